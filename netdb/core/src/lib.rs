@@ -1,1 +1,10 @@
-//! Under construction.
+//! Network-scoped, eventually consistent tables: the sans-IO core of `netdb`.
+#![no_std]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+extern crate alloc;
+
+pub mod clock;
+pub mod digest;
+pub mod entry;
+pub mod replica;
