@@ -10,4 +10,8 @@ extern crate alloc;
 
 pub mod codec;
 pub mod identity;
+pub mod keyring;
+pub mod packet;
+pub mod sealed;
 pub mod time;
+pub mod token;
