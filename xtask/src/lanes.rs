@@ -1,0 +1,136 @@
+//! Lanes: named groups of commands that are run one after another and reported in one table.
+//!
+//! A failing lane never stops the ones after it, and a lane that could not run is never shown as
+//! one that passed.
+
+pub(crate) mod checks;
+pub(crate) mod suites;
+
+use std::{
+    fs,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::shell::{Shell, skips_file};
+
+/// What a lane is allowed to take for each minute of its limit when `--long` is given.
+const LONG_FACTOR: u32 = 8;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only this lane (may be given several times)
+    #[arg(long = "lane", value_name = "NAME")]
+    only: Vec<String>,
+    /// More cases, seeds and nodes: the run before a release
+    #[arg(long)]
+    long: bool,
+    /// Name the lanes and what they do, and run nothing
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Lane {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// A lane still running after this long has failed: something in it hangs.
+    pub(crate) limit: Duration,
+    /// Runs the lane's commands; an error is a failure.
+    pub(crate) run: fn(&Shell) -> Result<Verdict>,
+}
+
+/// How a lane that did not fail ended.
+pub(crate) enum Verdict {
+    Passed,
+    /// This machine lacks something, which is named.
+    Skipped(String),
+}
+
+struct Row {
+    lane: &'static str,
+    result: &'static str,
+    took: Duration,
+    notes: Vec<String>,
+}
+
+/// Runs the chosen lanes and prints the table.
+pub(crate) fn run(lanes: &[Lane], options: &Options) -> Result<ExitCode> {
+    if options.list {
+        for lane in lanes {
+            println!("{:<8} {}", lane.name, lane.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<Row> =
+        chosen(lanes, &options.only)?.into_iter().map(|lane| one(lane, options.long)).collect();
+    table(&rows);
+    let failed = rows.iter().any(|row| row.result == "FAILED");
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn chosen<'a>(lanes: &'a [Lane], only: &[String]) -> Result<Vec<&'a Lane>> {
+    if let Some(unknown) = only.iter().find(|name| lanes.iter().all(|lane| lane.name != **name)) {
+        let known: Vec<&str> = lanes.iter().map(|lane| lane.name).collect();
+        bail!("there is no lane `{unknown}`; there are: {}", known.join(", "));
+    }
+    Ok(lanes
+        .iter()
+        .filter(|lane| only.is_empty() || only.iter().any(|name| name == lane.name))
+        .collect())
+}
+
+fn one(lane: &Lane, long: bool) -> Row {
+    println!("\n=== {}: {} ===", lane.name, lane.about);
+    let started = Instant::now();
+    let limit = if long { lane.limit * LONG_FACTOR } else { lane.limit };
+    let shell = Shell::new(started + limit, long);
+    // The file collects what tests inside the lane had to leave out; see `skips_file`.
+    let _ = fs::remove_file(skips_file());
+    let verdict = (lane.run)(&shell);
+    let took = started.elapsed();
+    let mut notes: Vec<String> = fs::read_to_string(skips_file())
+        .unwrap_or_default()
+        .lines()
+        .map(|line| format!("SKIPPED in it: {line}"))
+        .collect();
+    let result = match verdict {
+        Ok(Verdict::Passed) => "passed",
+        Ok(Verdict::Skipped(why)) => {
+            notes.push(why);
+            "SKIPPED"
+        }
+        Err(error) => {
+            notes.push(format!("{error:#}"));
+            "FAILED"
+        }
+    };
+    println!("=== {}: {result} after {:.1} s ===", lane.name, took.as_secs_f64());
+    for note in &notes {
+        println!("    {note}");
+    }
+    Row { lane: lane.name, result, took, notes }
+}
+
+fn table(rows: &[Row]) {
+    println!("\n{:<10} {:<8} {:>9}  note", "lane", "result", "seconds");
+    for row in rows {
+        println!(
+            "{:<10} {:<8} {:>9.1}  {}",
+            row.lane,
+            row.result,
+            row.took.as_secs_f64(),
+            row.notes.join("; ")
+        );
+    }
+    let count = |result| rows.iter().filter(|row| row.result == result).count();
+    println!(
+        "\nlanes: {} passed, {} failed, {} skipped",
+        count("passed"),
+        count("FAILED"),
+        count("SKIPPED")
+    );
+}

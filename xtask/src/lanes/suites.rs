@@ -1,0 +1,113 @@
+//! The test lanes: what the tree does when it is run.
+
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+
+use super::{Lane, Verdict};
+use crate::shell::{Shell, cargo, root};
+
+/// The package of the end-to-end tests, and the one of its test files that is a lane of its own.
+const END_TO_END: &str = "netdb-tests";
+const TIDY: &str = "tidy";
+/// Cases of each property test in a long run; proptest's own default is 256.
+const LONG_PROPERTY_CASES: &str = "4096";
+/// The simulator's scenarios, each run once; churn again over many seeds.
+const SCENARIOS: &[&str] = &["churn"];
+
+/// In the order of what is soonest known.
+pub(crate) const LANES: &[Lane] = &[
+    Lane {
+        name: TIDY,
+        about: "the laws of the tree: sizes, words, links, directions of dependencies",
+        limit: Duration::from_mins(5),
+        run: |shell| {
+            shell.run(&mut cargo(["test", "--package", END_TO_END, "--test", TIDY]))?;
+            Ok(Verdict::Passed)
+        },
+    },
+    Lane {
+        name: "unit",
+        about: "unit and property tests of every crate",
+        limit: Duration::from_mins(20),
+        run: unit,
+    },
+    Lane {
+        name: "doctest",
+        about: "the examples in the documentation",
+        limit: Duration::from_mins(10),
+        run: |shell| {
+            let doctests = ["test", "--workspace", "--exclude", END_TO_END, "--doc"];
+            shell.run(&mut cargo(doctests))?;
+            Ok(Verdict::Passed)
+        },
+    },
+    Lane {
+        name: "sim",
+        about: "whole clusters in virtual time: every scenario, then churn over many seeds",
+        limit: Duration::from_mins(15),
+        run: simulator,
+    },
+    Lane {
+        name: "e2e",
+        about: "real netnode processes on the loopback, driven by netdbctl",
+        limit: Duration::from_mins(15),
+        run: end_to_end,
+    },
+];
+
+fn unit(shell: &Shell) -> Result<Verdict> {
+    let mut test = cargo(["test", "--workspace", "--exclude", END_TO_END]);
+    test.args(["--no-fail-fast", "--lib", "--bins", "--tests", "--examples"]);
+    shell.run(longer(shell, &mut test))?;
+    Ok(Verdict::Passed)
+}
+
+fn simulator(shell: &Shell) -> Result<Verdict> {
+    let (nodes, seeds) = if shell.long() { ("100", "1000") } else { ("25", "100") };
+    let simulate = |args: &[&str]| {
+        shell.run(cargo(["run", "--quiet", "--package", "netdb-sim", "--"]).args(args))
+    };
+    for scenario in SCENARIOS {
+        simulate(&["run", "--nodes", nodes, "--seed", "7", "--scenario", scenario])?;
+    }
+    simulate(&["sweep", "--scenario", "churn", "--seeds", seeds])?;
+    Ok(Verdict::Passed)
+}
+
+fn end_to_end(shell: &Shell) -> Result<Verdict> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Verdict::Skipped("netnode runs on Linux only".into()));
+    }
+    // Cargo builds the binaries of a test's own package only.
+    shell.run(&mut cargo(["build", "--package", "netnode", "--package", "netnode-cli"]))?;
+    let mut test = cargo(["test", "--package", END_TO_END, "--no-fail-fast", "--lib"]);
+    for name in end_to_end_files()? {
+        test.args(["--test", &name]);
+    }
+    shell.run(longer(shell, &mut test))?;
+    Ok(Verdict::Passed)
+}
+
+/// The test targets beside the tidy test, as cargo finds them: files, and directories with a `main.rs`.
+fn end_to_end_files() -> Result<BTreeSet<String>> {
+    let directory = root().join("tests/tests");
+    let entries = fs::read_dir(&directory).context("reading tests/tests")?;
+    Ok(entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let is_target = path.join("main.rs").is_file()
+                || path.extension().is_some_and(|extension| extension == "rs");
+            is_target.then(|| path.file_stem()?.to_str().map(str::to_owned))?
+        })
+        .filter(|name| name != TIDY)
+        .collect())
+}
+
+/// In a long run: more cases, told to proptest and to whoever asks for `$NETDB_LONG`.
+fn longer<'a>(shell: &Shell, command: &'a mut Command) -> &'a mut Command {
+    if shell.long() {
+        command.env("PROPTEST_CASES", LONG_PROPERTY_CASES).env("NETDB_LONG", "1");
+    }
+    command
+}
