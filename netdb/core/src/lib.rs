@@ -5,6 +5,9 @@
 extern crate alloc;
 
 pub mod clock;
+pub mod config;
 pub mod digest;
 pub mod entry;
+pub mod node;
 pub mod replica;
+pub mod view;

@@ -1,0 +1,3 @@
+//! The state machine of one node (under construction).
+pub mod io;
+pub use io::*;

@@ -1,0 +1,119 @@
+//! What a reader sees: rows with the state of their owner, and the events by which a view changes.
+
+use alloc::sync::Arc;
+
+use netdb_gossip_core::identity::{Name, NodeId};
+
+use crate::entry::{Entry, Lifetime, RowKey};
+
+/// How the owner of a row is doing, from the local point of view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OwnerState {
+    /// Alive, or the row is of `Cluster` lifetime and has no owner.
+    Alive,
+    /// Suspected of having failed: still in view, but steer new work away.
+    Suspect,
+    /// It said that it restarts; its rows are held for a while.
+    Restarting,
+    /// Failed: its rows are hidden, and shown only on request.
+    Failed,
+}
+
+impl OwnerState {
+    /// Whether rows of an owner in this state are in the ordinary view.
+    pub fn is_visible(self) -> bool {
+        self != Self::Failed
+    }
+}
+
+/// Why a row left a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteReason {
+    /// Somebody deleted it.
+    Deleted,
+    /// Its owner failed; the row comes back with it.
+    OwnerFailed,
+    /// Its owner left the cluster (or was purged after a long failure).
+    OwnerLeft,
+    /// Its owner left the network, or this node did.
+    Detached,
+}
+
+/// A live row as a reader sees it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The write that stands.
+    pub entry: Arc<Entry>,
+    /// How its owner is doing.
+    pub owner_state: OwnerState,
+}
+
+/// What happened to a row in a watcher's view.
+#[derive(Clone, Debug)]
+pub enum EventKind {
+    /// It appeared.
+    Created {
+        /// The row now.
+        new: Arc<Entry>,
+    },
+    /// Its value changed, or only the state of its owner (then `old` and `new` hold one value).
+    Updated {
+        /// The row as this watcher last saw it.
+        old: Arc<Entry>,
+        /// The row now.
+        new: Arc<Entry>,
+    },
+    /// It left.
+    Deleted {
+        /// The row as this watcher last saw it.
+        old: Arc<Entry>,
+        /// Why.
+        reason: DeleteReason,
+    },
+    /// Everything that was there when the watch began has been told.
+    SnapshotEnd,
+}
+
+/// One event of a watch: never a duplicate, never out of order for one row.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The network; of no meaning for [`EventKind::SnapshotEnd`].
+    pub network: Arc<Name>,
+    /// How the row's owner is doing now.
+    pub owner_state: OwnerState,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Selects rows. The default selects every visible row of every attached network.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this network.
+    pub network: Option<Name>,
+    /// Only tables of this name.
+    pub table: Option<Name>,
+    /// Only tables of this lifetime.
+    pub lifetime: Option<Lifetime>,
+    /// Only keys that start so.
+    pub prefix: alloc::vec::Vec<u8>,
+    /// Only rows of this owner.
+    pub owner: Option<NodeId>,
+    /// Also the rows of failed nodes, marked so.
+    pub include_failed: bool,
+}
+
+impl Filter {
+    /// Whether the filter selects a row of `network`, its owner's state aside.
+    pub fn selects(&self, network: &Name, row: &RowKey) -> bool {
+        self.network.as_ref().is_none_or(|n| n == network)
+            && self.table.as_ref().is_none_or(|t| t.as_str() == &*row.table)
+            && self.lifetime.is_none_or(|l| l == row.lifetime)
+            && self.owner.is_none_or(|o| o == row.owner)
+            && row.key.starts_with(&self.prefix)
+    }
+
+    /// Whether rows of owners in this state are selected.
+    pub fn shows(&self, state: OwnerState) -> bool {
+        self.include_failed || state.is_visible()
+    }
+}
