@@ -18,6 +18,8 @@ use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 mod key;
+#[cfg(test)]
+mod tests;
 
 pub use key::{Key, KeyId, ParseKeyIdError};
 

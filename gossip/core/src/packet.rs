@@ -38,6 +38,8 @@ mod header;
 mod open;
 mod queue;
 mod replay;
+#[cfg(test)]
+mod tests;
 pub mod varint;
 
 pub use draft::Draft;

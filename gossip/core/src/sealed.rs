@@ -151,6 +151,20 @@ mod tests {
         assert_eq!(open_sealed(&node(1), b"toast", &sealed), Err(SealedError::NotOpened));
     }
 
+    /// Bytes sealed by another program, after `docs/protocol.md`.
+    #[test]
+    fn the_bytes_of_a_sealed_message_stay_as_they_are() {
+        let receiver = Identity::from_bytes(&[4; 64]);
+        let sealed = concat!(
+            "01",                                                               // version
+            "50a61409b1ddd0325e9b16b700e719e9772c07000b1bd7786e907c653d20495d", // ephemeral key
+            "e6ea02",                                                           // "key"
+            "f61fe9e13b7ef2922865127b75635b17",                                 // tag
+        );
+        let sealed = data_encoding::HEXLOWER.decode(sealed.as_bytes()).unwrap();
+        assert_eq!(open_sealed(&receiver, b"test", &sealed).unwrap().as_slice(), b"key");
+    }
+
     #[test]
     fn sealing_twice_gives_different_bytes() {
         let mut entropy = ChaCha20Rng::from_seed([9; 32]);

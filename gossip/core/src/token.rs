@@ -170,3 +170,88 @@ impl fmt::Debug for Token {
         write!(f, "Token({} for cluster {})", self.id(), self.cluster)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::ToString};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token() -> Token {
+        Token::new(ClusterId([0x11; 16]), [0x22; 16])
+    }
+
+    #[test]
+    fn a_token_survives_its_text() {
+        let text = token().to_text();
+        assert_eq!(text.len(), PREFIX.len() + TEXT_LEN);
+        assert_eq!(text.parse(), Ok(token()));
+        assert_eq!(format!("  {}\n", text.to_uppercase()).parse(), Ok(token()));
+    }
+
+    /// As `docs/protocol.md` describes them (worked out by another program).
+    #[test]
+    fn the_text_and_the_derived_values_stay_as_they_are() {
+        assert_eq!(
+            token().to_text().as_str(),
+            "ndb1-ceirceirceirceirceirceircerceirceirceirceirceirceircq6q"
+        );
+        assert_eq!(token().id().to_string(), "3bd8a1baecb2dc2a");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(&*token().psk()),
+            "7ce65ce9e91ae910800d8a12ea7ef9db3a7f013063d301d7a1f48c5422755534"
+        );
+    }
+
+    #[test]
+    fn each_mistake_is_told_apart() {
+        let text = token().to_text();
+        let parse = |text: &str| text.parse::<Token>().unwrap_err();
+        assert_eq!(parse(""), ParseTokenError::Prefix);
+        assert_eq!(parse("SWMTKN-1-abc"), ParseTokenError::Prefix);
+        assert_eq!(parse(&text.replace("ndb1", "ndb2")), ParseTokenError::Prefix);
+        assert_eq!(parse("ndb1-"), ParseTokenError::Length(0));
+        assert_eq!(parse(&text[..text.len() - 1]), ParseTokenError::Length(TEXT_LEN - 1));
+        assert_eq!(parse(&format!("{}a", text.as_str())), ParseTokenError::Length(TEXT_LEN + 1));
+        assert_eq!(parse(&text.replace(&text[9..10], "1")), ParseTokenError::Character('1'));
+        assert_eq!(parse("ndb1-é"), ParseTokenError::Character('é'));
+    }
+
+    #[test]
+    fn a_mistyped_character_is_noticed() {
+        let text = token().to_text();
+        let mut missed = 0;
+        for at in PREFIX.len()..text.len() {
+            for other in "abcdefghijklmnopqrstuvwxyz234567".chars() {
+                let mut typed: String = text[..at].to_string();
+                typed.push(other);
+                typed.push_str(&text[at + 1..]);
+                missed += usize::from(typed != *text && typed.parse::<Token>().is_ok());
+            }
+        }
+        // A 16-bit checksum misses one in 65,536; of these 1,705 it misses none.
+        assert_eq!(missed, 0);
+    }
+
+    #[test]
+    fn the_secret_shows_in_the_text_only() {
+        let shown = format!("{:?}", token());
+        assert_eq!(shown, format!("Token({} for cluster {})", token().id(), token().cluster()));
+        assert!(!shown.contains("2222"));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_any_text_never_panics(text in "(ndb1-)?\\PC{0,70}") {
+            let _ = text.parse::<Token>();
+        }
+
+        #[test]
+        fn every_token_survives_its_text(cluster: [u8; 16], secret: [u8; 16]) {
+            let token = Token::new(ClusterId(cluster), secret);
+            prop_assert_eq!(token.to_text().parse(), Ok(token));
+        }
+    }
+}

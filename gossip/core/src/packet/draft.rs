@@ -47,6 +47,11 @@ impl Draft {
         self.budget.saturating_sub(self.bytes.len())
     }
 
+    #[cfg(test)]
+    pub(super) fn buffer(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+
     /// Whether no frame is in it yet.
     pub fn is_empty(&self) -> bool {
         self.bytes.len() == self.empty

@@ -67,3 +67,51 @@ fn place(number: u64) -> (usize, u64) {
     let word = (index / 64) as usize;
     (word, 1 << (index % 64))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_accepted_once_within_the_window_and_never_below_it() {
+        let mut window = ReplayWindow::new();
+        assert!(window.accept(5));
+        assert!(!window.accept(5));
+        assert!(window.accept(4 + WINDOW));
+        assert!(!window.accept(5));
+        assert!(window.accept(6));
+        assert!(window.accept(5 + WINDOW));
+        assert!(!window.accept(5), "just below the window");
+        assert_eq!(window.highest(), Some(5 + WINDOW));
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_numbers_too() {
+        let mut window = ReplayWindow::new();
+        assert!(window.accept(0) && !window.accept(0));
+        assert!(window.accept(u64::MAX) && !window.accept(u64::MAX));
+        assert!(window.accept(u64::MAX - WINDOW + 1));
+        assert!(!window.accept(u64::MAX - WINDOW));
+    }
+
+    fn numbers() -> impl Strategy<Value = alloc::vec::Vec<u64>> {
+        let number = prop_oneof![0..64u64, 0..3 * WINDOW, any::<u64>()];
+        prop::collection::vec(number, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn the_window_agrees_with_a_set(numbers in numbers()) {
+            let (mut window, mut seen) = (ReplayWindow::new(), BTreeSet::new());
+            for number in numbers {
+                let highest = seen.last().copied().unwrap_or(number);
+                let recent = number > highest || highest - number < WINDOW;
+                prop_assert_eq!(window.accept(number), recent && seen.insert(number));
+            }
+        }
+    }
+}
