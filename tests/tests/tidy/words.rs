@@ -1,0 +1,185 @@
+//! Words that must not stand in the tree, each with what to write instead.
+
+use crate::{
+    source::code,
+    tree::{self, File, files},
+};
+
+struct Ban {
+    /// Cut in two here, so that this file does not break its own law.
+    word: &'static str,
+    whole: bool,
+    instead: &'static str,
+    applies: fn(&File) -> bool,
+}
+
+const BANS: &[Ban] = &[
+    Ban {
+        word: concat!("TO", "DO"),
+        whole: true,
+        instead: "do it, or file an issue",
+        applies: anywhere,
+    },
+    Ban {
+        word: concat!("FIX", "ME"),
+        whole: true,
+        instead: "fix it, or file an issue",
+        applies: anywhere,
+    },
+    Ban {
+        word: concat!("XX", "X"),
+        whole: true,
+        instead: "say what is wrong, or file an issue",
+        applies: anywhere,
+    },
+    Ban {
+        word: concat!("to", "do!"),
+        whole: false,
+        instead: "no stubs: leave it out until it is there",
+        applies: in_rust,
+    },
+    Ban {
+        word: concat!("unimple", "mented!"),
+        whole: false,
+        instead: "no stubs: leave it out until it is there",
+        applies: in_rust,
+    },
+    Ban {
+        word: concat!("#[ig", "nore"),
+        whole: false,
+        instead: "mend or delete the test; a slow one asks for $NETDB_LONG",
+        applies: in_rust,
+    },
+    Ban {
+        word: concat!("allow(dead", "_code"),
+        whole: false,
+        instead: "delete what is not used",
+        applies: in_rust,
+    },
+    Ban {
+        word: concat!("extern crate ", "std"),
+        whole: true,
+        instead: "a core is no_std: what it needs from a machine is handed in",
+        applies: in_a_core,
+    },
+    Ban {
+        word: concat!("bin", "code::"),
+        whole: false,
+        instead: "codec::{encode, decode}: one file knows the encoding",
+        applies: beside_the_codec,
+    },
+    Ban {
+        word: concat!("print", "ln!("),
+        whole: true,
+        instead: "a writer: this macro panics when the pipe is closed",
+        applies: in_the_faces,
+    },
+    Ban {
+        word: concat!("prin", "t!("),
+        whole: true,
+        instead: "a writer: this macro panics when the pipe is closed",
+        applies: in_the_faces,
+    },
+];
+
+/// Names that say nothing about what a file or module holds.
+const EMPTY_NAMES: &[&str] =
+    &["common", "helper", "helpers", "misc", "shared", "types", "util", "utils"];
+
+fn anywhere(_: &File) -> bool {
+    true
+}
+
+fn in_rust(file: &File) -> bool {
+    file.extension() == "rs"
+}
+
+fn in_a_core(file: &File) -> bool {
+    in_rust(file) && file.path.contains("/core/src/") && !file.is_test()
+}
+
+fn beside_the_codec(file: &File) -> bool {
+    in_rust(file) && file.path != "gossip/core/src/codec.rs"
+}
+
+fn in_the_faces(file: &File) -> bool {
+    in_rust(file) && file.path.starts_with("node/") && !file.is_test()
+}
+
+#[test]
+fn no_banned_word() {
+    let mut offences = Vec::new();
+    for file in files(&["rs", "md", "toml", "sh", "yml"]) {
+        for ban in BANS.iter().filter(|ban| (ban.applies)(&file)) {
+            for (number, line) in file.text.lines().enumerate() {
+                if holds(line, ban) {
+                    offences.push(format!(
+                        "{}:{}: `{}`: {}",
+                        file.path,
+                        number + 1,
+                        ban.word,
+                        ban.instead
+                    ));
+                }
+            }
+        }
+    }
+    tree::none(&offences);
+}
+
+fn holds(line: &str, ban: &Ban) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(ban.word).any(|(at, found)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + found.len()..].chars().next();
+        let ends_in_word = found.ends_with(word);
+        !ban.whole || !(before.is_some_and(word) || (ends_in_word && after.is_some_and(word)))
+    })
+}
+
+#[test]
+fn names_say_what_is_inside() {
+    let mut offences = Vec::new();
+    for file in files(&["rs"]) {
+        let folders = file.path.split('/').rev().skip(1);
+        let inline = code(&file.text);
+        let modules = inline.lines().filter_map(|line| {
+            let (_, name) = line.trim().split_once("mod ")?;
+            name.split([' ', ';', '{']).next()
+        });
+        for name in folders.chain([file.stem()]).chain(modules) {
+            if EMPTY_NAMES.contains(&name) {
+                offences.push(format!("{}: `{name}`: name it after what it holds", file.path));
+            }
+        }
+    }
+    tree::none(&offences);
+}
+
+/// A clock in an assertion fails on a loaded machine and proves nothing on an idle one.
+#[test]
+fn no_assertion_on_elapsed_time() {
+    let mut offences = Vec::new();
+    for file in files(&["rs"]) {
+        for (number, line) in code(&file.text).lines().enumerate() {
+            if line.contains("assert") && line.contains(".elapsed()") {
+                offences.push(format!(
+                    "{}:{}: assert what happened; wait for a state, with a deadline",
+                    file.path,
+                    number + 1
+                ));
+            }
+        }
+    }
+    tree::none(&offences);
+}
+
+#[test]
+fn a_whole_word_is_not_part_of_another() {
+    let ban = |word, whole| Ban { word, whole, instead: "", applies: anywhere };
+    assert!(holds("see ABC.", &ban("ABC", true)));
+    assert!(!holds("ABCD, _ABC", &ban("ABC", true)));
+    assert!(!holds("eprint!(x)", &ban("print!(", true)));
+    assert!(holds("print!(x)", &ban("print!(", true)));
+    assert!(holds("xABCx", &ban("ABC", false)));
+}
