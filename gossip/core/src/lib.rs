@@ -12,6 +12,7 @@ pub mod codec;
 pub mod identity;
 pub mod keyring;
 pub mod packet;
+pub mod relay;
 pub mod sealed;
 pub mod time;
 pub mod token;
