@@ -115,27 +115,25 @@ impl Keyring {
 
     /// Accepts what `key` seals from now on; `false` if it is accepted already.
     pub fn install(&mut self, key: Key) -> Result<bool, KeyringError> {
-        let mut records = self.records();
-        match records.get(&key.rank()) {
-            Some(Record::Live(_)) => return Ok(false),
-            Some(Record::Removed) => return Err(KeyringError::Removed(key.id())),
-            None => {}
-        }
-        if key.rank() == self.primary.rank() {
+        let (id, rank) = (key.id(), key.rank());
+        if rank == self.primary.rank() {
             return Ok(false);
         }
-        if records.len() >= MAX_KEYS
-            && let Some((lowest, record)) = records.first_key_value()
-        {
-            if key.rank() < *lowest {
-                return Err(KeyringError::TooOld(key.id()));
-            }
-            if matches!(record, Record::Live(_)) && *lowest != self.primary.rank() {
-                return Err(KeyringError::Full);
-            }
+        match self.others.get(&rank) {
+            Some(Record::Live(_)) => return Ok(false),
+            Some(Record::Removed) => return Err(KeyringError::Removed(id)),
+            None => {}
         }
-        records.insert(key.rank(), Record::Live(key));
-        *self = Self::settle(self.primary.clone(), records);
+        let mut records = self.records();
+        records.insert(rank, Record::Live(key));
+        let next = Self::settle(self.primary.clone(), records);
+        if !next.others.contains_key(&rank) {
+            return Err(KeyringError::TooOld(id));
+        }
+        if self.iter().any(|key| next.get(key.id()).is_none()) {
+            return Err(KeyringError::Full);
+        }
+        *self = next;
         Ok(true)
     }
 
@@ -182,19 +180,12 @@ impl Keyring {
         let mut records = self.others.clone();
         let primary =
             if self.struck { Record::Removed } else { Record::Live(self.primary.clone()) };
-        // A primary below the remembered ranks stays out: its record is not part of what merges.
-        if !self.primary_is_exempt() {
-            records.insert(self.primary.rank(), primary);
-        }
+        records.insert(self.primary.rank(), primary);
         records
     }
 
-    fn primary_is_exempt(&self) -> bool {
-        let rank = self.primary.rank();
-        self.others.len() >= MAX_KEYS && self.others.keys().next().is_some_and(|low| rank < *low)
-    }
-
-    /// The canonical keyring: the highest [`MAX_KEYS`] records, and the primary.
+    /// The canonical keyring: the highest [`MAX_KEYS`] records, and the primary. A primary below those
+    /// is not struck: in whatever order keyrings merge, its record is gone by then.
     fn settle(primary: Key, mut records: BTreeMap<Rank, Record>) -> Self {
         while records.len() > MAX_KEYS {
             records.pop_first();

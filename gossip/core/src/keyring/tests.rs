@@ -84,6 +84,7 @@ fn the_primary_stays_below_any_number_of_higher_keys() {
         assert_eq!(ids(&ring), [key(0).id()]);
     }
     assert_eq!(ring.removed().count(), MAX_KEYS);
+    assert_eq!(ring.install(key(1)), Err(KeyringError::TooOld(key(1).id())));
     assert_eq!(codec::decode(&codec::encode(&ring)), Ok(ring.clone()));
     ring.install(key(21)).unwrap();
     ring.use_key(key(21).id()).unwrap();
