@@ -82,7 +82,8 @@ impl Draft {
     /// Moves frames from the queues into this packet while they fit: the first queue first, each in its
     /// order. A queue whose next frame does not fit keeps it (that one leads the next packet), and
     /// those after it use what room is left. `packed` gets every frame that went in, with its queue's
-    /// position; what it does not get is still queued.
+    /// position; what it does not get is still queued. The queues must have been made for packets no
+    /// larger than this one, else a frame could wait for ever.
     pub fn fill<T: Framed>(
         &mut self,
         queues: &mut [&mut FrameQueue<T>],
