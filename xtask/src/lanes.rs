@@ -7,7 +7,6 @@ pub(crate) mod checks;
 pub(crate) mod suites;
 
 use std::{
-    fs,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::shell::{Shell, skips_file};
+use crate::shell::Shell;
 
 /// What a lane is allowed to take for each minute of its limit when `--long` is given.
 const LONG_FACTOR: u32 = 8;
@@ -65,8 +64,8 @@ pub(crate) fn run(lanes: &[Lane], options: &Options) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Row> =
-        chosen(lanes, &options.only)?.into_iter().map(|lane| one(lane, options.long)).collect();
+    let chosen = chosen(lanes, &options.only)?;
+    let rows: Vec<Row> = chosen.into_iter().map(|lane| one(lane, options.long)).collect();
     table(&rows);
     let failed = rows.iter().any(|row| row.result == "FAILED");
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -87,16 +86,11 @@ fn one(lane: &Lane, long: bool) -> Row {
     println!("\n=== {}: {} ===", lane.name, lane.about);
     let started = Instant::now();
     let limit = if long { lane.limit * LONG_FACTOR } else { lane.limit };
-    let shell = Shell::new(started + limit, long);
-    // The file collects what tests inside the lane had to leave out; see `skips_file`.
-    let _ = fs::remove_file(skips_file());
+    let shell = Shell::new(lane.name, started + limit, long);
     let verdict = (lane.run)(&shell);
     let took = started.elapsed();
-    let mut notes: Vec<String> = fs::read_to_string(skips_file())
-        .unwrap_or_default()
-        .lines()
-        .map(|line| format!("SKIPPED in it: {line}"))
-        .collect();
+    let mut notes: Vec<String> =
+        shell.skips().into_iter().map(|skip| format!("SKIPPED in it: {skip}")).collect();
     let result = match verdict {
         Ok(Verdict::Passed) => "passed",
         Ok(Verdict::Skipped(why)) => {
@@ -133,4 +127,48 @@ fn table(rows: &[Row]) {
         count("FAILED"),
         count("SKIPPED")
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn lane(name: &'static str, run: fn(&Shell) -> Result<Verdict>) -> Lane {
+        Lane { name, about: "", limit: Duration::from_mins(1), run }
+    }
+
+    const LANES: &[Lane] = &[
+        lane("fails", |_| bail!("broken")),
+        lane("lacks", |_| Ok(Verdict::Skipped("no such machine".into()))),
+        lane("leaves", |shell| {
+            let mut leaves = std::process::Command::new("sh");
+            shell.run(leaves.args(["-c", "echo 'disk: no room' >> $NETDB_SKIPS"]))?;
+            Ok(Verdict::Passed)
+        }),
+    ];
+
+    fn names(only: &[&str]) -> Result<Vec<&'static str>> {
+        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+        Ok(chosen(LANES, &only)?.into_iter().map(|lane| lane.name).collect())
+    }
+
+    #[test]
+    fn all_run_unless_some_are_named() {
+        assert_eq!(names(&[]).unwrap(), ["fails", "lacks", "leaves"]);
+        assert_eq!(names(&["leaves", "fails"]).unwrap(), ["fails", "leaves"]);
+        let error = names(&["leaves", "nope"]).unwrap_err().to_string();
+        assert!(error.contains("`nope`") && error.contains("fails, lacks, leaves"), "{error}");
+    }
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let rows: Vec<Row> = LANES.iter().map(|lane| one(lane, false)).collect();
+        let told: Vec<_> = rows.iter().map(|row| (row.result, row.notes.join(";"))).collect();
+        let expected = [
+            ("FAILED", "broken".to_owned()),
+            ("SKIPPED", "no such machine".to_owned()),
+            ("passed", "SKIPPED in it: disk: no room".to_owned()),
+        ];
+        assert_eq!(told, expected);
+    }
 }

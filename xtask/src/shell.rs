@@ -21,11 +21,21 @@ use nix::{
 pub(crate) struct Shell {
     deadline: Instant,
     long: bool,
+    skips: PathBuf,
 }
 
 impl Shell {
-    pub(crate) fn new(deadline: Instant, long: bool) -> Self {
-        Self { deadline, long }
+    /// A shell for one lane, whose commands are ended at the deadline.
+    pub(crate) fn new(lane: &str, deadline: Instant, long: bool) -> Self {
+        let skips = target_dir().join(format!("skips-{lane}.txt"));
+        // Left over from the run before. Most often there is none.
+        let _ = fs::remove_file(&skips);
+        Self { deadline, long, skips }
+    }
+
+    /// What tests of this lane left out, a line `what: why` each, written by them to `$NETDB_SKIPS`.
+    pub(crate) fn skips(&self) -> Vec<String> {
+        fs::read_to_string(&self.skips).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
     /// Whether this is the run before a release, which may take its time.
@@ -39,6 +49,7 @@ impl Shell {
         println!("$ {line}");
         let mut child = command
             .current_dir(root())
+            .env("NETDB_SKIPS", &self.skips)
             .stdin(Stdio::null())
             .spawn()
             .with_context(|| format!("`{line}` could not be started"))?;
@@ -61,7 +72,7 @@ impl Shell {
 /// The cargo that runs us, so that a toolchain chosen with `+name` stays chosen.
 pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).env("NETDB_SKIPS", skips_file());
+    command.args(args);
     command
 }
 
@@ -74,11 +85,6 @@ pub(crate) fn works(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
-}
-
-/// Where tests write a line `what: why` (`$NETDB_SKIPS`) for each thing this machine cannot test.
-pub(crate) fn skips_file() -> PathBuf {
-    target_dir().join("skips.txt")
 }
 
 /// The root of the tree that this binary was built from.
@@ -160,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_hangs_is_ended_with_its_children() {
-        let shell = Shell::new(Instant::now() + Duration::from_millis(300), false);
+        let shell = Shell::new("hang", Instant::now() + Duration::from_millis(300), false);
         let mut hangs = Command::new("sh");
         hangs.args(["-c", "sleep 7654.25 & wait"]);
         let error = shell.run(&mut hangs).unwrap_err().to_string();
