@@ -9,10 +9,16 @@
 extern crate alloc;
 
 pub mod codec;
+pub mod config;
+pub mod gossip;
 pub mod identity;
 pub mod keyring;
+pub mod link;
+pub mod membership;
 pub mod packet;
 pub mod relay;
 pub mod sealed;
+pub mod stats;
 pub mod time;
+mod timer;
 pub mod token;

@@ -1,0 +1,339 @@
+//! Links: small frames to each peer, delivered at least once or reported lost, and what their packets
+//! tell about round trips and clocks.
+//!
+//! Packets to a peer are numbered. A packet with frames that ask for it is acknowledged in the next
+//! packet back, which leaves at once; a packet that is not acknowledged in time has its frames queued
+//! again for a packet with a new number, and after `max_retries` they are handed back as lost. Frames
+//! are neither ordered nor deduplicated here: what they mean must bear both.
+//!
+//! The links own no membership: whether a peer is a member, down or new is told to them.
+
+mod ack;
+mod clock;
+mod peer;
+mod rtt;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+use core::{net::SocketAddr, time::Duration};
+
+use self::{
+    ack::Ack,
+    peer::{Item, Peer},
+};
+use crate::{
+    config::Config,
+    identity::{Generation, NodeId},
+    membership::{Member, Outgoing},
+    packet::{Draft, DropReason},
+    stats::LinkStats,
+    time::{Now, Time},
+};
+
+/// Senders that are remembered without being members; a further one takes the place of the one that was
+/// silent longest.
+pub const MAX_STRANGERS: usize = 256;
+/// A change of our clocks against each other that makes the offset worth computing again, in
+/// microseconds.
+const SKEW_STEP: u64 = 1000;
+
+/// What a frame of a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A membership message.
+    Membership = 1,
+    /// Which packets arrived.
+    Ack = 2,
+    /// What time is it?
+    TimeProbe = 3,
+    /// The answer.
+    TimeReply = 4,
+    /// A frame of the upper layer that is to be acknowledged.
+    Acked = 5,
+    /// A frame of the upper layer that is not.
+    Plain = 6,
+}
+
+impl Kind {
+    pub(crate) fn of(byte: u8) -> Option<Self> {
+        [Self::Membership, Self::Ack, Self::TimeProbe, Self::TimeReply, Self::Acked, Self::Plain]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// A frame that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) to: NodeId,
+    pub(crate) token: u64,
+    pub(crate) frame: Arc<[u8]>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Links {
+    config: Config,
+    peers: BTreeMap<NodeId, Peer>,
+    /// The next deadline of each peer that has one.
+    deadlines: BTreeSet<(Time, NodeId)>,
+    /// Peers to which a packet could leave.
+    ready: BTreeSet<NodeId>,
+    /// New links number from here: above every number that a forgotten link has used.
+    first_number: u64,
+    lost: VecDeque<Lost>,
+    offset: i64,
+    offset_skew: i64,
+    stats: LinkStats,
+}
+
+impl Links {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            config: config.clone(),
+            peers: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            first_number: 1,
+            lost: VecDeque::new(),
+            offset: 0,
+            offset_skew: 0,
+            stats: LinkStats::default(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> &LinkStats {
+        &self.stats
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Time> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn poll_lost(&mut self) -> Option<Lost> {
+        self.lost.pop_front()
+    }
+
+    pub(crate) fn rtt(&self, id: NodeId) -> Option<Duration> {
+        self.peers.get(&id)?.rtt.smoothed()
+    }
+
+    /// Bytes queued and in flight to `id`.
+    pub(crate) fn queued(&self, id: NodeId) -> usize {
+        self.peers.get(&id).map_or(0, Peer::bytes)
+    }
+
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// A packet of `id` opened: whether it is new. The packet of a new life ends the old one.
+    pub(crate) fn accept(
+        &mut self,
+        now: Time,
+        (id, generation, number): (NodeId, Generation, u64),
+        from: SocketAddr,
+    ) -> Result<(), DropReason> {
+        let peer = self.peer(id);
+        match peer.generation {
+            Some(known) if generation < known => return Err(DropReason::StaleGeneration),
+            Some(known) if generation == known => {}
+            _ => {
+                let items = peer.restart(generation);
+                self.give_up(id, items);
+            }
+        }
+        let peer = self.peer(id);
+        if !peer.seen.accept(number) {
+            return Err(DropReason::Replayed);
+        }
+        peer.note(now, number, from);
+        Ok(())
+    }
+
+    /// The last packet of `id` asked to be acknowledged.
+    pub(crate) fn acknowledge(&mut self, id: NodeId) {
+        self.peer(id).ack_due = true;
+        self.file(id);
+    }
+
+    /// An ack, time question or answer. `None` if it is malformed or makes no sense.
+    pub(crate) fn handle(
+        &mut self,
+        now: Now,
+        me: &Member,
+        id: NodeId,
+        kind: Kind,
+        body: &[u8],
+    ) -> Option<()> {
+        let peer = self.peers.get_mut(&id)?;
+        match kind {
+            Kind::Ack => {
+                let ack = Ack::take(body)?;
+                // One for an earlier life of ours is fine, and says nothing.
+                if ack.is_for(me.generation) {
+                    peer.acked(now.mono, &ack, &self.config, &mut self.stats).then_some(())?;
+                }
+            }
+            Kind::TimeProbe => peer.clock.asked(now, body)?,
+            Kind::TimeReply => {
+                let rtt = peer.clock.answered(now, body)?;
+                peer.sample(rtt, &mut self.stats);
+                self.stats.offset_samples += 1;
+                self.measure_offset(now);
+            }
+            Kind::Membership | Kind::Acked | Kind::Plain => return None,
+        }
+        self.file(id);
+        Some(())
+    }
+
+    /// A round trip that a probe measured.
+    pub(crate) fn sample(&mut self, id: NodeId, rtt: Duration) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.sample(rtt, &mut self.stats);
+        }
+    }
+
+    /// Queues a frame that fits a packet; `false` if the peer's queue is full.
+    pub(crate) fn send(&mut self, id: NodeId, kind: Kind, frame: Arc<[u8]>, token: u64) -> bool {
+        let limit = self.config.queue_bytes;
+        let queued = self.peer(id).push(Item::new(kind, frame, token), limit);
+        self.file(id);
+        queued
+    }
+
+    pub(crate) fn send_message(&mut self, message: Outgoing) {
+        let id = message.to.id;
+        if !self.peer(id).push_message(message) {
+            self.stats.messages_dropped += 1;
+        }
+        self.file(id);
+    }
+
+    /// `id` is a member now, so that it is never forgotten for want of room.
+    pub(crate) fn member_up(&mut self, id: NodeId) {
+        self.peer(id).member = true;
+    }
+
+    /// `id` is down: its frames are lost, and its clock does not count.
+    pub(crate) fn fail(&mut self, id: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let items = peer.fail();
+            peer.clock.reset();
+            self.give_up(id, items);
+            self.file(id);
+        }
+    }
+
+    /// The membership has forgotten `id`.
+    pub(crate) fn forget(&mut self, id: NodeId) {
+        self.fail(id);
+        if let Some(mut peer) = self.peers.remove(&id) {
+            peer.forget_messages();
+            self.first_number = self.first_number.max(peer.next_number);
+            self.ready.remove(&id);
+            if let Some(at) = peer.filed {
+                self.deadlines.remove(&(at, id));
+            }
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Now) {
+        while let Some((at, id)) = self.deadlines.first().copied() {
+            if at > now.mono {
+                break;
+            }
+            if let Some(peer) = self.peers.get_mut(&id) {
+                let lost = peer.expire(now.mono, &self.config);
+                self.give_up(id, lost);
+            }
+            self.file(id);
+        }
+        if clock::skew(now).abs_diff(self.offset_skew) >= SKEW_STEP {
+            self.measure_offset(now);
+        }
+    }
+
+    /// The next packet that could leave.
+    pub(crate) fn pack(
+        &mut self,
+        now: Now,
+        me: &Member,
+        addr: impl Fn(NodeId) -> Option<SocketAddr>,
+    ) -> Option<(NodeId, SocketAddr, Draft)> {
+        while let Some(id) = self.ready.first().copied() {
+            let packed = self
+                .peers
+                .get_mut(&id)
+                .and_then(|peer| peer.pack(now, me, addr(id), &self.config, &mut self.stats));
+            if let Some((to, draft)) = packed {
+                self.file(id);
+                return Some((id, to, draft));
+            }
+            // Nowhere to send it, or nothing after all.
+            self.ready.remove(&id);
+        }
+        None
+    }
+
+    fn peer(&mut self, id: NodeId) -> &mut Peer {
+        if !self.peers.contains_key(&id) {
+            self.make_room();
+        }
+        let (config, first_number) = (&self.config, self.first_number);
+        self.peers.entry(id).or_insert_with(|| Peer::new(config, first_number))
+    }
+
+    fn make_room(&mut self) {
+        let strangers = self.peers.iter().filter(|(_, peer)| !peer.member);
+        if strangers.clone().count() < MAX_STRANGERS {
+            return;
+        }
+        let silent = strangers.min_by_key(|(id, peer)| (peer.last_heard, **id)).map(|(id, _)| *id);
+        if let Some(id) = silent {
+            self.forget(id);
+        }
+    }
+
+    /// Keeps the two indexes right after anything changed at `id`.
+    fn file(&mut self, id: NodeId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.is_ready() {
+            self.ready.insert(id);
+        } else {
+            self.ready.remove(&id);
+        }
+        let deadline = peer.deadline();
+        if peer.filed != deadline {
+            if let Some(at) = peer.filed {
+                self.deadlines.remove(&(at, id));
+            }
+            if let Some(at) = deadline {
+                self.deadlines.insert((at, id));
+            }
+            peer.filed = deadline;
+        }
+    }
+
+    fn give_up(&mut self, to: NodeId, items: impl IntoIterator<Item = Item>) {
+        for item in items {
+            self.stats.frames_lost += 1;
+            self.lost.push_back(Lost { to, token: item.token, frame: item.frame });
+        }
+    }
+
+    /// The median counts the live members only; others have no say in what time it is.
+    fn measure_offset(&mut self, now: Now) {
+        let skew = clock::skew(now);
+        self.offset_skew = skew;
+        let offsets = self
+            .peers
+            .values()
+            .filter(|peer| peer.member)
+            .filter_map(|peer| peer.clock.offset(now.mono, skew));
+        self.offset = clock::median(offsets);
+    }
+}

@@ -1,0 +1,69 @@
+//! Round-trip time and retransmission timeout of one peer, after RFC 6298.
+//!
+//! Every repetition has a packet number of its own, so every ack is a valid sample (no Karn's rule).
+
+use core::time::Duration;
+
+/// The timeout is doubled at most this often.
+pub(crate) const MAX_BACKOFF: u32 = 6;
+/// No timeout is longer than this.
+const MAX_RTO: Duration = Duration::from_mins(1);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rtt {
+    /// Smoothed round trip and its mean deviation.
+    estimate: Option<(Duration, Duration)>,
+    min_rto: Duration,
+    initial_rto: Duration,
+}
+
+impl Rtt {
+    pub(crate) fn new(min_rto: Duration, initial_rto: Duration) -> Self {
+        Self { estimate: None, min_rto, initial_rto }
+    }
+
+    pub(crate) fn sample(&mut self, rtt: Duration) {
+        self.estimate = Some(match self.estimate {
+            None => (rtt, rtt / 2),
+            Some((smoothed, deviation)) => {
+                let error = smoothed.abs_diff(rtt);
+                (smoothed * 7 / 8 + rtt / 8, deviation * 3 / 4 + error / 4)
+            }
+        });
+    }
+
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        self.estimate.map(|(smoothed, _)| smoothed)
+    }
+
+    /// The timeout after `backoff` timeouts in a row.
+    pub(crate) fn timeout(&self, backoff: u32) -> Duration {
+        let rto = match self.estimate {
+            None => self.initial_rto,
+            // The granularity of RFC 6298 (2.3) is `min_rto`'s job here.
+            Some((smoothed, deviation)) => (smoothed + deviation * 4).max(self.min_rto),
+        };
+        (rto * (1 << backoff.min(MAX_BACKOFF))).min(MAX_RTO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_follows_the_samples_and_backs_off() {
+        let ms = Duration::from_millis;
+        let mut rtt = Rtt::new(ms(5), ms(30));
+        assert_eq!(rtt.timeout(0), ms(30));
+        assert_eq!(rtt.timeout(2), ms(120));
+        rtt.sample(ms(8));
+        assert_eq!(rtt.smoothed(), Some(ms(8)));
+        assert_eq!(rtt.timeout(0), ms(24));
+        (0..100).for_each(|_| rtt.sample(ms(1)));
+        assert_eq!(rtt.timeout(0), ms(5));
+        assert_eq!(rtt.timeout(99), ms(5 * 64));
+        rtt.sample(Duration::MAX / 16);
+        assert_eq!(rtt.timeout(6), MAX_RTO);
+    }
+}

@@ -1,0 +1,187 @@
+//! What peers say: read, checked and cut down to what may be believed before foca gets it.
+
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use foca::{Message, State};
+
+use super::{
+    Member, MemberState, Membership, Timer,
+    codec::{self, Datagram, Update},
+};
+use crate::{
+    identity::{Generation, NodeId},
+    time::Time,
+};
+
+impl Membership {
+    /// A membership frame in a packet of `sender`.
+    pub(crate) fn handle_frame(
+        &mut self,
+        now: Time,
+        sender: NodeId,
+        generation: Generation,
+        frame: &[u8],
+    ) {
+        if self.leaving.is_some() {
+            return;
+        }
+        let me = *self.me();
+        let Some((mut datagram, meant)) = codec::take_frame(frame, sender, generation, &me) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        let src = datagram.header.src;
+        if self.is_stale(&src) {
+            self.correct(now, src);
+            return;
+        }
+        if !self.has_room(src.id) {
+            self.stats.members_refused += 1;
+            return;
+        }
+        if !meant && datagram.header.message != Message::Announce {
+            self.stats.misdirected += 1;
+            if self.lives.may_nudge(now, src.id) {
+                self.announce(now, src);
+                self.settle(now, None);
+            }
+            return;
+        }
+        self.note_answers(now, &datagram);
+        self.screen(now, &mut datagram);
+        let mut touched = BTreeSet::from([src.id]);
+        touched.extend(datagram.updates.iter().map(|update| update.id().id));
+        let bytes = codec::foca_bytes(&datagram);
+        self.with_foca(now, touched, |foca, out| foca.handle_data(&bytes, out));
+        self.settle(now, Some(src));
+    }
+
+    /// Any packet of a node proves that it lives.
+    pub(crate) fn heard(&mut self, id: NodeId) {
+        if self.probes.heard(id) {
+            self.probe_answered(id);
+        }
+    }
+
+    /// A packet of a sender that is down or stale here and said nothing of membership: let it know.
+    pub(crate) fn answer_outcast(&mut self, now: Time, id: NodeId, generation: Generation) {
+        let Some(known) = self.view.get(id).copied() else { return };
+        if self.leaving.is_some() {
+            return;
+        }
+        self.correct(now, Member { generation, ..known.member });
+    }
+
+    /// Members learnt by other means: joins, and exchanges of everything.
+    pub(crate) fn contact(&mut self, now: Time, members: &[(Member, MemberState)]) {
+        if self.leaving.is_some() {
+            return;
+        }
+        let joining = self.view.active() == 0;
+        let mut updates = Vec::new();
+        for (member, state) in members {
+            // Their suspicions come with an incarnation, by gossip; without one they say nothing.
+            let state = if *state == MemberState::Down { State::Down } else { State::Alive };
+            updates.push(Update::new(*member, 0, state));
+        }
+        let updates = self.believable(now, updates);
+        let touched = updates.iter().map(|update| update.id().id).collect();
+        // Who joins learns what all others know already.
+        self.with_foca(now, touched, |foca, out| {
+            foca.apply_many(updates.into_iter(), !joining, out)
+        });
+        let mut announced = BTreeSet::new();
+        let wanted = if joining { super::CONTACT_ANNOUNCES } else { 1 };
+        while announced.len() < wanted {
+            let Some(member) = self.random_active(&announced) else { break };
+            announced.insert(member.id);
+            self.announce(now, member);
+        }
+        self.settle(now, None);
+    }
+
+    /// Whether a later life of this sender is known.
+    fn is_stale(&self, src: &Member) -> bool {
+        self.view.get(src.id).is_some_and(|known| known.member.generation > src.generation)
+    }
+
+    /// Tells a life that is over here what is known of it; at most once a second.
+    fn correct(&mut self, now: Time, to: Member) {
+        if !self.lives.may_nudge(now, to.id) {
+            return;
+        }
+        if let Some(update) = self.view.get(to.id).map(super::view::Known::update) {
+            self.send(to, Message::Gossip, &[update]);
+        }
+    }
+
+    fn has_room(&self, id: NodeId) -> bool {
+        self.view.get(id).is_some() || self.view.len() < self.config.max_members
+    }
+
+    /// Acks of our own probes; foca knows nothing of them.
+    fn note_answers(&mut self, now: Time, datagram: &Datagram) {
+        match &datagram.header.message {
+            Message::Ack(number) => {
+                let from = datagram.header.src.id;
+                if let Some(rtt) = self.probe_acked(now, from, *number) {
+                    self.rtts.push((from, rtt));
+                }
+            }
+            Message::ForwardedAck { origin, probe_number } => {
+                self.probe_vouched(origin.id, *probe_number);
+            }
+            _ => {}
+        }
+    }
+
+    fn screen(&mut self, now: Time, datagram: &mut Datagram) {
+        let updates = core::mem::take(&mut datagram.updates);
+        datagram.updates = self.believable(now, updates);
+    }
+
+    /// Drops what is said of other lives of this node (having drawn the consequences) and news of more
+    /// members than there is room for.
+    fn believable(&mut self, now: Time, mut updates: Vec<Update>) -> Vec<Update> {
+        let me = *self.me();
+        let mut room = self.config.max_members.saturating_sub(self.view.len());
+        let mut fresh = BTreeSet::new();
+        updates.retain(|update| {
+            let member = update.id();
+            if member.id == me.id {
+                return self.about_me(now, update);
+            }
+            if self.view.get(member.id).is_some() || fresh.contains(&member.id) {
+                return true;
+            }
+            if room == 0 {
+                self.stats.members_refused += 1;
+                return false;
+            }
+            room -= 1;
+            fresh.insert(member.id);
+            true
+        });
+        updates
+    }
+
+    /// News of this node's own id. True if foca should see it.
+    fn about_me(&mut self, now: Time, update: &Update) -> bool {
+        let (me, member) = (*self.me(), *update.id());
+        if member == me {
+            if update.state() == State::Suspect && update.incarnation() >= self.incarnation {
+                self.health.worsen();
+                self.stats.refutations += 1;
+            }
+            return true;
+        }
+        if member.generation > me.generation {
+            self.lives.seen(member.generation, &mut self.view);
+        } else if member.replaces(&me) {
+            // A revision of this generation that we never took: a copy of us, or our own forgotten past.
+            self.lives.surpass(member.revision);
+            self.arm_by(Timer::Renew, now.max(self.lives.next_renewal()));
+        }
+        false
+    }
+}

@@ -1,0 +1,187 @@
+//! The members as the outside sees them: a copy of foca's state in id order, and the events that its
+//! changes cause. It decides nothing; foca's state is the only truth, and events only come from here.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
+use core::{net::SocketAddr, ops::Bound, time::Duration};
+
+use foca::Incarnation;
+
+use super::{Member, MemberEvent, MemberState, codec::Update};
+use crate::{identity::NodeId, time::Time};
+
+/// Pairs of nodes at one address that are remembered, so that each is told once a minute.
+pub(crate) const MAX_CONFLICTS: usize = 64;
+/// How often a lasting conflict is told.
+pub(crate) const CONFLICT_PERIOD: Duration = Duration::from_mins(1);
+
+/// What is known of one other node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) member: Member,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) state: MemberState,
+    /// When it got into this state.
+    pub(crate) since: Time,
+}
+
+impl Known {
+    pub(crate) fn is_active(&self) -> bool {
+        self.state != MemberState::Down
+    }
+
+    pub(crate) fn update(&self) -> Update {
+        Update::new(self.member, self.incarnation, self.state.into())
+    }
+}
+
+/// How one member changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) id: NodeId,
+    pub(crate) before: Option<MemberState>,
+    pub(crate) after: Option<MemberState>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    known: BTreeMap<NodeId, Known>,
+    active: usize,
+    conflicts: BTreeMap<(NodeId, NodeId), Time>,
+    events: VecDeque<MemberEvent>,
+}
+
+impl View {
+    pub(crate) fn get(&self, id: NodeId) -> Option<&Known> {
+        self.known.get(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
+        self.known.values()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// How many are not down.
+    pub(crate) fn active(&self) -> usize {
+        self.active
+    }
+
+    /// Members in the order of the ring, starting behind `id`.
+    pub(crate) fn ring(&self, id: NodeId) -> impl Iterator<Item = &Known> {
+        let behind = self.known.range((Bound::Excluded(id), Bound::Unbounded));
+        behind.chain(self.known.range(..id)).map(|(_, known)| known)
+    }
+
+    pub(crate) fn tell(&mut self, event: MemberEvent) {
+        self.events.push_back(event);
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<MemberEvent> {
+        self.events.pop_front()
+    }
+
+    /// Takes over what foca now says of the nodes in `touched`.
+    pub(crate) fn sync<'a>(
+        &mut self,
+        now: Time,
+        touched: &BTreeSet<NodeId>,
+        members: impl Iterator<Item = &'a Update>,
+    ) -> Vec<Change> {
+        if touched.is_empty() {
+            return Vec::new();
+        }
+        let mut found: BTreeMap<NodeId, Update> = members
+            .filter(|update| touched.contains(&update.id().id))
+            .map(|update| (update.id().id, update.clone()))
+            .collect();
+        touched.iter().filter_map(|id| self.take_over(now, *id, found.remove(id))).collect()
+    }
+
+    fn take_over(&mut self, now: Time, id: NodeId, update: Option<Update>) -> Option<Change> {
+        let old = self.known.get(&id).copied();
+        let before = old.map(|old| old.state);
+        let after = update.as_ref().map(|update| MemberState::from(update.state()));
+        match update {
+            None => {
+                self.known.remove(&id);
+            }
+            Some(update) => {
+                let state = MemberState::from(update.state());
+                let since = old.filter(|old| old.state == state).map_or(now, |old| old.since);
+                let (member, incarnation) = (*update.id(), update.incarnation());
+                self.known.insert(id, Known { member, incarnation, state, since });
+                self.tell_change(old, member, state);
+            }
+        }
+        let live = |state: Option<MemberState>| state.is_some_and(|s| s != MemberState::Down);
+        self.active += usize::from(live(after));
+        self.active -= usize::from(live(before));
+        (before != after).then_some(Change { id, before, after })
+    }
+
+    fn tell_change(&mut self, old: Option<Known>, new: Member, state: MemberState) {
+        use MemberState::{Alive, Down, Suspect};
+        let was = old.map_or(Down, |old| old.state);
+        if was == Down {
+            if state != Down {
+                self.tell(MemberEvent::Up(new));
+            }
+            if state == Suspect {
+                self.tell(MemberEvent::Suspected(new));
+            }
+            return;
+        }
+        if state == Down {
+            self.tell(MemberEvent::Down(new));
+            return;
+        }
+        if let Some(old) = old.filter(|old| old.member != new) {
+            self.tell(MemberEvent::Renewed { old: old.member, new });
+        }
+        match (was, state) {
+            (Alive, Suspect) => self.tell(MemberEvent::Suspected(new)),
+            (Suspect, Alive) => self.tell(MemberEvent::Trusted(new)),
+            _ => {}
+        }
+    }
+
+    /// Tells of live nodes that share an address, `me` included: each pair once in
+    /// [`CONFLICT_PERIOD`]. True if there is any.
+    pub(crate) fn check_conflicts(&mut self, now: Time, me: &Member) -> bool {
+        let mut owners: BTreeMap<SocketAddr, Vec<NodeId>> = BTreeMap::new();
+        owners.insert(me.addr, Vec::from([me.id]));
+        for known in self.known.values().filter(|known| known.is_active()) {
+            owners.entry(known.member.addr).or_default().push(known.member.id);
+        }
+        let mut any = false;
+        for (address, mut ids) in owners.into_iter().filter(|(_, ids)| ids.len() > 1) {
+            any = true;
+            ids.sort_unstable();
+            for pair in ids.windows(2) {
+                if let [one, other] = *pair {
+                    self.tell_conflict(now, address, one, other);
+                }
+            }
+        }
+        if !any {
+            self.conflicts.clear();
+        }
+        any
+    }
+
+    fn tell_conflict(&mut self, now: Time, address: SocketAddr, one: NodeId, other: NodeId) {
+        let due = |told: &Time| now >= *told + CONFLICT_PERIOD;
+        self.conflicts.retain(|pair, told| *pair == (one, other) || !due(told));
+        let told = self.conflicts.get(&(one, other));
+        let room = told.is_some() || self.conflicts.len() < MAX_CONFLICTS;
+        if room && told.is_none_or(due) {
+            self.conflicts.insert((one, other), now);
+            self.tell(MemberEvent::AddressConflict { address, one, other });
+        }
+    }
+}
