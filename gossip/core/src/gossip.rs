@@ -20,7 +20,11 @@ use crate::{
     time::{Now, Time},
 };
 
+#[cfg(test)]
+pub(crate) mod net;
 mod receive;
+#[cfg(test)]
+mod tests;
 
 /// How often packets with an unknown key are told of.
 pub const UNKNOWN_KEY_PERIOD: Duration = Duration::from_secs(1);

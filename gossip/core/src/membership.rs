@@ -401,7 +401,8 @@ impl Membership {
     }
 
     fn call_down(&mut self, now: Time) {
-        for id in self.calls.take_due(now) {
+        let live = self.view.active() + 1;
+        for id in self.calls.take_due(now, live, &mut self.rng) {
             if let Some(known) = self.view.get(id) {
                 let member = known.member;
                 self.announce(now, member);

@@ -23,6 +23,7 @@ impl Rtt {
     }
 
     pub(crate) fn sample(&mut self, rtt: Duration) {
+        let rtt = rtt.min(MAX_RTO);
         self.estimate = Some(match self.estimate {
             None => (rtt, rtt / 2),
             Some((smoothed, deviation)) => {
@@ -63,7 +64,7 @@ mod tests {
         (0..100).for_each(|_| rtt.sample(ms(1)));
         assert_eq!(rtt.timeout(0), ms(5));
         assert_eq!(rtt.timeout(99), ms(5 * 64));
-        rtt.sample(Duration::MAX / 16);
+        (0..20).for_each(|_| rtt.sample(Duration::MAX));
         assert_eq!(rtt.timeout(6), MAX_RTO);
     }
 }

@@ -1,10 +1,19 @@
 //! When members that went down are called again, so that a healed partition is noticed: soon at first,
 //! ever more rarely later, and all at once when one of them comes back.
+//!
+//! What counts for healing is the first call from any node of one side to any of the other. So calls
+//! become rare only as far as all calls of this side together still come often, and they are jittered:
+//! a partition takes all members down in one moment, and would else have them called in one too.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
-use crate::{identity::NodeId, time::Time};
+use rand::{Rng, RngExt};
+
+use crate::{
+    identity::NodeId,
+    time::{Time, micros},
+};
 
 /// The most members called at once; further ones that are due wait for [`BURST_GAP`].
 pub(crate) const BURST: usize = 3;
@@ -51,8 +60,14 @@ impl Calls {
         self.due.values().map(|call| call.next).min().map(|next| next.max(self.not_before))
     }
 
-    /// Who is to be called now, those that wait longest first.
-    pub(crate) fn take_due(&mut self, now: Time) -> Vec<NodeId> {
+    /// With this interval all pairs across a partition make a call in two of the shortest ones.
+    fn longest(&self, live: usize) -> Duration {
+        let pairs = u32::try_from(live.max(1).saturating_mul(self.due.len())).unwrap_or(u32::MAX);
+        self.shortest.saturating_mul(pairs.saturating_mul(2)).min(self.longest)
+    }
+
+    /// Who is to be called now, those that wait longest first. `live` nodes share the calling.
+    pub(crate) fn take_due(&mut self, now: Time, live: usize, rng: &mut impl Rng) -> Vec<NodeId> {
         if now < self.not_before {
             return Vec::new();
         }
@@ -64,10 +79,12 @@ impl Calls {
             .collect();
         chosen.sort_unstable();
         chosen.truncate(BURST);
+        let longest = self.longest(live);
         for (_, id) in &chosen {
             if let Some(call) = self.due.get_mut(id) {
-                call.next = now + call.interval;
-                call.interval = (call.interval * 3 / 2).min(self.longest);
+                let spread = rng.random_range(0..=micros(call.interval));
+                call.next = now + call.interval / 2 + Duration::from_micros(spread);
+                call.interval = (call.interval * 3 / 2).min(longest);
             }
         }
         if !chosen.is_empty() {
@@ -79,28 +96,45 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     #[test]
     fn calls_back_off_come_in_bursts_and_hurry() {
         let second = Duration::from_secs(1);
-        let mut calls = Calls::new(second, 2 * second);
+        let rng = &mut ChaCha8Rng::seed_from_u64(1);
+        let mut calls = Calls::new(second, 4 * second);
         assert_eq!(calls.next_at(), None);
         for n in 0..4 {
             calls.start(NodeId([n; 16]), Time(u64::from(n)));
         }
         let mut now = Time(10);
-        assert_eq!(calls.take_due(now).len(), BURST);
-        assert!(calls.take_due(now).is_empty());
+        assert_eq!(calls.take_due(now, 1, rng).len(), BURST);
+        assert!(calls.take_due(now, 1, rng).is_empty());
         now = calls.next_at().unwrap();
         assert_eq!(now, Time(10) + BURST_GAP);
-        assert_eq!(calls.take_due(now), [NodeId([3; 16])]);
-        assert_eq!(calls.next_at(), Some(Time(10) + second));
-        now = now + 10 * second;
+        assert_eq!(calls.take_due(now, 1, rng), [NodeId([3; 16])]);
+        for _ in 0..100 {
+            now = calls.next_at().unwrap();
+            assert!(!calls.take_due(now, 1, rng).is_empty());
+        }
+        assert!(calls.due.values().all(|call| call.interval == 4 * second));
         calls.hurry(now);
-        assert_eq!(calls.next_at(), Some(Time(10) + second));
         calls.stop(NodeId([3; 16]));
-        assert_eq!(calls.take_due(now).len(), 3);
-        assert_eq!(calls.next_at(), Some(now + second));
+        now = now + BURST_GAP;
+        assert_eq!(calls.take_due(now, 1, rng).len(), 3);
+        assert!(calls.next_at().unwrap() <= now + 3 * second / 2);
+    }
+
+    #[test]
+    fn few_nodes_keep_calling_often() {
+        let second = Duration::from_secs(1);
+        let mut calls = Calls::new(second, 30 * second);
+        calls.start(NodeId([1; 16]), Time(0));
+        assert_eq!(calls.longest(1), 2 * second);
+        assert_eq!(calls.longest(3), 6 * second);
+        assert_eq!(calls.longest(usize::MAX / 2), 30 * second);
     }
 }
