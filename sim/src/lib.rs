@@ -1,1 +1,12 @@
-//! Under construction.
+//! A deterministic cluster: the very cores of `gossip` and `netdb` under virtual time.
+//!
+//! One seed decides everything. The [`world`] has a network, disks, clocks and faults; a [`scenario`] is a
+//! script of a few lines that runs in it; the [`check`]s hold during and after every run. See
+//! `docs/simulation.md`.
+//!
+//! No wall clock, thread or hash order may take part in a decision anywhere below [`world`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+pub mod seed;
+pub mod trace;
+pub mod world;
