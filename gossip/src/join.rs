@@ -114,6 +114,8 @@ pub async fn join(
             return Err(match source.kind() {
                 ErrorKind::ConnectionRefused => JoinError::NothingListens(addr),
                 ErrorKind::TimedOut => JoinError::NotReached(addr),
+                // It was about to stop.
+                ErrorKind::ConnectionReset => JoinError::Closed(addr),
                 _ => JoinError::Connect { addr, source },
             });
         }

@@ -190,6 +190,9 @@ impl Partial {
         if part.len() > message.total - message.bytes.len() {
             return Err(RecordError::Malformed);
         }
+        // Doubles like any vector, but never beyond what the message needs.
+        let left = message.total - message.bytes.len();
+        message.bytes.reserve_exact(left.min(message.bytes.len().max(part.len())));
         message.bytes.extend_from_slice(part);
         if message.bytes.len() == message.total {
             return Ok(Some(message.bytes));

@@ -2,8 +2,17 @@
 
 use std::io::{Read, Write};
 
+use netdb_gossip_core::packet::ClusterTag;
+
 use super::*;
-use crate::{JoinError, MAX_JOIN_ANSWER, MAX_JOIN_REQUEST, join};
+use crate::{
+    JoinError, MAX_JOIN_ANSWER, MAX_JOIN_REQUEST,
+    handshake::{Keys, initiate},
+    hello::{Hello, Mode},
+    join,
+    record::Record,
+    shell::seal,
+};
 
 fn good(id: TokenId) -> Option<TokenAnswer> {
     let unknown = (id != token().id()).then_some(TokenAnswer::Refused(Refusal::TokenUnknown));
@@ -166,18 +175,52 @@ async fn a_joiner_of_another_version_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_in_the_middle_is_named() {
-    let server = server();
-    lock(&server.policy).joins = |_, _| {
-        std::thread::sleep(Duration::from_millis(1));
-        None
-    };
-    let transport = server.transport.clone();
-    let joining = tokio::spawn(async move { try_join(server.addr, &token()).await });
+    let config =
+        Config { listen: loopback(), identity: identity(1), cluster: CLUSTER, limits: limits() };
+    let (transport, mut inbox) = Transport::bind(config).unwrap();
+    let addr = transport.local_addr();
+    let joining = tokio::spawn(async move { try_join(addr, &token()).await });
+    match inbox.recv().await {
+        Some(Incoming::Token { reply, .. }) => {
+            reply.send(TokenAnswer::Good(token().psk())).unwrap();
+        }
+        other => panic!("{other:?}"),
+    }
+    let request = inbox.recv().await;
+    assert!(matches!(request, Some(Incoming::Join { .. })));
     transport.shutdown().await;
     let error = joining.await.unwrap().unwrap_err();
-    // When exactly it stopped decides which it is.
-    assert!(
-        matches!(error, JoinError::Closed(_) | JoinError::NothingListens(_) | JoinError::Busy(_)),
-        "{error}"
-    );
+    assert!(matches!(error, JoinError::Closed(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_takes_too_long_is_busy() {
+    let limits = Limits { join_answer: Duration::from_millis(50), ..limits() };
+    let config = Config { listen: loopback(), identity: identity(1), cluster: CLUSTER, limits };
+    let (transport, mut inbox) = Transport::bind(config).unwrap();
+    let addr = transport.local_addr();
+    let joining = tokio::spawn(async move { try_join(addr, &token()).await });
+    let Some(Incoming::Token { reply, .. }) = inbox.recv().await else { panic!("no token") };
+    reply.send(TokenAnswer::Good(token().psk())).unwrap();
+    let Some(Incoming::Join { reply, .. }) = inbox.recv().await else { panic!("no join") };
+    let error = joining.await.unwrap().unwrap_err();
+    assert!(matches!(error, JoinError::Busy(_)), "{error}");
+    assert!(reply.send(Ok(vec![])).is_err(), "nobody waits for it any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_oversized_request_is_refused_by_the_server_too() {
+    let server = server();
+    lock(&server.policy).joins = |_, _| panic!("was passed on");
+    let keys = Keys { identity: identity(2), cluster: CLUSTER };
+    let hello = Hello { tag: ClusterTag::of(CLUSTER), mode: Mode::Join(token().id()) };
+    let mut stream = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let psk = token().psk();
+    let secured = initiate(&mut stream, &keys, hello, Some(&psk), None).await.unwrap();
+    let (mut reader, mut writer) = seal(stream, &secured);
+    assert_eq!(reader.next(None, DEADLINE).await.unwrap(), Record::Ack(0));
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let _ = writer.start(&vec![0; MAX_JOIN_REQUEST + 1], deadline).await.unwrap();
+    assert!(reader.message(100, deadline).await.is_err());
+    server.until(|stats| stats.joins_refused == 1).await;
 }
