@@ -1,0 +1,80 @@
+//! Where each request goes: the paths that the daemon serves and the client asks for.
+
+/// `GET`: [`Status`](crate::node::Status).
+pub const STATUS: &str = "/v1/status";
+/// `GET`: a list of [`Member`](crate::node::Member).
+pub const MEMBERS: &str = "/v1/members";
+/// `GET`: [`Networks`](crate::node::Networks).
+pub const NETWORKS: &str = "/v1/networks";
+/// `PUT` attaches, `DELETE` detaches.
+pub const NETWORK: &str = "/v1/networks/{network}";
+/// `GET`: a list of [`Member`](crate::node::Member).
+pub const PEERS: &str = "/v1/networks/{network}/peers";
+/// `POST`: this node's rows are published again; what it did not repeat goes.
+pub const COMPLETE: &str = "/v1/networks/{network}/complete";
+/// `GET` with a [`RowQuery`](crate::rows::RowQuery): a list of [`Table`](crate::rows::Table).
+pub const TABLES: &str = "/v1/tables";
+/// `GET` with a [`RowQuery`](crate::rows::RowQuery): one [`Row`](crate::rows::Row) per line.
+/// `POST` of a [`Write`](crate::rows::Write): [`Receipt`](crate::rows::Receipt).
+pub const ROWS: &str = "/v1/rows";
+/// `POST` with a [`Load`](crate::rows::Load) as the query and one
+/// [`LoadRow`](crate::rows::LoadRow) per line: [`Loaded`](crate::rows::Loaded).
+pub const LOAD: &str = "/v1/rows/load";
+/// `GET` with a [`RowQuery`](crate::rows::RowQuery): server-sent
+/// [`WatchEvent`](crate::rows::WatchEvent)s.
+pub const WATCH: &str = "/v1/watch";
+/// `GET`: [`Keys`](crate::keys::Keys).
+pub const KEYS: &str = "/v1/keys";
+/// `POST`: starts a rotation, [`Keys`](crate::keys::Keys).
+pub const ROTATE_KEYS: &str = "/v1/keys/rotate";
+/// `GET`: [`Token`](crate::keys::Token).
+pub const TOKEN: &str = "/v1/token";
+/// `POST` of a [`RotateToken`](crate::keys::RotateToken): [`Token`](crate::keys::Token).
+pub const ROTATE_TOKEN: &str = "/v1/token/rotate";
+/// `GET`: [`Stats`](crate::node::Stats).
+pub const STATS: &str = "/v1/stats";
+/// `POST`: [`Reloaded`](crate::node::Reloaded).
+pub const RELOAD: &str = "/v1/reload";
+/// `POST`: leaves the cluster for good, then netnode ends.
+pub const LEAVE: &str = "/v1/leave";
+
+/// `path` about one network, its name put into the place that waits for it.
+pub fn of_network(path: &str, network: &str) -> String {
+    path.replace("{network}", &percent_encode(network))
+}
+
+/// `path` with these parameters behind it.
+pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
+    let query: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)))
+        .collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
+/// Everything but unreserved characters (RFC 3986 §2.3) as `%XX`.
+fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&data_encoding::HEXUPPER.encode(&[byte]));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_the_path_is_escaped() {
+        assert_eq!(of_network(PEERS, "a/../b"), "/v1/networks/a%2F..%2Fb/peers");
+        assert_eq!(with_query(ROWS, &[]), "/v1/rows");
+        let query = with_query(ROWS, &[("key", "a&b=ü"), ("table", "t")]);
+        assert_eq!(query, "/v1/rows?key=a%26b%3D%C3%BC&table=t");
+    }
+}

@@ -1,0 +1,99 @@
+//! One function per command: asks the daemon, prints the answer.
+
+mod keys;
+mod load;
+mod networks;
+mod node;
+mod rows;
+mod watch;
+mod write;
+
+use std::io::Write;
+
+use netnode_api::client::Client;
+use serde::Serialize;
+
+use crate::{
+    Io,
+    args::{Command, Format, Table},
+    failure::Failure,
+    layout::{Cell, Column, Layout},
+};
+
+pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Status { json } => node::status(client, io, json.json).await,
+        Command::Members { format } => node::members(client, io, format).await,
+        Command::Stats { json } => node::stats(client, io, json.json).await,
+        Command::Join => keys::join(client, io).await,
+        Command::Leave { yes } => node::leave(client, io, yes).await,
+        Command::Reload { json } => node::reload(client, io, json.json).await,
+        Command::Networks { command, format } => networks::run(command, format, client, io).await,
+        Command::Complete { network } => networks::complete(client, io, &network).await,
+        Command::Keys { command } => keys::run(command, client, io).await,
+        Command::Token { command } => keys::token(command, client, io).await,
+        Command::Table { command } => table(command, client, io).await,
+    }
+}
+
+async fn table(command: Table, client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
+    use netnode_api::rows::Operation;
+    match command {
+        Table::Ls { network, format } => rows::ls(client, io, network, format).await,
+        Table::Dump { select, format, raw } => rows::dump(client, io, select, format, raw).await,
+        Table::Watch { select, jsonl, raw, changes, count } => {
+            let view = watch::View { jsonl, raw, changes, count };
+            watch::watch(client, io, select, view).await
+        }
+        Table::Get { place, lifetime, format, value } => {
+            rows::get(client, io, &place, lifetime, format, value).await
+        }
+        Table::Create(args) => write::write(client, io, args, Operation::Create).await,
+        Table::Update(args) => write::write(client, io, args, Operation::Update).await,
+        Table::Upsert(args) => write::write(client, io, args, Operation::Upsert).await,
+        Table::Delete { place, lifetime } => write::delete(client, io, &place, lifetime).await,
+        Table::Load { network, table, input: _, file, lifetime, create, keep_going } => {
+            let operation = if create { Operation::Create } else { Operation::Upsert };
+            let lifetime = lifetime.into();
+            let load = netnode_api::rows::Load { network, table, lifetime, operation, keep_going };
+            load::load(client, io, load, file.as_deref()).await
+        }
+    }
+}
+
+/// One JSON document, on several lines for a reader, on one for a pipe.
+fn print_json(io: &mut Io<'_>, document: &impl Serialize) -> Result<(), Failure> {
+    if io.terminal.width.is_some() {
+        serde_json::to_writer_pretty(&mut *io.out, document)?;
+    } else {
+        serde_json::to_writer(&mut *io.out, document)?;
+    }
+    Ok(writeln!(io.out)?)
+}
+
+/// One JSON object on one line.
+fn print_line(out: &mut dyn Write, object: &impl Serialize) -> Result<(), Failure> {
+    serde_json::to_writer(&mut *out, object)?;
+    Ok(writeln!(out)?)
+}
+
+/// A short list in the format asked for.
+fn print_list<T: Serialize>(
+    io: &mut Io<'_>,
+    format: Format,
+    columns: &[Column],
+    items: &[T],
+    cells: impl Fn(&T) -> Vec<Cell>,
+) -> Result<(), Failure> {
+    if format.json {
+        return print_json(io, &items);
+    }
+    if format.jsonl {
+        return items.iter().try_for_each(|item| print_line(io.out, item));
+    }
+    let mut layout = Layout::new(columns, io.terminal, format.wide);
+    for item in items {
+        layout.row(io.out, cells(item))?;
+    }
+    Ok(layout.finish(io.out)?)
+}

@@ -1,0 +1,122 @@
+//! Networks: which there are, who is attached, and attaching this node.
+
+use std::time::Duration;
+
+use netnode_api::{client::Client, node::Networks as Lists};
+
+use super::{node::print_members, print_json, print_line};
+use crate::{
+    Io,
+    args::{Format, Networks},
+    failure::Failure,
+    layout::{Cell, Column, Layout},
+    terminal::Look,
+    text,
+};
+
+/// How often the daemon is asked whether a network is in sync.
+const POLL: Duration = Duration::from_millis(100);
+
+const COLUMNS: [Column; 7] = [
+    Column::new("NETWORK", 10),
+    Column::new("STATE", 7),
+    Column::new("ROWS", 4).right(),
+    Column::new("SIZE", 4).right(),
+    Column::new("TOMBSTONES", 4).right(),
+    Column::new("PEERS", 5).right(),
+    Column::new("HASH", 8),
+];
+
+pub(super) async fn run(
+    command: Option<Networks>,
+    format: Format,
+    client: &Client,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    match command {
+        None => ls(client, io, format).await,
+        Some(Networks::Ls { format }) => ls(client, io, format).await,
+        Some(Networks::Peers { network, format }) => {
+            let peers = client.peers(&network).await?;
+            print_members(io, format, &peers)
+        }
+        Some(Networks::Attach { network, wait }) => attach(client, io, &network, wait).await,
+        Some(Networks::Detach { network }) => {
+            client.detach(&network).await?;
+            Ok(writeln!(io.out, "detached from network {network}")?)
+        }
+    }
+}
+
+async fn ls(client: &Client, io: &mut Io<'_>, format: Format) -> Result<(), Failure> {
+    let networks = client.networks().await?;
+    if format.json {
+        return print_json(io, &networks);
+    }
+    let Lists { attached, elsewhere } = &networks;
+    if format.jsonl {
+        attached.iter().try_for_each(|network| print_line(io.out, network))?;
+        return elsewhere.iter().try_for_each(|network| print_line(io.out, network));
+    }
+    let mut layout = Layout::new(&COLUMNS, io.terminal, format.wide);
+    for network in attached {
+        let state = if network.synced {
+            Cell::new("in sync").look(Look::Good)
+        } else {
+            Cell::new("syncing").look(Look::Doubtful)
+        };
+        let cells = vec![
+            Cell::new(&*network.name),
+            state,
+            Cell::new(network.entries.to_string()),
+            Cell::new(text::size(network.bytes)),
+            Cell::new(network.tombstones.to_string()),
+            Cell::new(network.peers.to_string()),
+            Cell::new(&*network.hash),
+        ];
+        layout.row(io.out, cells)?;
+    }
+    for network in elsewhere {
+        let unknown = || Cell::new("-").look(Look::Aside);
+        let peers = Cell::new(network.nodes.to_string());
+        let state = Cell::new("elsewhere").look(Look::Aside);
+        let name = Cell::new(&*network.name);
+        layout.row(io.out, vec![name, state, unknown(), unknown(), unknown(), peers, unknown()])?;
+    }
+    Ok(layout.finish(io.out)?)
+}
+
+async fn attach(
+    client: &Client,
+    io: &mut Io<'_>,
+    network: &str,
+    wait: bool,
+) -> Result<(), Failure> {
+    client.attach(network).await?;
+    writeln!(io.out, "attached to network {network}")?;
+    if !wait {
+        return Ok(());
+    }
+    loop {
+        let networks = client.networks().await?;
+        match networks.attached.iter().find(|other| other.name == network) {
+            Some(found) if found.synced => {
+                return Ok(writeln!(io.out, "in sync: {} rows", found.entries)?);
+            }
+            Some(_) => tokio::time::sleep(POLL).await,
+            None => {
+                let gone = format!("network {network} was detached meanwhile");
+                return Err(Failure::NotFound(gone));
+            }
+        }
+    }
+}
+
+pub(super) async fn complete(
+    client: &Client,
+    io: &mut Io<'_>,
+    network: &str,
+) -> Result<(), Failure> {
+    client.mark_complete(network).await?;
+    Ok(writeln!(io.out, "this node's rows in network {network} are whole")?)
+}

@@ -1,0 +1,143 @@
+//! The longer texts of `--help`: exit codes and examples.
+
+pub(crate) const TOP: &str = "\
+Examples:
+  netdbctl status
+  netdbctl table dump --network blue --wide
+  netdbctl table watch --network blue --jsonl | jq -r .type
+  netdbctl --socket /run/other.sock members
+
+Exit codes:
+  0  done
+  1  failed for another reason than those below
+  2  the command line is wrong
+  3  there is no such row, network or member
+  4  netnode does not answer, or is just starting or stopping
+  5  it exists already, or something of the kind is under way";
+
+pub(crate) const STATUS: &str = "\
+Examples:
+  netdbctl status
+  netdbctl status --json | jq -r '.networks[] | [.name, .hash] | @tsv'";
+
+pub(crate) const MEMBERS: &str = "\
+Examples:
+  netdbctl members
+  netdbctl members --json | jq -r '.[] | select(.state == \"failed\") | .name'";
+
+pub(crate) const STATS: &str = "\
+Examples:
+  netdbctl stats
+  netdbctl stats --json | jq .counters";
+
+pub(crate) const NETWORKS: &str = "\
+Examples:
+  netdbctl networks
+  netdbctl networks attach blue --wait
+  netdbctl networks peers blue
+  netdbctl networks detach blue";
+
+pub(crate) const TABLE: &str = "\
+A table has a name and a lifetime; the two lifetimes of one name are different tables:
+  owner    a row belongs to the node that wrote it and leaves the view with it
+  cluster  any attached node may write any row; rows live until they are deleted
+
+Examples:
+  netdbctl table ls
+  netdbctl table dump
+  netdbctl table create blue names web 10.0.0.1
+  netdbctl table get blue names web";
+
+pub(crate) const TABLE_LS: &str = "\
+Examples:
+  netdbctl table ls
+  netdbctl table ls blue --json";
+
+pub(crate) const DUMP: &str = "\
+On a terminal the columns are aligned and cut to fit (with …); elsewhere they are separated by tabs
+and never cut. Keys and values are shown as text where they are text, else in hexadecimal after 0x;
+rows of the node's own tables are shown field by field.
+
+Examples:
+  netdbctl table dump
+  netdbctl table dump --network blue --table names --prefix web
+  netdbctl table dump --owner host-3 --failed
+  netdbctl table dump --network _cluster --raw
+  netdbctl table dump --jsonl | jq -r 'select(.lifetime == \"owner\") | .key.data'";
+
+pub(crate) const WATCH: &str = "\
+Starts with the rows that are there (+), then says so (=), then tells every change as this node sees
+it: + created, ~ updated, - deleted with the reason.
+
+Examples:
+  netdbctl table watch --network blue --table names
+  netdbctl table watch --network blue --jsonl
+  netdbctl table watch --network blue --count 1 --changes   (waits for the next change)";
+
+pub(crate) const GET: &str = "\
+Examples:
+  netdbctl table get blue names web
+  netdbctl table get blue names web --value    (the value's bytes and nothing else)";
+
+pub(crate) const WRITE: &str = "\
+Examples:
+  netdbctl table create blue names web 10.0.0.1
+  netdbctl table upsert blue files motd - < /etc/motd
+  netdbctl table update blue flags x 00ff --hex --lifetime owner";
+
+pub(crate) const DELETE: &str = "\
+Examples:
+  netdbctl table delete blue names web
+  netdbctl table delete blue endpoints eth0 --lifetime owner";
+
+pub(crate) const LOAD: &str = "\
+Each line is a key, a tab and a value, taken as they are. Blank lines are passed over.
+
+Examples:
+  netdbctl table load blue services --lifetime owner --file services.tsv
+  awk '{print $2 \"\\t\" $1}' /etc/services | netdbctl table load blue services -";
+
+pub(crate) const KEYS: &str = "\
+Examples:
+  netdbctl keys list
+  netdbctl keys rotate --wait";
+
+pub(crate) const TOKEN: &str = "\
+The token is a secret: whoever has it can join the cluster.
+
+Examples:
+  netdbctl token show
+  netdbctl token rotate --expires 24h";
+
+pub(crate) const JOIN: &str = "\
+A node joins before it runs, so joining is done by netnode itself, on the new host:
+  netnode join TOKEN ADDRESS...
+  systemctl start netnode
+
+This command prints the line to run there, with this cluster's token and this node's address.
+The token is a secret.
+
+Examples:
+  netdbctl join
+  netdbctl join | ssh root@new-host sh";
+
+pub(crate) const LEAVE: &str = "\
+Its rows are withdrawn, its admission ends and netnode stops. It can only come back by joining again.
+To stop it for a while, stop the process: the others then hold its rows until it is back.
+
+Examples:
+  netdbctl leave
+  netdbctl leave --yes";
+
+pub(crate) const RELOAD: &str = "\
+Reads the configuration again, as SIGHUP does, and says what is in force now and what needs a restart.
+
+Examples:
+  netdbctl reload";
+
+pub(crate) const COMPLETE: &str = "\
+After a restart the others hold a node's former rows for a while. A program that has written all rows
+that it still stands for says so with this command, and what it did not write again goes at once.
+
+Examples:
+  netdbctl complete blue";
