@@ -21,6 +21,10 @@ use crate::{
 };
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod measure;
+#[cfg(test)]
 pub(crate) mod net;
 mod receive;
 #[cfg(test)]
@@ -64,6 +68,16 @@ pub enum Output {
         from: NodeId,
         /// The frame.
         frame: Vec<u8>,
+    },
+    /// An acknowledged frame was repeated and is still not confirmed. It goes on being repeated; whoever
+    /// depends on it may take another way meanwhile. Told once per frame.
+    Late {
+        /// Whom it is for.
+        to: NodeId,
+        /// The sender's own mark.
+        token: u64,
+        /// The frame.
+        frame: Arc<[u8]>,
     },
     /// An acknowledged frame was given up: the peer did not confirm it, is down, or began a new
     /// generation. It may have arrived all the same. Frames that are confirmed are not told of.
@@ -177,6 +191,12 @@ impl Gossip {
         Some(Output::Packet { to, bytes })
     }
 
+    /// The next thing that is told, leaving packets for [`poll_output`](Self::poll_output): so that what
+    /// an owner sends in answer shares their packets.
+    pub fn poll_told(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
     /// Takes in members learnt by other means: the answer to a join, or an exchange of everything known
     /// ([`Gossip::members`] and [`Gossip::me`] of the other side). A node that was alone announces
     /// itself to a few of them. `Suspect` counts as `Alive` here: suspicions spread by themselves.
@@ -229,6 +249,16 @@ impl Gossip {
         }
         let kind = if acked { Kind::Acked } else { Kind::Plain };
         if self.links.send(to, kind, frame, token) { Ok(()) } else { Err(SendError::Full) }
+    }
+
+    /// Whether a peer answered what was sent to it last (or nothing was): others may depend on it.
+    pub fn is_responsive(&self, id: NodeId) -> bool {
+        self.links.is_responsive(id)
+    }
+
+    /// The generator of nonces, for an owner that makes keys.
+    pub fn entropy(&mut self) -> &mut dyn CryptoRng {
+        &mut *self.entropy
     }
 
     /// The most bytes that a frame may have.
@@ -306,8 +336,12 @@ impl Gossip {
         while let Some(message) = self.membership.poll_outgoing() {
             self.links.send_message(message);
         }
-        while let Some(Lost { to, token, frame }) = self.links.poll_lost() {
-            self.outputs.push_back(Output::Lost { to, token, frame });
+        while let Some(Lost { to, token, frame, late }) = self.links.poll_lost() {
+            self.outputs.push_back(if late {
+                Output::Late { to, token, frame }
+            } else {
+                Output::Lost { to, token, frame }
+            });
         }
     }
 }

@@ -12,6 +12,8 @@ mod ack;
 mod clock;
 mod peer;
 mod rtt;
+#[cfg(test)]
+mod tests;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -65,12 +67,14 @@ impl Kind {
     }
 }
 
-/// A frame that was given up.
+/// A frame that a peer did not confirm in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lost {
     pub(crate) to: NodeId,
     pub(crate) token: u64,
     pub(crate) frame: Arc<[u8]>,
+    /// It is still being repeated.
+    pub(crate) late: bool,
 }
 
 #[derive(Debug)]
@@ -118,6 +122,11 @@ impl Links {
 
     pub(crate) fn rtt(&self, id: NodeId) -> Option<Duration> {
         self.peers.get(&id)?.rtt.smoothed()
+    }
+
+    /// Whether `id` answered what was sent to it last.
+    pub(crate) fn is_responsive(&self, id: NodeId) -> bool {
+        self.peers.get(&id).is_none_or(Peer::is_responsive)
     }
 
     /// Bytes queued and in flight to `id`.
@@ -247,8 +256,11 @@ impl Links {
                 break;
             }
             if let Some(peer) = self.peers.get_mut(&id) {
-                let lost = peer.expire(now.mono, &self.config);
-                self.give_up(id, lost);
+                let overdue = peer.expire(now.mono, &self.config);
+                for Item { frame, token, .. } in overdue.late {
+                    self.lost.push_back(Lost { to: id, token, frame, late: true });
+                }
+                self.give_up(id, overdue.lost);
             }
             self.file(id);
         }
@@ -277,6 +289,11 @@ impl Links {
             self.ready.remove(&id);
         }
         None
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
     }
 
     fn peer(&mut self, id: NodeId) -> &mut Peer {
@@ -321,7 +338,8 @@ impl Links {
     fn give_up(&mut self, to: NodeId, items: impl IntoIterator<Item = Item>) {
         for item in items {
             self.stats.frames_lost += 1;
-            self.lost.push_back(Lost { to, token: item.token, frame: item.frame });
+            let Item { frame, token, .. } = item;
+            self.lost.push_back(Lost { to, token, frame, late: false });
         }
     }
 

@@ -197,6 +197,11 @@ impl Digest {
         }
     }
 
+    /// Whether a writer was moved out of what is exchanged.
+    pub fn is_retired(&self, writer: &Writer) -> bool {
+        self.retired.contains_key(writer)
+    }
+
     /// Restores a writer's progress from disk.
     pub fn restore(&mut self, writer: Writer, contiguous: u64, purged: u64) {
         self.advance(&writer, contiguous);

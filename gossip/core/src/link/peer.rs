@@ -28,6 +28,19 @@ const LEAST_WINDOW: u32 = 2;
 /// Membership messages that wait for a packet to one peer; beyond that the oldest is dropped.
 pub(crate) const MAX_MESSAGES: usize = 64;
 
+/// A frame that was sent this often without an answer is late: whoever sent it may want to take another
+/// way, while it is still repeated here.
+const LATE_AFTER: u32 = 2;
+
+/// Frames whose time is over.
+#[derive(Debug, Default)]
+pub(crate) struct Overdue {
+    /// Still being repeated.
+    pub(crate) late: Vec<Item>,
+    /// Given up.
+    pub(crate) lost: Vec<Item>,
+}
+
 /// A frame of the upper layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
@@ -303,8 +316,13 @@ impl Peer {
         self.flight_bytes -= items.iter().map(|item| item.frame.len()).sum::<usize>();
     }
 
-    /// Packets whose time is over: their frames wait again, or are lost and returned.
-    pub(crate) fn expire(&mut self, now: Time, config: &Config) -> Vec<Item> {
+    /// Whether it answered what was sent last, or has not had the time to.
+    pub(crate) fn is_responsive(&self) -> bool {
+        self.backoff < LATE_AFTER
+    }
+
+    /// Packets whose time is over: their frames wait again, or are lost.
+    pub(crate) fn expire(&mut self, now: Time, config: &Config) -> Overdue {
         let over: Vec<u64> = self
             .flight
             .iter()
@@ -315,7 +333,7 @@ impl Peer {
             self.backoff = (self.backoff + 1).min(MAX_BACKOFF);
             self.window = (self.window / 2).max(LEAST_WINDOW).min(config.window);
         }
-        let mut lost = Vec::new();
+        let mut overdue = Overdue::default();
         // The last first, so that the oldest ends up in front.
         for number in over.into_iter().rev() {
             let Some(flight) = self.flight.remove(&number) else { continue };
@@ -323,13 +341,17 @@ impl Peer {
             for mut item in flight.items.into_iter().rev() {
                 item.tries += 1;
                 if item.tries > config.max_retries {
-                    lost.push(item);
+                    overdue.lost.push(item);
                 } else {
+                    if item.tries == LATE_AFTER {
+                        overdue.late.push(item.clone());
+                    }
                     self.acked.requeue(item);
                 }
             }
         }
-        lost.reverse();
-        lost
+        overdue.late.reverse();
+        overdue.lost.reverse();
+        overdue
     }
 }

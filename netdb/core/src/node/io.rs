@@ -4,9 +4,9 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 use netdb_gossip_core::{
+    gossip::Member,
     identity::{ClusterId, Generation, Identity, Name, NodeId},
     keyring::KeyId,
-    membership::Member,
     time::Wall,
     token::TokenId,
 };
@@ -49,7 +49,9 @@ pub enum StartError {
     #[error("this node belongs to no cluster yet: found one with `init` or enter one with `join`")]
     NotAMember,
     /// A record on disk does not decode, or belongs to another identity.
-    #[error("the stored {what} is damaged: put back a copy of the state directory, or remove it and join again")]
+    #[error(
+        "the stored {what} is damaged: put back a copy of the state directory, or remove it and join again"
+    )]
     Damaged {
         /// Which record.
         what: &'static str,
@@ -426,6 +428,8 @@ pub struct NodeStats {
     pub rows_gone: u64,
     /// Chunks of rows served.
     pub chunks_served: u64,
+    /// Messages that could not be sent: the peer is unknown or down, or its queue full.
+    pub unsent: u64,
     /// Messages from members that did not decode or broke a limit.
     pub malformed: u64,
 }

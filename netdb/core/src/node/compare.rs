@@ -1,0 +1,240 @@
+//! Comparing networks with peers, and narrowing down what differs.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use netdb_gossip_core::{
+    identity::{Name, NodeId},
+    time::{Now, micros},
+};
+
+use super::{Node, io::CLUSTER_NETWORK, network::SETTLE, timers::Timer};
+use crate::{
+    entry::Dot,
+    sync::{self, narrow},
+    wire::{Compare, Holding, Message, Part, PartContent, Pull, PullWhat, Reached, Want},
+};
+
+/// The most networks in one comparison message; further ones are compared with the next.
+const MAX_COMPARED: usize = 64;
+
+impl Node {
+    /// A network is due: compare it with a peer, and with the same peer what else is due soon.
+    pub(super) fn compare_due(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get(name) else { return };
+        if network.schedule.at > now.mono {
+            let at = network.schedule.at;
+            self.timers.set(at, Timer::Compare(Arc::clone(name)));
+            return;
+        }
+        self.check_alone(now, name);
+        let targets = self.targets(name);
+        let Some(peer) = self.pick_peer(&targets) else {
+            self.reschedule(now, name);
+            return;
+        };
+        self.compare_with(now, name, peer);
+    }
+
+    /// A random peer, one that is not suspected if there is any.
+    fn pick_peer(&mut self, targets: &[NodeId]) -> Option<NodeId> {
+        let alive = |node: &NodeId| self.presences.state(*node) == super::MemberState::Alive;
+        let good: Vec<NodeId> = targets.iter().copied().filter(alive).collect();
+        self.pick(&good).or_else(|| self.pick(targets))
+    }
+
+    /// Compares a network with a peer, and what else is due about now and shared with it.
+    pub(super) fn compare_with(&mut self, now: Now, name: &Arc<Name>, peer: NodeId) {
+        let mut names = alloc::vec![Arc::clone(name)];
+        let soon = now.mono + self.config.compare_interval / 2;
+        for (other, network) in &self.networks {
+            let shared = other.as_str() == CLUSTER_NETWORK
+                || self.attachments.get(&**other).is_some_and(|nodes| nodes.contains_key(&peer));
+            let due = network.schedule.at <= soon && network.synced;
+            if shared && due && other != name && names.len() < MAX_COMPARED {
+                names.push(Arc::clone(other));
+            }
+        }
+        let items: Vec<Compare> = names.iter().filter_map(|n| self.compare_item(now, n)).collect();
+        for name in &names {
+            self.reschedule(now, name);
+        }
+        if self.fetch_all_if_empty(now, name, peer) {
+            return;
+        }
+        self.stats.compares += 1;
+        self.say(now, peer, &Message::Compare(items));
+    }
+
+    fn compare_item(&self, now: Now, name: &Name) -> Option<Compare> {
+        let network = self.networks.get(name)?;
+        let replica = &network.replica;
+        let cutoff = self.cluster_time(now).0.saturating_sub(micros(SETTLE));
+        let as_of = replica.recent().as_of(cutoff, replica.digest(), replica.hash());
+        let (received, held) = (as_of.received, as_of.held);
+        Some(Compare { network: name.clone(), cutoff, received, held })
+    }
+
+    fn reschedule(&mut self, now: Now, name: &Arc<Name>) {
+        let spread = self.random_byte();
+        if let Some(network) = self.networks.get_mut(name) {
+            network.schedule.advance(now.mono, spread);
+            self.timers.set(network.schedule.at, Timer::Compare(Arc::clone(name)));
+        }
+    }
+
+    /// Alone in a network counts as in sync, once it is clear that nobody else is there.
+    pub(super) fn check_alone(&mut self, now: Now, name: &Name) {
+        let waited = now.mono >= self.boot_until || self.old_peers.is_empty();
+        let certain = if name.as_str() == CLUSTER_NETWORK {
+            waited
+        } else {
+            self.is_synced(&self.cluster_name)
+        };
+        if certain && self.targets(name).is_empty() {
+            self.set_synced(name);
+        }
+    }
+
+    pub(super) fn take_compare(&mut self, now: Now, from: NodeId, items: Vec<Compare>) {
+        let mut same = Vec::new();
+        for item in items.into_iter().take(MAX_COMPARED) {
+            let Some(network) = self.networks.get(&item.network) else {
+                self.say(now, from, &Message::NotAttached(item.network));
+                continue;
+            };
+            let replica = &network.replica;
+            let as_of = replica.recent().as_of(item.cutoff, replica.digest(), replica.hash());
+            if as_of.received != item.received {
+                let items = sync::received_items(replica, item.cutoff);
+                let parts = begin(&items, item.received);
+                let Compare { network, cutoff, .. } = item;
+                self.differs(now, &network);
+                self.say(now, from, &Message::Received { network, cutoff, parts });
+            } else if as_of.held != item.held {
+                let parts = begin(&sync::held_items(replica), item.held);
+                self.differs(now, &item.network);
+                self.say(now, from, &Message::Held { network: item.network, parts });
+            } else {
+                same.push(item.network);
+            }
+        }
+        if !same.is_empty() {
+            self.say(now, from, &Message::Same(same));
+        }
+    }
+
+    /// A comparison found a difference: look again soon.
+    fn differs(&mut self, now: Now, name: &Name) {
+        self.stats.differences += 1;
+        if let Some(network) = self.networks.get_mut(name) {
+            network.schedule.hurry(now.mono, &self.config);
+            let (at, name) = (network.schedule.at, Arc::clone(&network.name));
+            self.timers.set(at, Timer::Compare(name));
+        }
+    }
+
+    pub(super) fn take_same(&mut self, now: Now, names: Vec<Name>) {
+        for name in names {
+            self.set_synced(&name);
+            if let Some(network) = self.networks.get_mut(&name) {
+                network.schedule.relax(now.mono, &self.config);
+            }
+        }
+    }
+
+    pub(super) fn take_received(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        name: &Name,
+        cutoff: u64,
+        parts: Vec<Part<Reached>>,
+    ) {
+        let Some(network) = self.networks.get(name) else { return };
+        let items = sync::received_items(&network.replica, cutoff);
+        let found = narrow::answer(&items, parts);
+        self.differs(now, name);
+        if !found.answer.is_empty() {
+            let message = Message::Received { network: name.clone(), cutoff, parts: found.answer };
+            self.say(now, from, &message);
+        }
+        let wants = self.wants(name, &found.theirs);
+        if !wants.is_empty() {
+            self.pull(now, from, name, PullWhat::Ranges(wants));
+        }
+    }
+
+    /// What this node lacks of the writers that a peer knows.
+    fn wants(&mut self, name: &Name, theirs: &[Reached]) -> Vec<Want> {
+        let me = self.id;
+        for reached in theirs.iter().filter(|reached| reached.writer.node == me) {
+            self.notice_own(name, &Dot { writer: reached.writer, sequence: reached.contiguous });
+        }
+        let Some(network) = self.networks.get(name) else { return Vec::new() };
+        let digest = network.replica.digest();
+        let want = |reached: &Reached| {
+            let after = digest.contiguous(&reached.writer);
+            let through = reached.contiguous;
+            let lacking = after < through && !network.is_replaced(&reached.writer);
+            lacking.then_some(Want { writer: reached.writer, after, through })
+        };
+        theirs.iter().filter_map(want).collect()
+    }
+
+    pub(super) fn take_held(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        name: &Name,
+        parts: Vec<Part<Holding>>,
+    ) {
+        let Some(network) = self.networks.get(name) else { return };
+        let replica = &network.replica;
+        let found = narrow::answer(&sync::held_items(replica), parts);
+        let (mut gone, mut wanted) = (Vec::new(), Vec::new());
+        for Holding { place, dot } in found.theirs {
+            if !replica.digest().covers(&dot) {
+                if !network.is_replaced(&dot.writer) {
+                    wanted.push(dot);
+                }
+            } else if replica.places(place, place).next().is_none() {
+                // Had it, and hold nothing in its place: it was deleted. (What replaced it here is
+                // among what the other side hears that it lacks.)
+                gone.push(dot);
+            }
+        }
+        self.differs(now, name);
+        if !found.answer.is_empty() {
+            let parts = found.answer;
+            self.say(now, from, &Message::Held { network: name.clone(), parts });
+        }
+        if !gone.is_empty() {
+            self.say(now, from, &Message::Gone { network: name.clone(), dots: gone });
+        }
+        if !wanted.is_empty() {
+            self.pull(now, from, name, PullWhat::Dots(wanted));
+        }
+    }
+
+    /// Compares what is held in full, because tombstones may be missing.
+    pub(super) fn compare_held(&mut self, now: Now, peer: NodeId, name: &Name) {
+        let Some(network) = self.networks.get(name) else { return };
+        let parts = alloc::vec![narrow::whole(&sync::held_items(&network.replica))];
+        self.say(now, peer, &Message::Held { network: name.clone(), parts });
+    }
+
+    /// A request for rows that fits the wire.
+    pub(super) fn pull_message(&mut self, name: &Name, what: PullWhat) -> (u64, Message) {
+        self.next_pull += 1;
+        let id = self.next_pull;
+        (id, Message::Pull(Pull { network: name.clone(), id, what }))
+    }
+}
+
+/// The first narrower parts for a peer whose hash over everything is `theirs`.
+fn begin<T: narrow::Item>(items: &[T], theirs: u64) -> Vec<Part<T>> {
+    // The hashes as of the cutoff differ, even where those of now happen not to.
+    let whole = Part { from: 0, through: u64::MAX, content: PartContent::Hash(theirs) };
+    let parts = narrow::answer(items, alloc::vec![whole]).answer;
+    if parts.is_empty() { alloc::vec![narrow::whole(items)] } else { parts }
+}

@@ -1,0 +1,66 @@
+//! How a node goes: for a moment, with its host, or for good.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use netdb_gossip_core::{identity::Name, time::Now};
+
+use super::{Farewell, Node, Phase, io::CLUSTER_NETWORK};
+use crate::records::{self, AdmittedRecord, NodeStatus};
+
+impl Node {
+    /// Tells the peers how this node goes. Drain the outputs, wait (within a bound) until
+    /// [`is_drained`](Self::is_drained), then stop calling.
+    pub fn farewell(&mut self, now: Now, how: Farewell) {
+        if self.is_starting() || self.phase == Phase::Leaving {
+            return;
+        }
+        let status = match how {
+            Farewell::Restarting => NodeStatus::Restarting,
+            Farewell::ShuttingDown => NodeStatus::ShuttingDown,
+            Farewell::Leaving => NodeStatus::Left,
+        };
+        if how != Farewell::Restarting {
+            self.withdraw_rows(now);
+        }
+        if how == Farewell::Leaving {
+            self.give_up_admission(now);
+        }
+        self.publish_self(now, status);
+        self.phase = Phase::Leaving;
+        if how == Farewell::Leaving {
+            self.disk.remove_cluster();
+        }
+        self.flush_outbox(now);
+        if how != Farewell::Restarting {
+            self.gossip.leave(now);
+        }
+        self.drain_gossip(now);
+    }
+
+    /// Whether nothing that was sent still waits for its confirmation.
+    pub fn is_drained(&self) -> bool {
+        self.presences.iter().all(|(node, _)| self.gossip.queued(*node) == 0)
+    }
+
+    /// Withdraws this node's attachments: its rows leave every view with them.
+    fn withdraw_rows(&mut self, now: Now) {
+        let names: Vec<Arc<Name>> = self.networks.keys().cloned().collect();
+        for name in names.iter().filter(|name| name.as_str() != CLUSTER_NETWORK) {
+            self.write_record(now, records::ATTACHMENTS, name.as_str().as_bytes(), None);
+        }
+    }
+
+    fn give_up_admission(&mut self, now: Now) {
+        let own = self.admitted().into_iter().find(|(node, _)| *node == self.id);
+        if let Some((_, record)) = own {
+            let value = records::encode(&AdmittedRecord { admitted: false, ..record });
+            let id = self.id;
+            self.write_record(now, records::ADMITTED, &id.0, Some(value));
+        }
+    }
+
+    /// Takes new timings and limits.
+    pub fn reconfigure(&mut self, _now: Now, config: crate::config::Config) {
+        self.config = config;
+    }
+}

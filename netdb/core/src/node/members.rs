@@ -1,0 +1,341 @@
+//! Members coming, failing, restarting and leaving, and what that does to their rows.
+
+use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
+
+use netdb_gossip_core::{
+    gossip::{Member, MemberEvent, MemberState as Seen},
+    identity::{Generation, Name, NodeId},
+    time::Now,
+};
+
+use super::{
+    MemberInfo, MemberState, Node, NodeEvent, NodeInfo, io::CLUSTER_NETWORK, start::HOUSEKEEPING,
+    timers::Timer,
+};
+use crate::{
+    entry::{Entry, Lifetime, Writer},
+    presence::Transition,
+    records::{self, AttachmentRecord, NodeRecord, NodeStatus},
+    replica::Change,
+    view::DeleteReason,
+};
+
+/// A record younger than this is word of a living node, even if the gossip has not met it yet.
+const RECORD_IS_NEWS: u64 = 10_000_000;
+
+impl Node {
+    pub(super) fn member_event(&mut self, now: Now, event: MemberEvent) {
+        match event {
+            MemberEvent::Up(member) | MemberEvent::Trusted(member) => {
+                self.sees(now, member, Seen::Alive);
+            }
+            MemberEvent::Renewed { new, .. } => self.sees(now, new, Seen::Alive),
+            MemberEvent::Suspected(member) => self.sees(now, member, Seen::Suspect),
+            MemberEvent::Down(member) => self.sees(now, member, Seen::Down),
+            MemberEvent::AddressConflict { address, one, other } => {
+                let claimed = address.to_string();
+                self.emit(NodeEvent::Conflict { claimed, nodes: [one, other] });
+            }
+            MemberEvent::GenerationSeen(generation) => self.take_generation_above(generation),
+        }
+    }
+
+    fn sees(&mut self, now: Now, member: Member, seen: Seen) {
+        let transition = self.presences.seen(now.mono, member, seen);
+        if seen == Seen::Alive {
+            self.remember_again(member);
+        }
+        self.transition(now, transition);
+    }
+
+    /// A node is back under a generation whose rows were purged meanwhile: they are news again.
+    fn remember_again(&mut self, member: Member) {
+        for network in self.networks.values_mut() {
+            let digest = network.replica.digest_mut();
+            let first = Writer::first_of(member.id, Lifetime::Owner);
+            let purged: Vec<Writer> = digest
+                .retired()
+                .map(|(writer, _)| *writer)
+                .filter(|w| w.node == first.node && w.lifetime == first.lifetime)
+                .filter(|w| w.generation == member.generation)
+                .collect();
+            let kept = network.replaced.get(&member.id).copied();
+            for writer in purged.iter().filter(|w| kept.is_none_or(|kept| **w >= kept)) {
+                digest.forget(writer);
+            }
+        }
+    }
+
+    /// Applies a change of a node's state to its rows everywhere.
+    fn transition(&mut self, now: Now, transition: Option<Transition>) {
+        self.forget_targets();
+        let Some(Transition { node, before, after }) = transition else { return };
+        let reason = match after {
+            MemberState::Left => DeleteReason::OwnerLeft,
+            _ => DeleteReason::OwnerFailed,
+        };
+        let before = before.and_then(MemberState::as_owner);
+        let names: Vec<_> = self.networks.keys().cloned().collect();
+        for name in &names {
+            let attached =
+                name.as_str() == CLUSTER_NETWORK || self.attachment_of(name, node).is_some();
+            if attached {
+                self.show_owner(name, node, before, after.as_owner(), reason);
+            }
+            if after == MemberState::Left && node != self.id {
+                self.drop_rows(now, name, node, None, reason);
+            }
+        }
+        if after == MemberState::Restarting
+            && let Some(at) = self.presences.next_hold()
+        {
+            self.timers.set(at, Timer::Hold);
+        }
+        if matches!(after, MemberState::Alive | MemberState::Failed | MemberState::Left) {
+            self.timers.set(now.mono, Timer::Keys);
+        }
+        self.emit(NodeEvent::Member { node, state: after });
+    }
+
+    pub(super) fn holds_due(&mut self, now: Now) {
+        for transition in self.presences.expire_holds(now.mono) {
+            self.transition(now, Some(transition));
+        }
+    }
+
+    /// A row of the cluster network changed: if it is one of the node's own records, act on it.
+    pub(super) fn record_changed(&mut self, now: Now, change: &Change) {
+        let Some(entry) = change.entry() else { return };
+        match &*entry.row.table {
+            records::NODES => self.node_record_changed(now, entry),
+            records::ATTACHMENTS => self.attachment_changed(now, change),
+            records::ADMITTED | records::KEYS | records::SEALED_KEYS => {
+                self.timers.set(now.mono, Timer::Keys);
+            }
+            _ => {}
+        }
+    }
+
+    fn node_record_changed(&mut self, now: Now, entry: &Arc<Entry>) {
+        let record = entry.value.as_ref().and_then(|value| records::decode(value).ok());
+        let record: NodeRecord = match record {
+            Some(record) => record,
+            None => return,
+        };
+        if record.member.id != entry.dot.writer.node {
+            self.stats.malformed += 1;
+            return;
+        }
+        let generation = entry.dot.writer.generation;
+        self.meet(now, entry, &record);
+        self.notice_name(&record);
+        let hold = self.config.restart_hold;
+        let node = record.member.id;
+        let transition = self.presences.said(now.mono, hold, generation, record);
+        self.transition(now, transition);
+        let cluster = Arc::clone(&self.cluster_name);
+        self.expect_replacement(now, &cluster, node);
+        self.timers.set(now.mono, Timer::Keys);
+    }
+
+    /// A fresh record of a node that the gossip does not know yet: no need to wait for the rumour.
+    fn meet(&mut self, now: Now, entry: &Entry, record: &NodeRecord) {
+        let fresh = self.cluster_time(now).0.saturating_sub(entry.at) < RECORD_IS_NEWS;
+        let known = self.gossip.member(record.member.id);
+        let newer = known.is_none_or(|(member, _)| record.member.generation > member.generation);
+        if fresh && newer && record.status == NodeStatus::Active && record.member.id != self.id {
+            self.gossip.contact(now, &[(record.member, Seen::Alive)]);
+            self.drain_gossip(now);
+        }
+    }
+
+    fn notice_name(&mut self, record: &NodeRecord) {
+        let id = record.member.id;
+        let claims = |(node, p): (&NodeId, &crate::presence::Presence)| {
+            let same = p.record.as_ref().is_some_and(|(_, r)| r.name == record.name);
+            (*node != id && same && p.is_up()).then_some(*node)
+        };
+        let known = self.presences.get(id).and_then(|p| p.record.as_ref());
+        let is_news = known.is_none_or(|(_, known)| known.name != record.name);
+        let other = self.presences.iter().find_map(claims).filter(|_| is_news);
+        if let Some(other) = other {
+            let claimed = record.name.to_string();
+            self.emit(NodeEvent::Conflict { claimed, nodes: [id.min(other), id.max(other)] });
+        }
+    }
+
+    fn attachment_changed(&mut self, now: Now, change: &Change) {
+        let Some(entry) = change.entry() else { return };
+        let node = entry.dot.writer.node;
+        let text = core::str::from_utf8(&entry.row.key).ok();
+        let Some(name) = text.and_then(|text| Name::new(text).ok()) else { return };
+        let record = change.new.as_ref().and_then(|new| new.value.as_ref());
+        let record: Option<AttachmentRecord> = record.and_then(|v| records::decode(v).ok());
+        self.forget_targets();
+        let before = self.node_state(&name, node);
+        let former = self.attachment_of(&name, node);
+        let nodes = self.attachments.entry(name.clone()).or_default();
+        match record {
+            Some(record) => nodes.insert(node, (entry.dot.writer.generation, record)),
+            None => nodes.remove(&node),
+        };
+        if nodes.is_empty() {
+            self.attachments.remove(&name);
+        }
+        let Some(name) = self.networks.get(&name).map(|network| Arc::clone(&network.name)) else {
+            return;
+        };
+        if node == self.id {
+            return;
+        }
+        let after = self.node_state(&name, node);
+        self.show_owner(&name, node, before, after, DeleteReason::Detached);
+        match (record, former) {
+            (None, _) => self.drop_rows(now, &name, node, None, DeleteReason::Detached),
+            (Some(now_at), Some((generation, then)))
+                if generation == entry.dot.writer.generation
+                    && then.attachment < now_at.attachment =>
+            {
+                // It left and came back without a restart: nothing of before counts.
+                let keep = self.current_stream(&name, node).map(|(keep, _)| keep);
+                self.drop_rows(now, &name, node, keep, DeleteReason::Detached);
+            }
+            _ => self.expect_replacement(now, &name, node),
+        }
+    }
+
+    /// Drops rows of a node's `Owner` streams before `keep`, or all of them.
+    fn drop_rows(
+        &mut self,
+        now: Now,
+        name: &Arc<Name>,
+        node: NodeId,
+        keep: Option<Writer>,
+        reason: DeleteReason,
+    ) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        if let Some(keep) = keep {
+            network.replaced.insert(node, keep);
+        }
+        network.replacing.remove(&node);
+        for change in network.replica.drop_owner(node, keep) {
+            self.absorb(now, name, &change, reason);
+        }
+    }
+
+    /// If older rows of a node stand beside its present generation, they go when the new set is whole,
+    /// or after a while.
+    pub(super) fn expect_replacement(&mut self, now: Now, name: &Arc<Name>, node: NodeId) {
+        if self.check_replacement(now, name, node) {
+            return;
+        }
+        let Some((current, _)) = self.current_stream(name, node) else { return };
+        let Some(network) = self.networks.get_mut(name) else { return };
+        let oldest = network.replica.owned_by(node).next().map(|e| e.dot.writer);
+        if oldest.is_some_and(|oldest| oldest < current) {
+            let until = now.mono + self.config.replace_after;
+            let until = *network.replacing.entry(node).or_insert(until);
+            self.timers.set(until, Timer::Replace(Arc::clone(name)));
+        }
+    }
+
+    /// Lets the older rows of a node go if its new set is whole and here. True if there is nothing (more)
+    /// to wait for.
+    pub(super) fn check_replacement(&mut self, now: Now, name: &Name, node: NodeId) -> bool {
+        let Some((current, complete)) = self.current_stream(name, node) else { return true };
+        let Some(network) = self.networks.get(name) else { return true };
+        let name = Arc::clone(&network.name);
+        if network.replaced.get(&node).is_some_and(|kept| *kept >= current) {
+            return true;
+        }
+        let reached = network.replica.digest().contiguous(&current);
+        match complete {
+            Some(sequence) if reached >= sequence => {
+                self.drop_rows(now, &name, node, Some(current), DeleteReason::Deleted);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn replace_due(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get(name) else { return };
+        let due: Vec<NodeId> =
+            network.replacing.iter().filter(|(_, at)| **at <= now.mono).map(|(n, _)| *n).collect();
+        for node in due {
+            let keep = self.current_stream(name, node).map(|(keep, _)| keep);
+            if keep.is_some() {
+                self.drop_rows(now, name, node, keep, DeleteReason::Deleted);
+            }
+        }
+    }
+
+    pub(super) fn housekeeping_due(&mut self, now: Now) {
+        self.timers.set(now.mono + HOUSEKEEPING, Timer::Housekeeping);
+        self.release_aside(now);
+        let names: Vec<_> = self.networks.keys().cloned().collect();
+        for node in self.presences.long_gone(now.mono, self.config.purge_failed_after) {
+            for name in &names {
+                self.drop_rows(now, name, node, None, DeleteReason::OwnerLeft);
+            }
+            self.presences.forget(node);
+        }
+        self.retire_writers();
+        self.save_peers();
+    }
+
+    /// `Cluster` streams of past generations that own nothing any more are not exchanged any more.
+    fn retire_writers(&mut self) {
+        let generations: BTreeMap<NodeId, Generation> =
+            self.presences.iter().map(|(node, p)| (*node, p.member.generation)).collect();
+        for network in self.networks.values_mut() {
+            let done = network.replica.retire_finished(|writer| {
+                generations.get(&writer.node).is_none_or(|now| writer.generation < *now)
+            });
+            network.unsaved.extend(done);
+        }
+    }
+
+    fn save_peers(&mut self) {
+        let up = self.presences.iter().filter(|(node, p)| **node != self.id && p.is_up());
+        let peers: BTreeMap<NodeId, Member> = up.map(|(node, p)| (*node, p.member)).collect();
+        if !peers.is_empty() && peers != self.old_peers {
+            self.disk.put_peers(&peers.values().copied().collect::<Vec<_>>());
+            self.old_peers = peers;
+        }
+    }
+
+    /// Everyone who is known, this node included.
+    pub fn members(&self) -> Vec<MemberInfo> {
+        let name = |p: &crate::presence::Presence| p.record.as_ref().map(|(_, r)| r.name.clone());
+        let mut names: BTreeMap<Name, u32> = BTreeMap::new();
+        let mut addrs: BTreeMap<core::net::SocketAddr, u32> = BTreeMap::new();
+        for (_, presence) in self.presences.iter().filter(|(_, p)| p.is_up()) {
+            name(presence).map(|name| *names.entry(name).or_insert(0) += 1);
+            *addrs.entry(presence.member.addr).or_insert(0) += 1;
+        }
+        let info = |(node, p): (&NodeId, &crate::presence::Presence)| MemberInfo {
+            member: p.member,
+            name: name(p),
+            state: p.state(),
+            rtt: self.gossip.rtt(*node),
+            conflict: p.is_up()
+                && (name(p).and_then(|name| names.get(&name)).is_some_and(|n| *n > 1)
+                    || addrs.get(&p.member.addr).is_some_and(|n| *n > 1)),
+        };
+        self.presences.iter().map(info).collect()
+    }
+
+    /// Cluster and node in short.
+    pub fn info(&self) -> NodeInfo {
+        let others = self.presences.iter().filter(|(node, _)| **node != self.id);
+        NodeInfo {
+            cluster: self.cluster,
+            member: *self.gossip.me(),
+            name: self.name.clone(),
+            local_health: self.gossip.local_health(),
+            clock_offset: self.gossip.cluster_offset(),
+            isolated: !self.old_peers.is_empty() && !others.into_iter().any(|(_, p)| p.is_up()),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a node keeps for one network that it is attached to.
+
+use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use netdb_gossip_core::{
+    identity::{Generation, Name, NodeId},
+    time::Time,
+};
+
+use crate::{
+    config::Config,
+    entry::{Dot, Lifetime, Writer},
+    replica::Replica,
+    wire::Reached,
+};
+
+/// Writes younger than this are on their way and don't count as a difference.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+
+/// One attached network.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) name: Arc<Name>,
+    pub(super) replica: Replica,
+    /// Number of this attachment.
+    pub(super) attachment: u32,
+    /// The last own sequence of the `Owner` and the `Cluster` stream.
+    written: [u64; 2],
+    /// The own `Owner` set is whole from this sequence on.
+    pub(super) complete: Option<u64>,
+    pub(super) synced: bool,
+    pub(super) schedule: Schedule,
+    /// At most one bulk pull at a time.
+    pub(super) pull: Option<PullState>,
+    /// Whom to ask for the gaps in the sequences, and when.
+    pub(super) gap: Option<(Time, NodeId)>,
+    /// Nodes whose older generation still shows, until when.
+    pub(super) replacing: BTreeMap<NodeId, Time>,
+    /// Per node, the first `Owner` stream that counts; what comes of older ones is stale.
+    pub(super) replaced: BTreeMap<NodeId, Writer>,
+    /// `Cluster` writers whose progress is not on disk yet.
+    pub(super) unsaved: BTreeSet<Writer>,
+    /// The live nodes attached to the network, this one excluded; `None` when it must be made anew.
+    pub(super) peers: Option<Arc<[NodeId]>>,
+}
+
+/// When to compare next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    pub(super) at: Time,
+    pub(super) interval: Duration,
+    /// Until then things change and the interval stays short.
+    busy_until: Time,
+}
+
+/// A pull under way.
+#[derive(Debug)]
+pub(super) struct PullState {
+    pub(super) id: u64,
+    pub(super) from: NodeId,
+    pub(super) deadline: Time,
+    /// What the pull completes once all of it is here.
+    pub(super) complete: Vec<Reached>,
+    pub(super) purged: bool,
+}
+
+impl Network {
+    pub(super) fn new(name: Arc<Name>, attachment: u32, config: &Config, now: Time) -> Self {
+        Self {
+            name,
+            replica: Replica::new(config.tombstone_life, config.max_tombstones),
+            attachment,
+            written: [0; 2],
+            complete: None,
+            synced: false,
+            schedule: Schedule { at: now, interval: config.compare_interval, busy_until: now },
+            pull: None,
+            gap: None,
+            replacing: BTreeMap::new(),
+            replaced: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+            peers: None,
+        }
+    }
+
+    /// The stream that this node writes now.
+    pub(super) fn writer(&self, node: NodeId, generation: Generation, life: Lifetime) -> Writer {
+        Writer { node, lifetime: life, generation, attachment: self.attachment }
+    }
+
+    /// The next dot of this node.
+    pub(super) fn next_dot(&mut self, node: NodeId, generation: Generation, life: Lifetime) -> Dot {
+        let writer = self.writer(node, generation, life);
+        let [owner, cluster] = &mut self.written;
+        let last = if life == Lifetime::Owner { owner } else { cluster };
+        *last += 1;
+        Dot { writer, sequence: *last }
+    }
+
+    /// The last own sequence.
+    pub(super) fn written(&self, life: Lifetime) -> u64 {
+        let [owner, cluster] = self.written;
+        if life == Lifetime::Owner { owner } else { cluster }
+    }
+
+    /// Begins new streams: after a new generation or attachment.
+    pub(super) fn restart_streams(&mut self, attachment: u32) {
+        self.attachment = attachment;
+        self.written = [0; 2];
+        self.complete = None;
+    }
+
+    /// Whether a node's `Owner` stream was replaced by a later one.
+    pub(super) fn is_replaced(&self, writer: &Writer) -> bool {
+        writer.lifetime == Lifetime::Owner
+            && self.replaced.get(&writer.node).is_some_and(|keep| writer < keep)
+    }
+}
+
+impl Schedule {
+    /// Something changed: compare soon, and again once it has settled.
+    pub(super) fn hurry(&mut self, now: Time, config: &Config) {
+        self.busy_until = now + SETTLE + config.compare_interval * 2;
+        self.interval = config.compare_interval;
+        self.at = self.at.min(now + config.compare_interval);
+    }
+
+    /// A comparison begins: when the next one is due, with `spread` in `0..=255` against lockstep.
+    pub(super) fn advance(&mut self, now: Time, spread: u8) {
+        let jitter = self.interval / 8 * u32::from(spread) / 255;
+        self.at = now + self.interval - jitter;
+    }
+
+    /// A comparison found nothing.
+    pub(super) fn relax(&mut self, now: Time, config: &Config) {
+        if now >= self.busy_until {
+            self.interval = (self.interval * 2).min(config.compare_interval_max);
+            self.at = self.at.max(now + self.interval - self.interval / 8);
+        }
+    }
+}

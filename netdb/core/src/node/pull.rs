@@ -1,0 +1,186 @@
+//! Fetching rows from a peer in chunks, serving them, and asking for gaps.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use netdb_gossip_core::{
+    identity::{Name, NodeId},
+    time::Now,
+};
+
+use super::{Node, network::PullState, timers::Timer};
+use crate::{
+    entry::Entry,
+    sync::serve,
+    wire::{Chunk, Message, Pull, PullWhat, Want},
+};
+
+/// How long a pull may go without a chunk before it is given up.
+const PULL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most ranges or dots that one pull asks for; the rest is found by the next comparison.
+const MAX_WANTS: usize = 8192;
+/// The most writers whose gaps one request asks for.
+const MAX_GAPS: usize = 64;
+
+impl Node {
+    /// Fetches everything if this copy is empty. True if it does, or is about to.
+    pub(super) fn fetch_all_if_empty(&mut self, now: Now, name: &Name, peer: NodeId) -> bool {
+        let own = self.id;
+        let Some(network) = self.networks.get(name) else { return true };
+        let empty = !network.synced
+            && network.replica.digest().writers().all(|(writer, _)| writer.node == own);
+        if empty {
+            self.pull(now, peer, name, PullWhat::All(None));
+        }
+        empty
+    }
+
+    /// Asks a peer for rows, unless rows are on their way already.
+    pub(super) fn pull(&mut self, now: Now, peer: NodeId, name: &Name, mut what: PullWhat) {
+        match &mut what {
+            PullWhat::Ranges(wants) => wants.truncate(MAX_WANTS),
+            PullWhat::Dots(dots) => dots.truncate(MAX_WANTS),
+            PullWhat::All(_) => {}
+        }
+        if self.networks.get(name).is_none_or(|network| network.pull.is_some()) {
+            return;
+        }
+        let (id, message) = self.pull_message(name, what);
+        let deadline = now.mono + PULL_TIMEOUT;
+        if let Some(network) = self.networks.get_mut(name) {
+            let complete = Vec::new();
+            network.pull = Some(PullState { id, from: peer, deadline, complete, purged: false });
+            self.timers.set(deadline, Timer::Pull(Arc::clone(&network.name)));
+        }
+        self.say(now, peer, &message);
+    }
+
+    pub(super) fn take_pull(&mut self, now: Now, from: NodeId, pull: Pull) {
+        let Some(network) = self.networks.get(&pull.network) else { return };
+        let chunk = serve::serve(&network.replica, now.mono, pull);
+        self.stats.chunks_served += 1;
+        self.say(now, from, &Message::Chunk(chunk));
+    }
+
+    pub(super) fn take_chunk(&mut self, now: Now, from: NodeId, chunk: Chunk) {
+        let Chunk { network, id, batch, complete, purged, more } = chunk;
+        // Ask for the next chunk before working on this one.
+        let whole = self.advance_pull(now, from, &network, id, more);
+        let Some((name, rows)) = self.unpack(&network, batch) else { return };
+        self.take_rows(now, from, &name, rows);
+        let Some(network) = self.networks.get_mut(&name) else { return };
+        let Some(pull) = network.pull.as_mut().filter(|p| p.id == id && p.from == from) else {
+            return;
+        };
+        pull.complete.extend(complete);
+        pull.purged |= purged;
+        if whole {
+            self.finish_pull(now, &name);
+        }
+    }
+
+    /// Asks for what is left. True if nothing is.
+    fn advance_pull(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        name: &Name,
+        id: u64,
+        more: Option<PullWhat>,
+    ) -> bool {
+        let Some(what) = more else { return true };
+        let Some(network) = self.networks.get_mut(name) else { return false };
+        if let Some(pull) = network.pull.as_mut().filter(|p| p.id == id && p.from == from) {
+            pull.deadline = now.mono + PULL_TIMEOUT;
+            let at = pull.deadline;
+            let network = name.clone();
+            self.timers.set(at, Timer::Pull(Arc::new(network.clone())));
+            self.say(now, from, &Message::Pull(Pull { network, id, what }));
+        }
+        false
+    }
+
+    /// All chunks are here: what they complete counts from now on.
+    fn finish_pull(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        let Some(pull) = network.pull.take() else { return };
+        let mut nodes = Vec::new();
+        for reached in pull.complete {
+            let writer = reached.writer;
+            let own = writer.node == self.id && writer.generation == self.gossip.me().generation;
+            if own || network.is_replaced(&writer) {
+                continue;
+            }
+            network.replica.digest_mut().advance(&writer, reached.contiguous);
+            nodes.push(writer.node);
+            if writer.lifetime == crate::entry::Lifetime::Cluster {
+                network.unsaved.insert(writer);
+            }
+        }
+        nodes.dedup();
+        for node in nodes {
+            self.expect_replacement(now, name, node);
+        }
+        if pull.purged {
+            self.compare_held(now, pull.from, name);
+        }
+        if !self.is_synced(name) {
+            self.set_synced(name);
+        }
+        self.compare_with(now, name, pull.from);
+    }
+
+    pub(super) fn pull_due(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        if network.pull.as_ref().is_some_and(|pull| pull.deadline <= now.mono) {
+            network.pull = None;
+            network.schedule.at = now.mono;
+            self.timers.set(now.mono, Timer::Compare(Arc::clone(name)));
+        }
+    }
+
+    /// A peer can't be reached on streams: what was asked of it is asked of others.
+    pub(super) fn abandon_pulls(&mut self, now: Now, peer: NodeId) {
+        for (name, network) in &mut self.networks {
+            if network.pull.as_ref().is_some_and(|pull| pull.from == peer) {
+                network.pull = None;
+                network.schedule.at = now.mono + self.config.compare_interval / 4;
+                self.timers.set(network.schedule.at, Timer::Compare(Arc::clone(name)));
+            }
+        }
+    }
+
+    /// News that came ahead of a gap: if the gap is still there in a moment, ask who sent the news.
+    pub(super) fn watch_gaps(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        name: &Arc<Name>,
+        fresh: &[Arc<Entry>],
+    ) {
+        let rtt = self.gossip.rtt(from).unwrap_or_default();
+        let Some(network) = self.networks.get_mut(name) else { return };
+        let digest = network.replica.digest();
+        let ahead = |e: &Arc<Entry>| e.dot.sequence > digest.contiguous(&e.dot.writer);
+        if network.pull.is_none() && network.gap.is_none() && fresh.iter().any(ahead) {
+            // Reordering is no loss: twice a round trip lets what is on its way arrive.
+            let at = now.mono + rtt * 2 + self.config.gossip.min_rto;
+            network.gap = Some((at, from));
+            self.timers.set(at, Timer::Gap(Arc::clone(name)));
+        }
+    }
+
+    pub(super) fn gap_due(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        let Some((_, from)) = network.gap.take_if(|(at, _)| *at <= now.mono) else { return };
+        let digest = network.replica.digest();
+        let gap = |(writer, progress): (&_, &crate::digest::Progress)| {
+            let (after, through) = progress.first_gap()?;
+            Some(Want { writer: *writer, after, through })
+        };
+        let wants: Vec<Want> = digest.writers().filter_map(gap).take(MAX_GAPS).collect();
+        if !wants.is_empty() {
+            self.pull(now, from, name, PullWhat::Ranges(wants));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! News on its way: what was written here or is passed on for others, over spans of the ring.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+
+use netdb_gossip_core::{
+    codec,
+    identity::{Name, NodeId},
+    relay::{self, Hop, Span},
+    time::Now,
+};
+
+use super::Node;
+use crate::{
+    entry::Entry,
+    wire::{self, Batch, BatchBuilder, Message, Push},
+};
+
+/// A write to be passed on.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) network: Arc<Name>,
+    span: Span,
+    again: bool,
+    /// Who failed to take it.
+    except: Option<NodeId>,
+    entry: Arc<Entry>,
+}
+
+/// What writes that go the same way share.
+type Route = (Arc<Name>, Span, bool, Option<NodeId>);
+
+impl Outgoing {
+    /// A write that is news to everybody in `span`.
+    pub(super) fn news(network: Arc<Name>, span: Span, entry: Arc<Entry>) -> Self {
+        Self { network, span, again: false, except: None, entry }
+    }
+}
+
+impl Node {
+    /// Sends what waits, writes that go the same way together.
+    pub(super) fn flush_outbox(&mut self, now: Now) {
+        let mut routes: BTreeMap<Route, Vec<Arc<Entry>>> = BTreeMap::new();
+        for out in core::mem::take(&mut self.outbox) {
+            let route = (out.network, out.span, out.again, out.except);
+            routes.entry(route).or_default().push(out.entry);
+        }
+        for ((name, span, again, except), entries) in routes {
+            let targets = self.targets(&name);
+            let others: Vec<NodeId>;
+            let members: &[NodeId] = match except {
+                None => &targets,
+                Some(lost) => {
+                    others = targets.iter().copied().filter(|node| *node != lost).collect();
+                    &others
+                }
+            };
+            let trusted = |node| self.is_trusted(node);
+            let hops = relay::split(span, members, self.id, self.config.fanout, trusted);
+            if !hops.is_empty() {
+                self.send_along(now, &name, again, &entries, &hops);
+            }
+        }
+    }
+
+    /// Whether others may depend on a node to pass things on.
+    fn is_trusted(&self, node: NodeId) -> bool {
+        self.presences.state(node) == super::MemberState::Alive && self.gossip.is_responsive(node)
+    }
+
+    fn send_along(
+        &mut self,
+        now: Now,
+        name: &Name,
+        again: bool,
+        entries: &[Arc<Entry>],
+        hops: &[Hop],
+    ) {
+        let room = self.gossip.max_frame().saturating_sub(wire::push_overhead(name));
+        for (batch, fits) in self.batches(now, name, entries, room) {
+            let bytes = codec::encode(&batch);
+            for hop in hops {
+                let message = wire::encode_push(name, hop.rest, again, &bytes);
+                if fits {
+                    self.say_bytes(now, hop.to, message);
+                } else {
+                    self.say_on_stream(hop.to, message);
+                }
+            }
+        }
+    }
+
+    /// Packs writes into batches that fit into a frame; one that is too large goes alone.
+    fn batches(
+        &self,
+        now: Now,
+        name: &Name,
+        entries: &[Arc<Entry>],
+        room: usize,
+    ) -> Vec<(Batch, bool)> {
+        let Some(network) = self.networks.get(name) else { return Vec::new() };
+        let mut batches = Vec::new();
+        let mut builder = BatchBuilder::new(room);
+        for entry in entries {
+            let age = network.replica.age(now.mono, entry);
+            if BatchBuilder::cost_alone(entry) > room {
+                let mut alone = BatchBuilder::new(room);
+                alone.add(entry, age);
+                batches.push((alone.finish(), false));
+            } else if !builder.add(entry, age) {
+                let full = core::mem::replace(&mut builder, BatchBuilder::new(room));
+                batches.push((full.finish(), true));
+                builder.add(entry, age);
+            }
+        }
+        if !builder.is_empty() {
+            batches.push((builder.finish(), true));
+        }
+        batches
+    }
+
+    pub(super) fn take_push(&mut self, now: Now, from: NodeId, push: Push) {
+        let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
+        let all: Vec<Arc<Entry>> = if push.again {
+            rows.iter().map(|row| Arc::new(row.entry.clone())).collect()
+        } else {
+            Vec::new()
+        };
+        let fresh = self.take_rows(now, from, &name, rows);
+        if let Some(span) = push.span {
+            let entries = if push.again { all } else { fresh };
+            self.stats.entries_relayed += u64::try_from(entries.len()).unwrap_or(0);
+            let news = |entry| Outgoing::news(Arc::clone(&name), span, entry);
+            self.outbox.extend(entries.into_iter().map(news));
+        }
+    }
+
+    /// A peer did not confirm a frame in time. If it was to pass something on, others do that now.
+    pub(super) fn route_around(&mut self, _now: Now, to: NodeId, frame: &[u8]) {
+        let Ok(Message::Push(push)) = wire::decode(frame) else { return };
+        let Some(span) = push.span else { return };
+        let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
+        self.stats.takeovers += 1;
+        let outgoing = rows.into_iter().map(|row| Outgoing {
+            network: Arc::clone(&name),
+            span,
+            again: true,
+            except: Some(to),
+            entry: Arc::new(row.entry),
+        });
+        self.outbox.extend(outgoing);
+    }
+
+    /// Takes a batch apart, if this node is attached to the network and the batch is in order.
+    pub(super) fn unpack(
+        &mut self,
+        network: &Name,
+        batch: Batch,
+    ) -> Option<(Arc<Name>, Vec<wire::Unpacked>)> {
+        let network = self.networks.get_mut(network)?;
+        let name = Arc::clone(&network.name);
+        let rows = batch.unpack(|table| network.replica.intern(table));
+        if rows.is_err() {
+            self.stats.malformed += 1;
+        }
+        rows.ok().map(|rows| (name, rows))
+    }
+}

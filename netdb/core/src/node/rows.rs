@@ -1,0 +1,335 @@
+//! Writing rows, taking rows in, and reading them.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{ops::Bound, time::Duration};
+
+use netdb_gossip_core::{
+    identity::{Name, NodeId},
+    relay::Span,
+    time::Now,
+};
+
+use super::{Node, Operation, Receipt, Write, WriteError, io::CLUSTER_NETWORK, push::Outgoing};
+use crate::{
+    entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey},
+    replica::Change,
+    view::{DeleteReason, Filter, Row},
+    wire::Unpacked,
+};
+
+impl Node {
+    /// Writes one row. It leaves for the peers with the next drain of the outputs. A `Cluster` write is
+    /// to be acknowledged to its caller when [`Receipt::commit`] is durable.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing changed then.
+    pub fn write(&mut self, now: Now, write: &Write) -> Result<Receipt, WriteError> {
+        if self.is_starting() {
+            return Err(WriteError::Starting);
+        }
+        if write.table.as_str().starts_with('_') {
+            return Err(WriteError::Reserved(write.table.clone()));
+        }
+        let row = RowKey::of(&write.table, write.lifetime, &write.key, self.id);
+        let value = (write.operation != Operation::Delete).then(|| Arc::clone(&write.value));
+        self.check(write, &row)?;
+        let (entry, commit) = self
+            .write_row(now, &write.network, row, value)
+            .ok_or_else(|| WriteError::NotAttached(write.network.clone()))?;
+        Ok(Receipt { dot: entry.dot, at: entry.at, commit })
+    }
+
+    fn check(&self, write: &Write, row: &RowKey) -> Result<(), WriteError> {
+        let network = self
+            .networks
+            .get(&write.network)
+            .ok_or_else(|| WriteError::NotAttached(write.network.clone()))?;
+        if !(1..=MAX_KEY).contains(&write.key.len()) {
+            return Err(WriteError::KeyLength(write.key.len()));
+        }
+        if write.operation != Operation::Delete && write.value.len() > MAX_VALUE {
+            return Err(WriteError::ValueTooLarge(write.value.len()));
+        }
+        let standing = network.replica.get(row).filter(|entry| !entry.is_tombstone());
+        // A row that this node wrote in a former generation is still shown for a while, but it is not
+        // written yet in this one.
+        let generation = self.gossip.me().generation;
+        let written = standing.filter(|entry| {
+            row.lifetime == Lifetime::Cluster || entry.dot.writer.generation == generation
+        });
+        match write.operation {
+            Operation::Create if written.is_some() => return Err(WriteError::Exists),
+            Operation::Update | Operation::Delete if standing.is_none() => {
+                return Err(WriteError::NotFound);
+            }
+            Operation::Delete => return Ok(()),
+            _ => {}
+        }
+        let network_name = || write.network.clone();
+        let (rows, bytes) = (network.replica.live(), network.replica.bytes());
+        let replaced = standing.map_or(0, |entry| entry.size());
+        let size = row.table.len() + row.key.len() + write.value.len();
+        if standing.is_none() && rows >= self.config.max_entries {
+            let limit = self.config.max_entries;
+            return Err(WriteError::TooManyEntries { network: network_name(), limit });
+        }
+        if bytes - replaced + size > self.config.max_bytes {
+            let limit = self.config.max_bytes;
+            return Err(WriteError::TooManyBytes { network: network_name(), limit });
+        }
+        Ok(())
+    }
+
+    /// Writes a row of the node's own tables in the cluster network; `None` deletes it.
+    pub(super) fn write_record(
+        &mut self,
+        now: Now,
+        table: &str,
+        key: &[u8],
+        value: Option<Vec<u8>>,
+    ) {
+        let lifetime = match table {
+            crate::records::NODES | crate::records::ATTACHMENTS => Lifetime::Owner,
+            _ => Lifetime::Cluster,
+        };
+        let Ok(table) = Name::new(table) else { return };
+        let row = RowKey::of(&table, lifetime, key, self.id);
+        let cluster = Arc::clone(&self.cluster_name);
+        let _ = self.write_row(now, &cluster, row, value.map(Arc::from));
+    }
+
+    /// Makes the write, applies it and queues it for the peers. `None` if the network is not attached.
+    fn write_row(
+        &mut self,
+        now: Now,
+        name: &Name,
+        row: RowKey,
+        value: Option<Arc<[u8]>>,
+    ) -> Option<(Arc<Entry>, Option<u64>)> {
+        let cluster_time = self.cluster_time(now);
+        let generation = self.gossip.me().generation;
+        let lifetime = row.lifetime;
+        let network = self.networks.get_mut(name)?;
+        let floor = network.replica.get(&row).map_or(0, |standing| standing.at);
+        let at = self.clock.tick(cluster_time, floor);
+        let dot = network.next_dot(self.id, generation, lifetime);
+        let entry = Entry::new(row, dot, at, value);
+        let change = network.replica.apply(now.mono, cluster_time, entry.clone(), Duration::ZERO);
+        network.schedule.hurry(now.mono, &self.config);
+        let name = Arc::clone(&network.name);
+        let at = network.schedule.at;
+        self.timers.set(at, super::timers::Timer::Compare(Arc::clone(&name)));
+        let commit = (lifetime == Lifetime::Cluster).then(|| self.disk.next_commit());
+        if let Some(change) = change.change {
+            self.absorb(now, &name, &change, DeleteReason::Deleted);
+        }
+        let entry = Arc::new(entry);
+        let span = Span::all_but(self.id);
+        self.outbox.push(Outgoing::news(name, span, Arc::clone(&entry)));
+        Some((entry, commit))
+    }
+
+    /// This node's own live `Owner` rows in a network.
+    pub(super) fn own_rows(&self, name: &Name) -> Vec<Arc<Entry>> {
+        let Some(network) = self.networks.get(name) else { return Vec::new() };
+        network.replica.owned_by(self.id).filter(|e| !e.is_tombstone()).cloned().collect()
+    }
+
+    /// Writes rows again under the present generation.
+    pub(super) fn write_again(&mut self, now: Now, name: &Name, rows: Vec<Arc<Entry>>) {
+        if name.as_str() == CLUSTER_NETWORK {
+            return;
+        }
+        for entry in rows {
+            let _ = self.write_row(now, name, entry.row.clone(), entry.value.clone());
+        }
+    }
+
+    /// Takes writes in that a peer sent. Returns those that were news.
+    pub(super) fn take_rows(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        name: &Arc<Name>,
+        rows: Vec<Unpacked>,
+    ) -> Vec<Arc<Entry>> {
+        let mut fresh = Vec::new();
+        for Unpacked { entry, age } in rows {
+            if self.take_row(now, name, &entry, age) {
+                self.stats.entries_fresh += 1;
+                fresh.push(Arc::new(entry));
+            } else {
+                self.stats.entries_known += 1;
+            }
+        }
+        if !fresh.is_empty()
+            && let Some(network) = self.networks.get_mut(name)
+        {
+            network.schedule.hurry(now.mono, &self.config);
+            let at = network.schedule.at;
+            self.timers.set(at, super::timers::Timer::Compare(Arc::clone(name)));
+            self.watch_gaps(now, from, name, &fresh);
+        }
+        fresh
+    }
+
+    fn take_row(&mut self, now: Now, name: &Arc<Name>, entry: &Entry, age: Duration) -> bool {
+        if entry.dot.writer.node == self.id {
+            self.notice_own(name, &entry.dot);
+        }
+        let cluster_time = self.cluster_time(now);
+        let Some(network) = self.networks.get_mut(name) else { return false };
+        if network.is_replaced(&entry.dot.writer) {
+            return false;
+        }
+        if entry.row.lifetime == Lifetime::Cluster {
+            self.clock.observe(cluster_time, entry.at);
+        }
+        let applied = network.replica.apply(now.mono, cluster_time, entry.clone(), age);
+        if applied.fresh && entry.row.lifetime == Lifetime::Cluster {
+            network.unsaved.insert(entry.dot.writer);
+        }
+        if let Some(change) = applied.change {
+            self.absorb(now, name, &change, DeleteReason::Deleted);
+            self.expect_replacement(now, name, entry.dot.writer.node);
+        }
+        applied.fresh
+    }
+
+    /// What follows from a changed row: disk, the node's own records, watchers.
+    pub(super) fn absorb(
+        &mut self,
+        now: Now,
+        name: &Arc<Name>,
+        change: &Change,
+        reason: DeleteReason,
+    ) {
+        self.save_row(now, name, change);
+        if change.new.as_ref().is_some_and(|new| new.is_tombstone()) {
+            self.watch_graves(name);
+        }
+        if name.as_str() == CLUSTER_NETWORK {
+            self.show_change(name, change, reason);
+            self.record_changed(now, change);
+        } else {
+            self.show_change(name, change, reason);
+        }
+    }
+
+    fn save_row(&mut self, now: Now, name: &Name, change: &Change) {
+        let cluster_time = self.cluster_time(now);
+        let Some(entry) = change.entry().filter(|e| e.row.lifetime == Lifetime::Cluster) else {
+            return;
+        };
+        let Some(network) = self.networks.get_mut(name) else { return };
+        network.unsaved.insert(entry.dot.writer);
+        match &change.new {
+            Some(new) => {
+                let age = network.replica.age(now.mono, new);
+                self.disk.put_row(name, new, age, cluster_time);
+            }
+            None => self.disk.remove_row(name, &entry.row),
+        }
+        self.disk.put_clock(self.clock.last());
+    }
+
+    /// Puts the progress of the writers that moved into the commit of the rows that moved them.
+    pub(super) fn save_writers(&mut self) {
+        for (name, network) in &mut self.networks {
+            for writer in core::mem::take(&mut network.unsaved) {
+                if let Some(progress) = network.replica.digest().progress(&writer) {
+                    let retired = network.replica.digest().is_retired(&writer);
+                    self.disk.put_writer(name, &writer, progress, retired);
+                }
+            }
+        }
+    }
+
+    /// Purges tombstones that are due.
+    pub(super) fn purge_due(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        for entry in network.replica.purge(now.mono) {
+            if entry.row.lifetime == Lifetime::Cluster {
+                self.disk.remove_row(name, &entry.row);
+                network.unsaved.insert(entry.dot.writer);
+            }
+        }
+        self.watch_graves(name);
+    }
+
+    /// Sets the timer of the next purge.
+    pub(super) fn watch_graves(&mut self, name: &Arc<Name>) {
+        if let Some(due) = self.networks.get(name).and_then(|n| n.replica.next_purge()) {
+            self.timers.set(due, super::timers::Timer::Purge(Arc::clone(name)));
+        }
+    }
+
+    /// Lets writes from the future take effect whose time has come.
+    pub(super) fn release_aside(&mut self, now: Now) {
+        let cluster_time = self.cluster_time(now);
+        let names: Vec<_> = self.networks.keys().cloned().collect();
+        for name in names {
+            let Some(network) = self.networks.get_mut(&name) else { continue };
+            for change in network.replica.release_aside(now.mono, cluster_time) {
+                self.absorb(now, &name, &change, DeleteReason::Deleted);
+            }
+        }
+    }
+
+    /// The writes that peers know gone. Own rows of now are not theirs to judge.
+    pub(super) fn take_gone(&mut self, now: Now, name: &Name, dots: &[Dot]) {
+        let Some(network) = self.networks.get(name) else { return };
+        let name = Arc::clone(&network.name);
+        let generation = self.gossip.me().generation;
+        for dot in dots {
+            let own = dot.writer.node == self.id && dot.writer.generation == generation;
+            let held = self.networks.get_mut(&name).filter(|_| !own);
+            if let Some(change) = held.and_then(|network| network.replica.remove(dot)) {
+                self.stats.rows_gone += 1;
+                self.absorb(now, &name, &change, DeleteReason::Deleted);
+            }
+        }
+    }
+
+    /// All rows that a filter selects, by network, table, lifetime, key and owner.
+    pub fn rows(&self, filter: &Filter) -> Vec<(Arc<Name>, Row)> {
+        self.rows_page(filter, None, usize::MAX)
+    }
+
+    /// At most `limit` of the rows that a filter selects, from behind `after`.
+    pub fn rows_page(
+        &self,
+        filter: &Filter,
+        after: Option<(&Name, &RowKey)>,
+        limit: usize,
+    ) -> Vec<(Arc<Name>, Row)> {
+        let mut page = Vec::new();
+        for (name, network) in &self.networks {
+            if filter.network.as_ref().is_some_and(|wanted| *wanted != **name) {
+                continue;
+            }
+            let start = match after {
+                Some((last, _)) if **name < *last => continue,
+                Some((last, row)) if **name == *last => Bound::Excluded(row),
+                _ => Bound::Unbounded,
+            };
+            for entry in network.replica.rows_from(start) {
+                if page.len() >= limit {
+                    return page;
+                }
+                if let Some(row) = self.selected(filter, name, entry) {
+                    page.push((Arc::clone(name), row));
+                }
+            }
+        }
+        page
+    }
+
+    fn selected(&self, filter: &Filter, name: &Name, entry: &Arc<Entry>) -> Option<Row> {
+        if entry.is_tombstone() || !filter.selects(name, &entry.row) {
+            return None;
+        }
+        let owner_state = self.owner_state(name, entry)?;
+        filter.shows(owner_state).then(|| Row { entry: Arc::clone(entry), owner_state })
+    }
+}

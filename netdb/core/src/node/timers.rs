@@ -1,0 +1,49 @@
+//! A node's deadlines. Timers are never hunted down: one that finds nothing due is ignored.
+
+use alloc::{collections::BTreeSet, sync::Arc};
+
+use netdb_gossip_core::{identity::Name, time::Time};
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Compare a network with a peer.
+    Compare(Arc<Name>),
+    /// Ask for the gaps in a network's sequences.
+    Gap(Arc<Name>),
+    /// Give up a pull that fell silent.
+    Pull(Arc<Name>),
+    /// Let what was replaced go, complete or not.
+    Replace(Arc<Name>),
+    /// Purge a network's tombstones.
+    Purge(Arc<Name>),
+    /// A held restart is over.
+    Hold,
+    /// See to the keyring.
+    Keys,
+    /// Whoever was going to answer at the start has.
+    Boot,
+    /// Purge who failed long ago, retire writers, save the peers.
+    Housekeeping,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    queue: BTreeSet<(Time, Timer)>,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Time, timer: Timer) {
+        self.queue.insert((at, timer));
+    }
+
+    pub(super) fn next(&self) -> Option<Time> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.queue.pop_first().map(|(_, timer)| timer)
+    }
+}

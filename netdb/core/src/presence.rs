@@ -1,0 +1,284 @@
+//! Who is here, put together from what the gossip sees and what nodes say of themselves.
+//!
+//! Failure is a state and a restart is neither failure nor leaving: a node that said "restarting" is held
+//! for a while, one that said it left is gone at once, and one that fell silent may come back.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use netdb_gossip_core::{
+    gossip::{Member, MemberState as Seen},
+    identity::{Generation, NodeId},
+    time::Time,
+};
+
+use crate::{
+    node::MemberState,
+    records::{NodeRecord, NodeStatus},
+};
+
+/// What is known of one node.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// Its last known life and address.
+    pub member: Member,
+    /// What it says of itself, and in which generation.
+    pub record: Option<(Generation, NodeRecord)>,
+    seen: Seen,
+    /// Until when a restart is waited for.
+    held_until: Option<Time>,
+    /// Since when it is failed or left.
+    gone_since: Option<Time>,
+    /// What the last evaluation said.
+    state: MemberState,
+}
+
+impl Presence {
+    fn new(member: Member, seen: Seen) -> Self {
+        Self {
+            member,
+            record: None,
+            seen,
+            held_until: None,
+            gone_since: None,
+            state: MemberState::Failed,
+        }
+    }
+
+    /// How the node is doing, as of the last evaluation.
+    pub fn state(&self) -> MemberState {
+        self.state
+    }
+
+    /// Whether packets reach it as far as the gossip knows: it can be sent to.
+    pub fn is_up(&self) -> bool {
+        self.seen != Seen::Down && self.state != MemberState::Left
+    }
+
+    fn status(&self) -> NodeStatus {
+        match &self.record {
+            Some((generation, record)) if *generation == self.member.generation => record.status,
+            _ => NodeStatus::Active,
+        }
+    }
+
+    fn evaluate(&mut self, now: Time) -> MemberState {
+        let held = self.held_until.is_some_and(|until| now < until);
+        match (self.status(), self.seen) {
+            (NodeStatus::Left, _) => MemberState::Left,
+            (NodeStatus::Restarting, _) if held => MemberState::Restarting,
+            (_, Seen::Down) => MemberState::Failed,
+            (NodeStatus::ShuttingDown, _) => MemberState::Failed,
+            (_, Seen::Suspect) => MemberState::Suspect,
+            (_, Seen::Alive) => MemberState::Alive,
+        }
+    }
+}
+
+/// A node whose state changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Who.
+    pub node: NodeId,
+    /// What it was; `None` if it was unknown.
+    pub before: Option<MemberState>,
+    /// What it is.
+    pub after: MemberState,
+}
+
+/// All nodes that are known.
+#[derive(Debug, Default)]
+pub struct Presences {
+    nodes: BTreeMap<NodeId, Presence>,
+}
+
+impl Presences {
+    /// One node.
+    pub fn get(&self, node: NodeId) -> Option<&Presence> {
+        self.nodes.get(&node)
+    }
+
+    /// How a node is doing; unknown nodes count as failed: stored, not shown.
+    pub fn state(&self, node: NodeId) -> MemberState {
+        self.nodes.get(&node).map_or(MemberState::Failed, Presence::state)
+    }
+
+    /// Everyone, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Presence)> {
+        self.nodes.iter()
+    }
+
+    /// What the gossip sees of a member now.
+    pub fn seen(&mut self, now: Time, member: Member, seen: Seen) -> Option<Transition> {
+        let before = self.nodes.get(&member.id).map(Presence::state);
+        let presence = self.nodes.entry(member.id).or_insert_with(|| Presence::new(member, seen));
+        presence.member = member;
+        presence.seen = seen;
+        Self::settle(now, member.id, presence, before)
+    }
+
+    /// What a node says of itself. `hold` is how long a restart is waited for.
+    pub fn said(
+        &mut self,
+        now: Time,
+        hold: Duration,
+        generation: Generation,
+        record: NodeRecord,
+    ) -> Option<Transition> {
+        let id = record.member.id;
+        let before = self.nodes.get(&id).map(Presence::state);
+        let unknown = || Presence::new(record.member, Seen::Down);
+        let presence = self.nodes.entry(id).or_insert_with(unknown);
+        if presence.record.as_ref().is_some_and(|(known, _)| *known > generation) {
+            return None;
+        }
+        let restarts = record.status == NodeStatus::Restarting;
+        presence.held_until = restarts.then(|| presence.held_until.unwrap_or(now + hold));
+        if presence.member.generation < generation && presence.seen == Seen::Down {
+            presence.member = record.member;
+        }
+        presence.record = Some((generation, record));
+        Self::settle(now, id, presence, before)
+    }
+
+    /// Evaluates everyone whose hold time may be over.
+    pub fn expire_holds(&mut self, now: Time) -> alloc::vec::Vec<Transition> {
+        let held = self.nodes.iter_mut().filter(|(_, p)| p.state == MemberState::Restarting);
+        held.filter_map(|(id, p)| {
+            let before = Some(p.state);
+            Self::settle(now, *id, p, before)
+        })
+        .collect()
+    }
+
+    /// When the next hold time is over.
+    pub fn next_hold(&self) -> Option<Time> {
+        let held = self.nodes.values().filter(|p| p.state == MemberState::Restarting);
+        held.filter_map(|p| p.held_until).min()
+    }
+
+    /// Nodes that failed at least `after` ago.
+    pub fn long_gone(&self, now: Time, after: Duration) -> alloc::vec::Vec<NodeId> {
+        let gone = self.nodes.iter().filter(|(_, p)| {
+            p.state == MemberState::Failed && p.gone_since.is_some_and(|s| now.since(s) >= after)
+        });
+        gone.map(|(id, _)| *id).collect()
+    }
+
+    /// Forgets a node.
+    pub fn forget(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+    }
+
+    fn settle(
+        now: Time,
+        node: NodeId,
+        presence: &mut Presence,
+        before: Option<MemberState>,
+    ) -> Option<Transition> {
+        let after = presence.evaluate(now);
+        presence.state = after;
+        if !matches!(after, MemberState::Failed | MemberState::Left) {
+            presence.gone_since = None;
+        } else if presence.gone_since.is_none() {
+            presence.gone_since = Some(now);
+        }
+        (before != Some(after)).then_some(Transition { node, before, after })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::{Ipv4Addr, SocketAddr};
+
+    use netdb_gossip_core::{identity::Name, keyring::KeyId};
+
+    use super::*;
+
+    const HOLD: Duration = Duration::from_secs(60);
+
+    fn member(generation: u64) -> Member {
+        Member {
+            id: NodeId([1; 16]),
+            generation: Generation(generation),
+            revision: 0,
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        }
+    }
+
+    fn record(generation: u64, status: NodeStatus) -> NodeRecord {
+        NodeRecord {
+            name: Name::new("n").unwrap(),
+            member: member(generation),
+            status,
+            complete: 0,
+            keys: [].into(),
+            primary: KeyId([0; 8]),
+        }
+    }
+
+    fn said(
+        presences: &mut Presences,
+        at: u64,
+        generation: u64,
+        status: NodeStatus,
+    ) -> MemberState {
+        let record = record(generation, status);
+        presences.said(Time(at), HOLD, Generation(generation), record);
+        presences.state(NodeId([1; 16]))
+    }
+
+    fn seen(presences: &mut Presences, at: u64, generation: u64, seen: Seen) -> MemberState {
+        presences.seen(Time(at), member(generation), seen);
+        presences.state(NodeId([1; 16]))
+    }
+
+    #[test]
+    fn a_restart_is_held_and_then_failed() {
+        let mut p = Presences::default();
+        assert_eq!(seen(&mut p, 0, 1, Seen::Alive), MemberState::Alive);
+        assert_eq!(said(&mut p, 1, 1, NodeStatus::Restarting), MemberState::Restarting);
+        assert_eq!(seen(&mut p, 2, 1, Seen::Down), MemberState::Restarting);
+        let over = p.next_hold().unwrap();
+        assert_eq!(over, Time(1) + HOLD);
+        assert!(p.expire_holds(over - Duration::from_secs(1)).is_empty());
+        assert_eq!(p.expire_holds(over).len(), 1);
+        assert_eq!(p.state(NodeId([1; 16])), MemberState::Failed);
+    }
+
+    #[test]
+    fn a_new_generation_ends_a_restart() {
+        let mut p = Presences::default();
+        seen(&mut p, 0, 1, Seen::Alive);
+        said(&mut p, 1, 1, NodeStatus::Restarting);
+        assert_eq!(
+            seen(&mut p, 2, 2, Seen::Alive),
+            MemberState::Alive,
+            "the record is of a past life"
+        );
+        assert_eq!(said(&mut p, 3, 2, NodeStatus::Active), MemberState::Alive);
+        assert_eq!(
+            said(&mut p, 4, 1, NodeStatus::Left),
+            MemberState::Alive,
+            "an old word is ignored"
+        );
+    }
+
+    #[test]
+    fn leaving_beats_being_seen() {
+        let mut p = Presences::default();
+        seen(&mut p, 0, 1, Seen::Alive);
+        assert_eq!(said(&mut p, 1, 1, NodeStatus::Left), MemberState::Left);
+        assert_eq!(seen(&mut p, 2, 1, Seen::Alive), MemberState::Left);
+        assert!(!p.get(NodeId([1; 16])).unwrap().is_up());
+    }
+
+    #[test]
+    fn a_record_alone_shows_nothing() {
+        let mut p = Presences::default();
+        assert_eq!(said(&mut p, 0, 1, NodeStatus::Active), MemberState::Failed);
+        assert!(p.long_gone(Time(0) + HOLD, HOLD).contains(&NodeId([1; 16])));
+        assert_eq!(seen(&mut p, 5, 1, Seen::Alive), MemberState::Alive);
+        assert!(p.long_gone(Time(0) + HOLD * 9, HOLD).is_empty());
+    }
+}

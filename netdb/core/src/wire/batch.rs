@@ -1,0 +1,260 @@
+//! Writes packed together: writers and table names once, then the writes.
+
+use alloc::{boxed::Box, collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use netdb_gossip_core::{
+    codec::Malformed,
+    identity::{Name, NodeId},
+    time::micros,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey, Writer};
+
+/// Writes as they travel.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Batch {
+    writers: Vec<Writer>,
+    tables: Vec<String>,
+    writes: Vec<Packed>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Packed {
+    writer: u32,
+    table: u32,
+    sequence: u64,
+    at: u64,
+    #[serde(with = "serde_bytes")]
+    key: Vec<u8>,
+    content: Content,
+    #[serde(with = "serde_bytes")]
+    signature: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Content {
+    Value(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// With its age in milliseconds.
+    Tombstone(u64),
+}
+
+/// One write out of a batch, checked.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// The write.
+    pub entry: Entry,
+    /// How long ago a tombstone was written.
+    pub age: Duration,
+}
+
+impl Batch {
+    /// Number of writes.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Checks every write and takes the batch apart.
+    ///
+    /// # Errors
+    /// [`Malformed`] for the batch as a whole if any write in it breaks a rule of the format.
+    pub fn unpack(
+        self,
+        mut intern: impl FnMut(&str) -> Arc<str>,
+    ) -> Result<Vec<Unpacked>, Malformed> {
+        let mut tables = Vec::with_capacity(self.tables.len().min(64));
+        for table in &self.tables {
+            Name::new(table).map_err(|_| Malformed)?;
+            tables.push(intern(table));
+        }
+        let unpack = |packed: Packed| unpack(packed, &self.writers, &tables);
+        self.writes.into_iter().map(unpack).collect()
+    }
+}
+
+fn unpack(packed: Packed, writers: &[Writer], tables: &[Arc<str>]) -> Result<Unpacked, Malformed> {
+    let at = |index: u32| usize::try_from(index).map_err(|_| Malformed);
+    let writer = *writers.get(at(packed.writer)?).ok_or(Malformed)?;
+    let table = tables.get(at(packed.table)?).ok_or(Malformed)?.clone();
+    let (value, age): (Option<Arc<[u8]>>, u64) = match packed.content {
+        Content::Value(value) if value.len() <= MAX_VALUE => (Some(value.into()), 0),
+        Content::Value(_) => return Err(Malformed),
+        Content::Tombstone(age_ms) => (None, age_ms),
+    };
+    let key_fits = (1..=MAX_KEY).contains(&packed.key.len());
+    // No signature scheme exists yet: the room for it must be empty.
+    if !key_fits || packed.sequence == 0 || !packed.signature.is_empty() {
+        return Err(Malformed);
+    }
+    let owner = if writer.lifetime == Lifetime::Owner { writer.node } else { NodeId::default() };
+    let row = RowKey { table, lifetime: writer.lifetime, key: packed.key.into(), owner };
+    let dot = Dot { writer, sequence: packed.sequence };
+    Ok(Unpacked { entry: Entry::new(row, dot, packed.at, value), age: Duration::from_millis(age) })
+}
+
+/// Packs writes up to a budget of bytes.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    batch: Batch,
+    writers: BTreeMap<Writer, u32>,
+    tables: BTreeMap<Arc<str>, u32>,
+    size: usize,
+    budget: usize,
+}
+
+/// An upper bound of what a writer costs: id, lifetime, generation, attachment.
+const WRITER_COST: usize = 16 + 1 + 9 + 5;
+/// An upper bound of what a write costs beside its key and value: two indexes, sequence, stamp,
+/// lengths, kind.
+const WRITE_COST: usize = 5 + 5 + 9 + 9 + 3 + 1 + 5 + 1;
+/// An upper bound of the three lengths of a batch.
+const BATCH_COST: usize = 3 * 5;
+
+impl BatchBuilder {
+    /// An empty batch that may take up to `budget` bytes.
+    pub fn new(budget: usize) -> Self {
+        Self {
+            batch: Batch::default(),
+            writers: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            size: BATCH_COST,
+            budget,
+        }
+    }
+
+    /// Upper bound of the bytes that a batch with only this write takes.
+    pub fn cost_alone(entry: &Entry) -> usize {
+        BATCH_COST + WRITER_COST + entry.row.table.len() + 3 + Self::write_cost(entry)
+    }
+
+    fn write_cost(entry: &Entry) -> usize {
+        let content = entry.value.as_ref().map_or(9, |value| value.len());
+        WRITE_COST + entry.row.key.len() + content + entry.signature.len()
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Adds a write with the age of its tombstone. False, and nothing added, if it does not fit; the
+    /// first write always fits.
+    pub fn add(&mut self, entry: &Entry, age: Duration) -> bool {
+        let new_writer = !self.writers.contains_key(&entry.dot.writer);
+        let new_table = !self.tables.contains_key(&entry.row.table);
+        let cost = Self::write_cost(entry)
+            + if new_writer { WRITER_COST } else { 0 }
+            + if new_table { entry.row.table.len() + 3 } else { 0 };
+        if self.size + cost > self.budget && !self.is_empty() {
+            return false;
+        }
+        self.size += cost;
+        let writer = *self.writers.entry(entry.dot.writer).or_insert_with(|| {
+            self.batch.writers.push(entry.dot.writer);
+            index(self.batch.writers.len() - 1)
+        });
+        let table = *self.tables.entry(entry.row.table.clone()).or_insert_with(|| {
+            self.batch.tables.push((*entry.row.table).into());
+            index(self.batch.tables.len() - 1)
+        });
+        self.batch.writes.push(Packed {
+            writer,
+            table,
+            sequence: entry.dot.sequence,
+            at: entry.at,
+            key: entry.row.key.to_vec(),
+            content: match &entry.value {
+                Some(value) => Content::Value(value.to_vec()),
+                None => Content::Tombstone(micros(age) / 1000),
+            },
+            signature: Box::clone(&entry.signature).into_vec(),
+        });
+        true
+    }
+
+    /// The batch.
+    pub fn finish(self) -> Batch {
+        self.batch
+    }
+}
+
+fn index(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use netdb_gossip_core::{codec, identity::Generation};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(node: u8, cluster: bool, table: &str, key: &[u8], value: Option<Vec<u8>>) -> Entry {
+        let lifetime = if cluster { Lifetime::Cluster } else { Lifetime::Owner };
+        let node = NodeId([node; 16]);
+        let writer = Writer { node, lifetime, generation: Generation(1 << 40), attachment: 9 };
+        let table = Name::new(table).unwrap();
+        let dot = Dot { writer, sequence: u64::MAX };
+        Entry::new(RowKey::of(&table, lifetime, key, node), dot, u64::MAX, value.map(Into::into))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_out_and_fits(
+            writes in prop::collection::vec(
+                (0u8..3, any::<bool>(), "[a-c]{1,8}", prop::collection::vec(any::<u8>(), 1..40),
+                 prop::option::of(prop::collection::vec(any::<u8>(), 0..300))),
+                1..30,
+            ),
+            budget in 200usize..1500,
+        ) {
+            let mut builder = BatchBuilder::new(budget);
+            let mut added = Vec::new();
+            for (node, cluster, table, key, value) in &writes {
+                let entry = entry(*node, *cluster, table, key, value.clone());
+                if builder.add(&entry, Duration::from_secs(7)) {
+                    added.push(entry);
+                }
+            }
+            let batch = builder.finish();
+            let bytes = codec::encode(&batch);
+            prop_assert!(bytes.len() <= budget.max(BatchBuilder::cost_alone(&added[0])));
+            let batch: Batch = codec::decode(&bytes).unwrap();
+            let unpacked = batch.unpack(|table| table.into()).unwrap();
+            let entries: Vec<_> = unpacked.iter().map(|u| u.entry.clone()).collect();
+            prop_assert_eq!(&entries, &added);
+            for u in unpacked {
+                let age = if u.entry.is_tombstone() { 7 } else { 0 };
+                prop_assert_eq!(u.age, Duration::from_secs(age));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(message) = super::super::decode(&bytes) {
+                let again = super::super::encode(&message);
+                prop_assert!(super::super::decode(&again).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn limits_are_checked_on_arrival() {
+        let pack = |entry: &Entry| {
+            let mut builder = BatchBuilder::new(100);
+            assert!(builder.add(entry, Duration::ZERO), "the first one always fits");
+            builder.finish().unpack(|table| table.into())
+        };
+        assert!(pack(&entry(1, true, "t", &[1; MAX_KEY], None)).is_ok());
+        assert!(pack(&entry(1, true, "t", &[1; MAX_KEY + 1], None)).is_err());
+        assert!(pack(&entry(1, true, "t", &[], None)).is_err());
+        assert!(pack(&entry(1, true, "t", &[1], Some(alloc::vec![0; MAX_VALUE]))).is_ok());
+        assert!(pack(&entry(1, true, "t", &[1], Some(alloc::vec![0; MAX_VALUE + 1]))).is_err());
+    }
+}
