@@ -1,17 +1,21 @@
 //! How a node goes: for a moment, with its host, or for good.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
 
 use netdb_gossip_core::{identity::Name, time::Now};
 
-use super::{Farewell, Node, Phase, io::CLUSTER_NETWORK};
+use super::{Farewell, Node, Phase, io::CLUSTER_NETWORK, timers::Timer};
 use crate::records::{self, AdmittedRecord, NodeStatus};
+
+/// How long the last words may take to arrive before the node leaves all the same.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Node {
     /// Tells the peers how this node goes. Drain the outputs, wait (within a bound) until
     /// [`is_drained`](Self::is_drained), then stop calling.
     pub fn farewell(&mut self, now: Now, how: Farewell) {
-        if self.is_starting() || self.phase == Phase::Leaving {
+        if self.is_starting() || self.is_leaving() {
             return;
         }
         let status = match how {
@@ -26,20 +30,32 @@ impl Node {
             self.give_up_admission(now);
         }
         self.publish_self(now, status);
-        self.phase = Phase::Leaving;
         if how == Farewell::Leaving {
             self.disk.remove_cluster();
         }
         self.flush_outbox(now);
-        if how != Farewell::Restarting {
-            self.gossip.leave(now);
-        }
-        self.drain_gossip(now);
+        // Peers take nothing from a member that left: the gossip leaves when the words have arrived.
+        let departs = (how != Farewell::Restarting).then(|| now.mono + LAST_WORDS);
+        self.phase = Phase::Leaving { departs };
+        self.timers.set(now.mono + LAST_WORDS, Timer::Depart);
     }
 
-    /// Whether nothing that was sent still waits for its confirmation.
+    /// Whether the farewell is said: nothing that was sent still waits for its confirmation.
     pub fn is_drained(&self) -> bool {
+        self.phase == Phase::Leaving { departs: None } && self.is_silent()
+    }
+
+    fn is_silent(&self) -> bool {
         self.presences.iter().all(|(node, _)| self.gossip.queued(*node) == 0)
+    }
+
+    /// Leaves the membership once the last words have arrived, or had long enough to.
+    pub(super) fn depart(&mut self, now: Now) {
+        let Phase::Leaving { departs: Some(at) } = self.phase else { return };
+        if now.mono >= at || self.is_silent() {
+            self.phase = Phase::Leaving { departs: None };
+            self.gossip.leave(now);
+        }
     }
 
     /// Withdraws this node's attachments: its rows leave every view with them.

@@ -17,8 +17,7 @@ use netdb_gossip_core::{
 use siphasher::sip::SipHasher13;
 
 use super::{
-    KeyInfo, KeysInfo, MemberState, Node, NodeEvent, Phase, RotateError, RotationStep,
-    timers::Timer,
+    KeyInfo, KeysInfo, MemberState, Node, NodeEvent, RotateError, RotationStep, timers::Timer,
 };
 use crate::{
     entry::{Entry, Lifetime, RowKey},
@@ -139,7 +138,7 @@ impl Node {
     /// Follows what the tables say, takes the next step if it is this node's turn, and begins a
     /// rotation when one is due.
     pub(super) fn keys_due(&mut self, now: Now) {
-        if self.phase == Phase::Leaving {
+        if self.is_leaving() {
             return;
         }
         self.follow(now);

@@ -98,8 +98,8 @@ enum Phase {
     Running,
     /// It wrote what it never made: a new generation is on its way to disk.
     Reborn { commit: u64, generation: Generation },
-    /// It said farewell.
-    Leaving,
+    /// It says farewell; if it is to leave the membership too, at this time at the latest.
+    Leaving { departs: Option<Time> },
 }
 
 impl Node {
@@ -110,6 +110,7 @@ impl Node {
         }
         self.gossip.handle_packet(now, from, packet);
         self.drain_gossip(now);
+        self.depart(now);
     }
 
     /// Takes a message that came on an authenticated stream from an admitted node.
@@ -147,6 +148,7 @@ impl Node {
         while let Some(timer) = self.timers.pop_due(now.mono) {
             self.handle_timer(now, timer);
         }
+        self.depart(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called at the latest.
@@ -206,6 +208,10 @@ impl Node {
         matches!(self.phase, Phase::Starting { .. })
     }
 
+    fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+
     fn cluster_time(&self, now: Now) -> Wall {
         now.wall.offset_by(self.gossip.cluster_offset())
     }
@@ -226,7 +232,7 @@ impl Node {
     }
 
     fn handle_timer(&mut self, now: Now, timer: Timer) {
-        if self.phase == Phase::Leaving {
+        if self.is_leaving() {
             return;
         }
         match timer {
@@ -239,6 +245,7 @@ impl Node {
             Timer::Keys => self.keys_due(now),
             Timer::Boot => self.boot_due(now),
             Timer::Housekeeping => self.housekeeping_due(now),
+            Timer::Depart => {}
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) enum Timer {
     Boot,
     /// Purge who failed long ago, retire writers, save the peers.
     Housekeeping,
+    /// The last words had their time.
+    Depart,
 }
 
 #[derive(Debug, Default)]
