@@ -244,6 +244,7 @@ async fn a_copy_of_our_own_identity_is_refused() {
     let mut stream = tokio::net::TcpStream::connect(one.addr).await.unwrap();
     let hello = Hello { tag: ClusterTag::of(CLUSTER), mode: Mode::Member };
     assert!(initiate(&mut stream, &keys, hello, None, None).await.is_err());
+    drop(stream);
     one.until(|stats| stats.handshakes_refused == 1).await;
 }
 
