@@ -1,30 +1,32 @@
-//! The handshake: Noise XX between two members, `XXpsk3` between a joiner and a member, and in it the proof
-//! that each side is the [`NodeId`] that it claims. Knows bytes and keys, no limits and no clock.
+//! The handshake: Noise XX between two members, `XXpsk3` between a joiner and a member, and in it the
+//! proof that each side is the [`NodeId`] that it claims. Knows bytes and keys, no limits and no clock.
 //!
 //! Must never return a peer whose two keys have not both been proven in this very handshake.
 //!
 //! # What is proven, and how
 //!
-//! Noise proves that a peer holds the X25519 key that it uses as its static key. A `NodeId` is the hash of
-//! that key and an Ed25519 key, so each side adds in its handshake payload its Ed25519 public key and
-//! a signature. The X25519 half is not sent: it *is* the Noise static key, so no identity can be
-//! claimed whose exchange key differs from the one in use.
+//! Noise proves that a peer holds the X25519 key that it uses as its static key. A `NodeId` is the hash
+//! of that key and an Ed25519 key, so each side adds in its handshake payload its Ed25519 public key and
+//! a signature. The X25519 half is not sent: it *is* the Noise static key, so no identity can be claimed
+//! whose exchange key differs from the one in use.
 //!
-//! The signature covers a domain string, the role, the Noise handshake hash so far and the signer's
-//! own X25519 key. A certificate made once (over the X25519 key and the cluster id) would be
-//! cheaper, but whoever steals the X25519 key alone could replay it for ever, and its presence would
-//! prove nothing about the present. The handshake hash before the responder's message covers the
-//! prologue and the initiator's fresh ephemeral key; the one before the initiator's message covers everything
-//! that the responder sent too. So each signature answers a challenge of the other side, belongs to
-//! one connection, one cluster and one direction, and both secret keys must be at hand now. The signer's own
-//! X25519 key is covered so that nobody can pass off a stranger's Ed25519 key as part of its
-//! own identity.
+//! The signature covers a domain string, the role, the Noise handshake hash so far and the signer's own
+//! X25519 key. A certificate made once (over the X25519 key and the cluster id) would be cheaper, but
+//! whoever steals the X25519 key alone could replay it for ever, and its presence would prove nothing
+//! about the present. The handshake hash before the responder's message covers the prologue and the
+//! initiator's fresh ephemeral key; the one before the initiator's message covers everything that the
+//! responder sent too. So each signature answers a challenge of the other side, belongs to one
+//! connection, one cluster and one direction, and both secret keys must be at hand now. The signer's own
+//! X25519 key is covered so that nobody can pass off a stranger's Ed25519 key as part of its own
+//! identity.
 //!
-//! The prologue is the hello and the whole [`ClusterId`], of which the hello shows four bytes: a stranger that
-//! copies the tag does not get past the second message. An eavesdropper learns no identity; whoever
-//! connects and knows the `ClusterId` learns that of the responder, which is no secret.
+//! The prologue is the hello and the whole [`ClusterId`], of which the hello shows four bytes: equal tags
+//! of two clusters, or a stranger that copied the tag, do not complete a handshake. An eavesdropper
+//! learns no identity. Whoever connects can learn the responder's public keys (a prologue is
+//! authenticated, it hides nothing); they are no secret.
 //!
-//! All-zero and other low-order X25519 keys are refused: they would agree on a secret that everybody knows.
+//! All-zero and other low-order X25519 keys are refused: they would agree on a secret that everybody
+//! knows.
 
 use std::sync::Arc;
 

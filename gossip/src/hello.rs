@@ -2,10 +2,10 @@
 //!
 //! Must never carry anything that is secret: strangers read it, and anybody can forge a refusal.
 //!
-//! Hello, 18 bytes: magic `NDBs` | version | mode (0 member, 1 join) | cluster tag 4 | token id 8 (zero for
-//! members). Reply head, 6 bytes: magic `NDBr` | version | status (0 go on, else a [`Refusal`]). Magic, version
-//! and mode or status keep their places in every future version, so that two versions can tell each
-//! other so.
+//! Hello, 18 bytes: magic `NDBs` | version | mode (0 member, 1 join) | cluster tag 4 | token id 8 (zero
+//! for members). Reply head, 6 bytes: magic `NDBr` | version | status (0 go on, else a [`Refusal`]).
+//! Magic, version and mode or status keep their places in every future version, so that two versions can
+//! tell each other so.
 
 use netdb_gossip_core::{packet::ClusterTag, token::TokenId};
 
@@ -86,7 +86,7 @@ impl Refusal {
         }
     }
 
-    /// The refusal of a code; a code of a later version reads as [`Refusal::Busy`] would mislead, so none.
+    /// The refusal of a code, if it is one that we know.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         [
             Self::OtherCluster,

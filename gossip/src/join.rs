@@ -1,6 +1,7 @@
 //! The joiner's side of a join: one connection, the token's proof, one request, one answer.
 //!
-//! Must never send a request to somebody who has not proven to hold the token, nor keep anything of a failed join.
+//! Must never send a request to somebody who has not proven to hold the token, nor keep anything of a
+//! failed join.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 

@@ -23,8 +23,8 @@ use tokio::{
 const MAX_RECORD: usize = 65_535;
 const TAG_LEN: usize = 16;
 
-/// The most bytes of a message that we put in one record: acknowledgements get their turn in between, and the
-/// buffers of many streams stay small. A peer may use up to the whole [`MAX_RECORD`].
+/// The most bytes of a message that we put in one record: acknowledgements get their turn in between,
+/// and the buffers of many streams stay small. A peer may use up to the whole [`MAX_RECORD`].
 pub(crate) const PART: usize = 16 * 1024;
 
 const START: u8 = 0;

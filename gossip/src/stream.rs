@@ -1,9 +1,10 @@
 //! One running stream: reads the peer's messages, writes ours, confirms, closes in good order.
 //!
-//! Both directions run in one task that ends as a whole. A message counts as delivered when the peer has confirmed
-//! it, which it does once its owner's lane has taken it. A side that has nothing more to send says Close and
-//! goes on reading; when both have said so and everything is confirmed, the connection ends and
-//! nothing is lost. Must never keep a peer longer than its limits allow, nor hold up other streams.
+//! Both directions run in one task that ends as a whole. A message counts as delivered when the peer has
+//! confirmed it, which it does once its owner's lane has taken it. A side that has nothing more to send
+//! says Close and goes on reading; when both have said so and everything is confirmed, the connection
+//! ends and nothing is lost. Must never keep a peer longer than its limits allow, nor hold up other
+//! streams.
 
 use std::{
     sync::{
