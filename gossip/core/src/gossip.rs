@@ -21,9 +21,9 @@ use crate::{
 };
 
 #[cfg(test)]
-mod hostile;
+mod figures;
 #[cfg(test)]
-mod measure;
+mod hostile;
 #[cfg(test)]
 pub(crate) mod net;
 mod receive;

@@ -11,6 +11,8 @@
 //!   then a random one. When one fails, the next on the ring is probed at once.
 //! - **Suspicion** ([`suspicion`]): starts at whoever accuses and, with a longer limit, at whoever hears
 //!   of it, so that it also ends when the accuser dies.
+//! - **Comparing** ([`compare`]): pings and acks carry a hash of the members known, so that a rumour
+//!   that missed a node is noticed within about a probe period.
 //! - **Calls** ([`calls`]): members that are down are announced to, so that partitions heal.
 //! - **View** ([`view`]): the state in id order, and every event.
 //!
@@ -19,16 +21,19 @@
 mod calls;
 mod codec;
 mod collect;
+mod compare;
 mod health;
 mod incoming;
 mod lives;
 mod member;
 mod probing;
 mod suspicion;
+#[cfg(test)]
+pub(crate) mod testing;
 mod view;
 
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     vec::Vec,
 };
 use core::{
@@ -81,14 +86,14 @@ pub(crate) struct Outgoing {
 /// Everything that happens by itself. The order settles which of two that are due at once comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    /// The next step of the probe of this node; ignored unless the probe still has this token.
-    ProbeStep(NodeId, u64),
+    /// The next step of the probe of this node.
+    ProbeStep(NodeId),
     /// Start the next probe.
     ProbeTick,
-    /// The suspicion of this node with this token ends.
-    Suspicion(NodeId, u64),
+    /// The suspicion of this node ends.
+    Suspicion(NodeId),
     /// Tell this suspect what it is accused of, for it may not have heard.
-    Nag(NodeId, u64),
+    Nag(NodeId),
     /// Spread what is new.
     Gossip,
     /// Call members that are down.
@@ -112,14 +117,12 @@ pub(crate) struct Membership {
     incarnation: Incarnation,
     view: View,
     timers: TimerQueue<Timer>,
-    /// When those timers are due of which there is one at most; others of their kind are stale.
-    armed: BTreeMap<Timer, Time>,
-    tokens: u64,
     health: LocalHealth,
     probes: Probes,
     suspicions: Suspicions,
     calls: Calls,
     lives: lives::Lives,
+    compare: compare::Compare,
     last_gossip: Option<Time>,
     /// Rounds of gossip left after leaving; `None` while a member.
     leaving: Option<u8>,
@@ -144,13 +147,12 @@ impl Membership {
             incarnation: 0,
             view: View::default(),
             timers: TimerQueue::new(),
-            armed: BTreeMap::new(),
-            tokens: 0,
             health: LocalHealth::default(),
             probes: Probes::default(),
             suspicions: Suspicions::default(),
             calls: Calls::new(config.announce_down_min, config.announce_down_max),
             lives: lives::Lives::default(),
+            compare: compare::Compare::default(),
             last_gossip: None,
             leaving: None,
             outgoing: VecDeque::new(),
@@ -169,9 +171,9 @@ impl Membership {
             (Timer::Announce, self.config.announce_period),
         ] {
             let delay = self.random_part(period);
-            self.arm(timer, now + delay);
+            self.timers.set(now + delay, timer);
         }
-        self.arm(Timer::Forget, now + FORGET_PERIOD);
+        self.timers.set(now + FORGET_PERIOD, Timer::Forget);
     }
 
     pub(crate) fn me(&self) -> &Member {
@@ -203,6 +205,11 @@ impl Membership {
         core::mem::take(&mut self.rtts)
     }
 
+    /// What pings and acks say of the members known here, this node included.
+    fn digest(&self) -> u32 {
+        self.view.digest() ^ codec::digest(self.me())
+    }
+
     /// Members that were forgotten since the last call.
     pub(crate) fn take_forgotten(&mut self) -> Vec<NodeId> {
         core::mem::take(&mut self.forgotten)
@@ -229,23 +236,16 @@ impl Membership {
                 slept = true;
                 self.health.worsen();
             }
-            self.handle_timer(now, due, timer, late);
+            self.handle_timer(now, timer, late);
         }
         self.settle(now, None);
     }
 
-    fn handle_timer(&mut self, now: Time, due: Time, timer: Timer, late: bool) {
+    fn handle_timer(&mut self, now: Time, timer: Timer, late: bool) {
         match timer {
-            Timer::ProbeStep(target, token) => return self.probe_step(now, target, token, late),
-            Timer::Suspicion(id, token) => return self.end_suspicion(now, id, token, late),
-            Timer::Nag(id, token) => return self.nag(now, id, token),
-            _ => {}
-        }
-        if self.armed.get(&timer) != Some(&due) {
-            return;
-        }
-        self.armed.remove(&timer);
-        match timer {
+            Timer::ProbeStep(target) => self.probe_step(now, target, late),
+            Timer::Suspicion(id) => self.end_suspicion(now, id, late),
+            Timer::Nag(id) => self.nag(now, id),
             Timer::ProbeTick => self.probe_tick(now),
             Timer::Gossip => self.gossip(now),
             Timer::Call => self.call_down(now),
@@ -254,31 +254,11 @@ impl Membership {
             Timer::Conflicts => {
                 let me = *self.me();
                 if self.view.check_conflicts(now, &me) {
-                    self.arm(Timer::Conflicts, now + view::CONFLICT_PERIOD);
+                    self.timers.set(now + view::CONFLICT_PERIOD, Timer::Conflicts);
                 }
             }
             Timer::Forget => self.forget(now),
-            Timer::ProbeStep(..) | Timer::Suspicion(..) | Timer::Nag(..) => {}
         }
-    }
-
-    /// Sets a timer of which there is one: an earlier setting becomes stale.
-    fn arm(&mut self, timer: Timer, at: Time) {
-        if self.armed.insert(timer, at) != Some(at) {
-            self.timers.set(at, timer);
-        }
-    }
-
-    /// Sets it unless it is due earlier anyway.
-    fn arm_by(&mut self, timer: Timer, at: Time) {
-        if self.armed.get(&timer).is_none_or(|due| *due > at) {
-            self.arm(timer, at);
-        }
-    }
-
-    fn token(&mut self) -> u64 {
-        self.tokens += 1;
-        self.tokens
     }
 
     fn random_part(&mut self, of: Duration) -> Duration {
@@ -302,10 +282,12 @@ impl Membership {
         }
         self.incarnation = collected.incarnation.unwrap_or(self.incarnation);
         self.lives.told_down |= collected.defunct && self.leaving.is_none();
-        for (to, bytes) in collected.messages {
+        let me = self.me().id;
+        // A peer can make foca address whom it likes, this very node as well.
+        for (to, bytes) in collected.messages.into_iter().filter(|(to, _)| to.id != me) {
             if let Some((header, updates)) = codec::split_foca(&bytes) {
                 let mut frame = Vec::new();
-                codec::put_frame(&header, updates, &mut frame);
+                codec::put_frame(&header, self.digest(), updates, &mut frame);
                 self.outgoing.push_back(Outgoing { to, frame, asks: false });
             }
         }
@@ -331,11 +313,14 @@ impl Membership {
                     self.calls.hurry(now);
                 }
             }
-            None => self.forgotten.push(change.id),
+            None => {
+                self.probes.remove(change.id);
+                self.forgotten.push(change.id);
+            }
         }
         if change.after != Some(Down) {
             self.calls.stop(change.id);
-            self.arm_by(Timer::Conflicts, now + CONFLICT_DELAY);
+            self.timers.set_by(now + CONFLICT_DELAY, Timer::Conflicts);
         }
     }
 
@@ -351,11 +336,11 @@ impl Membership {
             if next <= now {
                 self.gossip(now);
             } else {
-                self.arm_by(Timer::Gossip, next);
+                self.timers.set_by(next, Timer::Gossip);
             }
         }
         if let Some(next) = self.calls.next_at() {
-            self.arm_by(Timer::Call, next.max(now));
+            self.timers.set_by(next.max(now), Timer::Call);
         }
     }
 
@@ -372,7 +357,7 @@ impl Membership {
             }
         };
         if again {
-            self.arm(Timer::Gossip, now + self.config.gossip_period);
+            self.timers.set(now + self.config.gossip_period, Timer::Gossip);
         }
     }
 
@@ -390,7 +375,7 @@ impl Membership {
     fn announce_random(&mut self, now: Time) {
         let period = self.config.announce_period;
         let next = now + period - self.random_part(period / 8);
-        self.arm(Timer::Announce, next);
+        self.timers.set(next, Timer::Announce);
         if let Some(member) = self.random_active(&BTreeSet::new()) {
             self.announce(now, member);
         }
@@ -424,7 +409,7 @@ impl Membership {
     }
 
     fn forget(&mut self, now: Time) {
-        self.arm(Timer::Forget, now + FORGET_PERIOD);
+        self.timers.set(now + FORGET_PERIOD, Timer::Forget);
         let limit = self.config.forget_down_after;
         let old: Vec<Member> = self
             .view

@@ -44,6 +44,8 @@ pub struct MembershipStats {
     pub accusations: u64,
     /// Suspicions of this node that it refuted.
     pub refutations: u64,
+    /// Times that a peer knew other members for longer than news takes to spread.
+    pub differences: u64,
     /// Times that this node took a new revision because it was told it is down.
     pub renewals: u64,
 }

@@ -31,6 +31,7 @@ pub(crate) struct Node {
     pub(crate) events: Vec<(Time, MemberEvent)>,
     pub(crate) received: Vec<(NodeId, Vec<u8>)>,
     pub(crate) lost: Vec<(NodeId, u64, Arc<[u8]>)>,
+    pub(crate) late: Vec<(NodeId, u64)>,
     pub(crate) unknown_keys: usize,
     pub(crate) bytes: u64,
 }
@@ -124,6 +125,7 @@ impl Net {
             events: Vec::new(),
             received: Vec::new(),
             lost: Vec::new(),
+            late: Vec::new(),
             unknown_keys: 0,
             bytes: 0,
         });
@@ -161,6 +163,7 @@ impl Net {
                 }
                 Output::Event(event) => node.events.push((self.now, event)),
                 Output::Received { from, frame } => node.received.push((from, frame)),
+                Output::Late { to, token, .. } => node.late.push((to, token)),
                 Output::Lost { to, token, frame } => node.lost.push((to, token, frame)),
                 Output::UnknownKey { .. } => node.unknown_keys += 1,
             }

@@ -163,9 +163,9 @@ impl Peer {
 
     /// Queues a frame whose size was checked; `false` if there is no room.
     pub(crate) fn push(&mut self, item: Item, limit: usize) -> bool {
+        let room = self.bytes() + item.frame.len() <= limit;
         let queue = if item.kind == Kind::Acked { &mut self.acked } else { &mut self.plain };
-        let others = self.flight_bytes;
-        queue.bytes() + others + item.frame.len() <= limit && queue.push(item).is_ok()
+        room && queue.push(item).is_ok()
     }
 
     /// Queues a membership message; `false` if an older one had to go.

@@ -123,7 +123,7 @@ mod tests {
         assert!(calls.due.values().all(|call| call.interval == 4 * second));
         calls.hurry(now);
         calls.stop(NodeId([3; 16]));
-        now = now + BURST_GAP;
+        now += BURST_GAP;
         assert_eq!(calls.take_due(now, 1, rng).len(), 3);
         assert!(calls.next_at().unwrap() <= now + 3 * second / 2);
     }

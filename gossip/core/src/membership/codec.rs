@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! kind 1 | revision varint | incarnation varint | address | receiver tag 4 | message | updates
+//! message: ping and ack: number 1 | view 4; relayed ones: number 1 | member; others: nothing
 //! member: id 16 | generation varint | revision varint | address
 //! update: member | incarnation varint | state 1
 //! ```
@@ -19,7 +20,7 @@ use core::{
 };
 
 use bytes::{Buf, BufMut};
-use foca::{Header, Incarnation, Message, State};
+use foca::{Header, Message, State};
 
 use super::Member;
 use crate::{
@@ -48,40 +49,53 @@ pub(crate) struct Datagram {
     pub(crate) updates: Vec<Update>,
 }
 
-/// Appends the frame for a message to `header.dst`.
-pub(crate) fn put_frame(header: &Header<Member>, updates: &[u8], to: &mut Vec<u8>) {
+/// A frame as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) datagram: Datagram,
+    /// Whether the sender means this very life of this node.
+    pub(crate) meant: bool,
+    /// In pings and acks: the [digest](super::view::View::digest) of the members the sender knows.
+    pub(crate) view: Option<u32>,
+}
+
+/// Appends the frame for a message to `header.dst`, `view` being the sender's digest of its members.
+pub(crate) fn put_frame(header: &Header<Member>, view: u32, updates: &[u8], to: &mut Vec<u8>) {
     to.push(kind_of(&header.message));
     varint::put(header.src.revision.into(), to);
     varint::put(header.src_incarnation.into(), to);
     put_address(header.src.addr, to);
     to.extend_from_slice(&tag(&header.dst).to_le_bytes());
     put_message(&header.message, to);
+    if tells_view(&header.message) {
+        to.extend_from_slice(&view.to_le_bytes());
+    }
     // A count of zero says no more than nothing does.
     if updates != [0, 0] {
         to.extend_from_slice(updates);
     }
 }
 
-/// Reads a frame that `sender` sent in this `generation` to `me`. What was meant for another life of
-/// this node comes back as meant for `None`.
+/// Reads a frame that `sender` sent in this `generation` to `me`.
 pub(crate) fn take_frame(
     mut bytes: &[u8],
     sender: NodeId,
     generation: Generation,
     me: &Member,
-) -> Option<(Datagram, bool)> {
+) -> Option<Incoming> {
     let from = &mut bytes;
     let kind = take_byte(from)?;
     let revision = take_u16(from)?;
     let src_incarnation = take_u16(from)?;
     let addr = take_address(from)?;
-    let (meant, rest) = from.split_first_chunk::<4>()?;
-    *from = rest;
+    let meant = u32::from_le_bytes(take_array(from)?) == tag(me);
     let message = take_message(kind, from)?;
+    let view =
+        if tells_view(&message) { Some(u32::from_le_bytes(take_array(from)?)) } else { None };
     let src = Member { id: sender, generation, revision, addr };
     let header = Header { src, src_incarnation, dst: *me, message };
     let updates = take_updates(from)?;
-    Some((Datagram { header, updates }, u32::from_le_bytes(*meant) == tag(me)))
+    Some(Incoming { datagram: Datagram { header, updates }, meant, view })
 }
 
 /// Whether a frame is an announcement.
@@ -116,7 +130,22 @@ pub(crate) fn split_foca(mut bytes: &[u8]) -> Option<(Header<Member>, &[u8])> {
 fn tag(member: &Member) -> u32 {
     let mut bytes = Vec::with_capacity(32);
     put_life(member, &mut bytes);
+    fnv(&bytes)
+}
+
+/// One life's share of a view's digest: a digest is the exclusive or of them.
+pub(crate) fn digest(member: &Member) -> u32 {
+    let mut bytes = Vec::with_capacity(48);
+    put_member(member, &mut bytes);
+    fnv(&bytes)
+}
+
+fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+fn tells_view(message: &Message<Member>) -> bool {
+    matches!(message, Message::Ping(_) | Message::Ack(_))
 }
 
 fn take_byte(from: &mut &[u8]) -> Option<u8> {
@@ -339,17 +368,11 @@ impl foca::Codec<Member> for FocaCodec {
     }
 }
 
-/// A message from this node with updates of its own choice: foca only ever adds those of its backlog.
-pub(crate) fn compose(
-    src: Member,
-    src_incarnation: Incarnation,
-    dst: Member,
-    message: Message<Member>,
-    updates: &[Update],
-) -> Vec<u8> {
+/// A frame with updates of our own choice: foca only ever adds those of its backlog.
+pub(crate) fn compose(header: &Header<Member>, view: u32, updates: &[Update]) -> Vec<u8> {
     let mut tail = Vec::new();
     put_updates(updates, &mut tail);
     let mut frame = Vec::new();
-    put_frame(&Header { src, src_incarnation, dst, message }, &tail, &mut frame);
+    put_frame(header, view, &tail, &mut frame);
     frame
 }

@@ -6,12 +6,15 @@ use foca::{Message, State};
 
 use super::{
     Member, MemberState, Membership, Timer,
-    codec::{self, Datagram, Update},
+    codec::{self, Datagram, Incoming, Update},
 };
 use crate::{
     identity::{Generation, NodeId},
     time::Time,
 };
+
+/// Updates that foca takes in one piece whatever the packet size: the smallest holds more.
+const PIECE: usize = 6;
 
 impl Membership {
     /// A membership frame in a packet of `sender`.
@@ -26,10 +29,11 @@ impl Membership {
             return;
         }
         let me = *self.me();
-        let Some((mut datagram, meant)) = codec::take_frame(frame, sender, generation, &me) else {
+        let Some(incoming) = codec::take_frame(frame, sender, generation, &me) else {
             self.stats.malformed += 1;
             return;
         };
+        let Incoming { mut datagram, meant, view } = incoming;
         let src = datagram.header.src;
         if self.is_stale(&src) {
             self.correct(now, src);
@@ -49,11 +53,35 @@ impl Membership {
         }
         self.note_answers(now, &datagram);
         self.screen(now, &mut datagram);
-        let mut touched = BTreeSet::from([src.id]);
-        touched.extend(datagram.updates.iter().map(|update| update.id().id));
-        let bytes = codec::foca_bytes(&datagram);
-        self.with_foca(now, touched, |foca, out| foca.handle_data(&bytes, out));
+        self.feed(now, datagram);
+        if let Some(theirs) = view {
+            self.compare(now, src, theirs);
+        }
         self.settle(now, Some(src));
+    }
+
+    /// Hands a message to foca, in pieces if the sender's packets are larger than ours: foca refuses
+    /// what is longer than it would send itself.
+    fn feed(&mut self, now: Time, mut datagram: Datagram) {
+        loop {
+            let mut bytes = codec::foca_bytes(&datagram);
+            let mut rest = Vec::new();
+            if bytes.len() > self.foca_config.max_packet_size.get() {
+                rest = datagram.updates.split_off(PIECE.min(datagram.updates.len()));
+                bytes = codec::foca_bytes(&datagram);
+            }
+            let mut touched: BTreeSet<NodeId> =
+                datagram.updates.iter().map(|update| update.id().id).collect();
+            if self.is_news(&datagram) {
+                touched.insert(datagram.header.src.id);
+            }
+            self.with_foca(now, touched, |foca, out| foca.handle_data(&bytes, out));
+            if rest.is_empty() {
+                return;
+            }
+            datagram.updates = rest;
+            datagram.header.message = Message::Gossip;
+        }
     }
 
     /// Any packet of a node proves that it lives.
@@ -98,6 +126,16 @@ impl Membership {
             self.announce(now, member);
         }
         self.settle(now, None);
+    }
+
+    /// Whether the mere sender of this may change something; else the search for it is spared.
+    fn is_news(&self, datagram: &Datagram) -> bool {
+        let header = &datagram.header;
+        self.view.get(header.src.id).is_none_or(|known| {
+            known.member != header.src
+                || known.incarnation < header.src_incarnation
+                || !known.is_active()
+        })
     }
 
     /// Whether a later life of this sender is known.
@@ -180,7 +218,7 @@ impl Membership {
         } else if member.replaces(&me) {
             // A revision of this generation that we never took: a copy of us, or our own forgotten past.
             self.lives.surpass(member.revision);
-            self.arm_by(Timer::Renew, now.max(self.lives.next_renewal()));
+            self.timers.set_by(now.max(self.lives.next_renewal()), Timer::Renew);
         }
         false
     }

@@ -78,7 +78,7 @@ impl Membership {
         if due <= now {
             self.renew_now(now, teller);
         } else {
-            self.arm_by(Timer::Renew, due);
+            self.timers.set_by(due, Timer::Renew);
         }
     }
 
@@ -110,7 +110,7 @@ impl Membership {
             // Makes foca notice that it has members.
             foca.apply_many(core::iter::empty(), true, out)
         });
-        self.arm_by(Timer::Conflicts, now + super::CONFLICT_DELAY);
+        self.timers.set_by(now + super::CONFLICT_DELAY, Timer::Conflicts);
     }
 
     /// A new generation, on command. Nothing happens unless it is above the present one, or this node
@@ -151,9 +151,8 @@ impl Membership {
         self.leaving = Some(super::LEAVE_ROUNDS);
         self.probes.clear();
         self.suspicions.clear();
-        self.armed.clear();
         self.with_foca(now, BTreeSet::new(), |foca, out| foca.leave_cluster(out));
-        self.armed.clear();
-        self.arm(Timer::Gossip, now + self.config.gossip_period);
+        self.timers.clear();
+        self.timers.set(now + self.config.gossip_period, Timer::Gossip);
     }
 }

@@ -10,7 +10,7 @@ use alloc::{
 };
 use core::time::Duration;
 
-use foca::{Message, ProbeNumber};
+use foca::{Header, Message, ProbeNumber};
 
 use super::{Member, MemberState, Membership, Outgoing, Timer, asks, codec, codec::Update};
 use crate::{identity::NodeId, time::Time};
@@ -24,7 +24,6 @@ const STEPS: u8 = 3;
 struct Probe {
     target: Member,
     number: ProbeNumber,
-    token: u64,
     started: Time,
     steps: u8,
     heard_others: bool,
@@ -69,7 +68,7 @@ impl Membership {
     pub(super) fn probe_tick(&mut self, now: Time) {
         let period = self.health.stretch(self.config.probe_period);
         let jitter = self.random_part(period / 16);
-        self.arm(Timer::ProbeTick, now + period + jitter);
+        self.timers.set(now + period + jitter, Timer::ProbeTick);
         let me = self.me().id;
         let neighbour = self
             .view
@@ -96,19 +95,16 @@ impl Membership {
             return;
         }
         self.stats.probes += 1;
-        let (number, token) = (self.probes.next_number(), self.token());
-        let probe = Probe { target, number, token, started: now, steps: 0, heard_others: false };
+        let number = self.probes.next_number();
+        let probe = Probe { target, number, started: now, steps: 0, heard_others: false };
         self.probes.running.insert(target.id, probe);
         self.ping(target, number);
         let timeout = self.health.stretch(self.config.probe_timeout);
-        self.timers.set(now + timeout, Timer::ProbeStep(target.id, token));
+        self.timers.set(now + timeout, Timer::ProbeStep(target.id));
     }
 
-    pub(super) fn probe_step(&mut self, now: Time, id: NodeId, token: u64, late: bool) {
-        let Some(probe) = self.probes.running.get_mut(&id).filter(|probe| probe.token == token)
-        else {
-            return;
-        };
+    pub(super) fn probe_step(&mut self, now: Time, id: NodeId, late: bool) {
+        let Some(probe) = self.probes.running.get_mut(&id) else { return };
         let (target, number) = (probe.target, probe.number);
         let known = self.view.get(id);
         if !known.is_some_and(|known| known.is_active() && known.member == target) {
@@ -130,7 +126,7 @@ impl Membership {
             self.ask_relays(target, number);
         }
         let timeout = self.health.stretch(self.config.probe_timeout);
-        self.timers.set(now + timeout, Timer::ProbeStep(id, token));
+        self.timers.set(now + timeout, Timer::ProbeStep(id));
     }
 
     fn ask_relays(&mut self, target: Member, probe_number: ProbeNumber) {
@@ -155,7 +151,7 @@ impl Membership {
         self.probes.doubted.remove(&target.id);
         self.accuse(now, target.id);
         // Neighbours often fail together: look at the next one now.
-        self.arm_by(Timer::ProbeTick, now);
+        self.timers.set_by(now, Timer::ProbeTick);
     }
 
     pub(super) fn probe_answered(&mut self, id: NodeId) {
@@ -199,7 +195,9 @@ impl Membership {
     /// Queues a message of our own making.
     pub(super) fn send(&mut self, to: Member, message: Message<Member>, updates: &[Update]) {
         let asks = asks(&message);
-        let frame = codec::compose(*self.me(), self.incarnation, to, message, updates);
+        let (src, src_incarnation) = (*self.me(), self.incarnation);
+        let header = Header { src, src_incarnation, dst: to, message };
+        let frame = codec::compose(&header, self.digest(), updates);
         self.outgoing.push_back(Outgoing { to, frame, asks });
     }
 }

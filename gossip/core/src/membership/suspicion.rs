@@ -17,7 +17,6 @@ const MAX_STRETCH: u8 = 3;
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
     incarnation: Incarnation,
-    token: u64,
     accuser: bool,
 }
 
@@ -35,10 +34,6 @@ impl Suspicions {
 
     pub(crate) fn clear(&mut self) {
         self.running.clear();
-    }
-
-    fn get(&self, id: NodeId, token: u64) -> Option<Suspicion> {
-        self.running.get(&id).copied().filter(|suspicion| suspicion.token == token)
     }
 }
 
@@ -71,12 +66,11 @@ impl Membership {
     }
 
     fn run_suspicion(&mut self, now: Time, id: NodeId, incarnation: Incarnation, accuser: bool) {
-        let token = self.token();
-        self.suspicions.running.insert(id, Suspicion { incarnation, token, accuser });
-        self.timers.set(now + self.suspicion_limit(accuser), Timer::Suspicion(id, token));
+        self.suspicions.running.insert(id, Suspicion { incarnation, accuser });
+        self.timers.set(now + self.suspicion_limit(accuser), Timer::Suspicion(id));
         if accuser {
             self.stats.accusations += 1;
-            self.nag(now, id, token);
+            self.nag(now, id);
         }
     }
 
@@ -87,19 +81,17 @@ impl Membership {
     }
 
     /// The accuser tells the suspect itself, again and again: it may be the last to hear of it.
-    pub(super) fn nag(&mut self, now: Time, id: NodeId, token: u64) {
-        let Some(known) = self.view.get(id).filter(|_| self.suspicions.get(id, token).is_some())
-        else {
-            return;
-        };
+    pub(super) fn nag(&mut self, now: Time, id: NodeId) {
+        let accused = self.suspicions.running.get(&id).is_some_and(|suspicion| suspicion.accuser);
+        let Some(known) = self.view.get(id).filter(|_| accused) else { return };
         let member = known.member;
         let number = self.probes.next_number();
         self.ping(member, number);
-        self.timers.set(now + self.config.probe_timeout * 2, Timer::Nag(id, token));
+        self.timers.set(now + self.config.probe_timeout * 2, Timer::Nag(id));
     }
 
-    pub(super) fn end_suspicion(&mut self, now: Time, id: NodeId, token: u64, late: bool) {
-        let Some(suspicion) = self.suspicions.get(id, token) else { return };
+    pub(super) fn end_suspicion(&mut self, now: Time, id: NodeId, late: bool) {
+        let Some(suspicion) = self.suspicions.running.get(&id).copied() else { return };
         let Some(known) = self.view.get(id).copied() else { return };
         if late || known.incarnation != suspicion.incarnation {
             // Slept through the time in which a refutation may have come; or it is another accusation.

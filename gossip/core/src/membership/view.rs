@@ -9,7 +9,10 @@ use core::{net::SocketAddr, ops::Bound, time::Duration};
 
 use foca::Incarnation;
 
-use super::{Member, MemberEvent, MemberState, codec::Update};
+use super::{
+    Member, MemberEvent, MemberState,
+    codec::{self, Update},
+};
 use crate::{identity::NodeId, time::Time};
 
 /// Pairs of nodes at one address that are remembered, so that each is told once a minute.
@@ -49,6 +52,8 @@ pub(crate) struct Change {
 pub(crate) struct View {
     known: BTreeMap<NodeId, Known>,
     active: usize,
+    digest: u32,
+    changed: Time,
     conflicts: BTreeMap<(NodeId, NodeId), Time>,
     events: VecDeque<MemberEvent>,
 }
@@ -69,6 +74,16 @@ impl View {
     /// How many are not down.
     pub(crate) fn active(&self) -> usize {
         self.active
+    }
+
+    /// A hash over the members that are not down, the same at every node that knows the same.
+    pub(crate) fn digest(&self) -> u32 {
+        self.digest
+    }
+
+    /// When the digest last changed.
+    pub(crate) fn changed(&self) -> Time {
+        self.changed
     }
 
     /// Members in the order of the ring, starting behind `id`.
@@ -118,9 +133,16 @@ impl View {
                 self.tell_change(old, member, state);
             }
         }
-        let live = |state: Option<MemberState>| state.is_some_and(|s| s != MemberState::Down);
-        self.active += usize::from(live(after));
-        self.active -= usize::from(live(before));
+        let live = |known: Option<&Known>| {
+            known.filter(|known| known.is_active()).map(|known| codec::digest(&known.member))
+        };
+        let (was, is) = (live(old.as_ref()), live(self.known.get(&id)));
+        self.active += usize::from(is.is_some());
+        self.active -= usize::from(was.is_some());
+        if was != is {
+            self.digest ^= was.unwrap_or(0) ^ is.unwrap_or(0);
+            self.changed = now;
+        }
         (before != after).then_some(Change { id, before, after })
     }
 

@@ -1,0 +1,189 @@
+//! Two nodes and the frames between them.
+
+use alloc::{collections::BTreeSet, sync::Arc, vec, vec::Vec};
+use core::time::Duration;
+
+use crate::{
+    config::Config,
+    gossip::{
+        Gossip, MemberState, SendError,
+        net::{Net, id},
+    },
+    identity::Generation,
+};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn pair(seed: u64) -> Net {
+    Net::joined(Config::lan(), 2, seed)
+}
+
+fn frame(token: u64) -> Arc<[u8]> {
+    token.to_le_bytes().into()
+}
+
+fn send(net: &mut Net, token: u64) -> Result<(), SendError> {
+    net.with(0, |gossip, now| gossip.send(now, id(1), frame(token), token, true))
+}
+
+fn arrived(net: &Net) -> BTreeSet<u64> {
+    let number = |frame: &[u8]| u64::from_le_bytes(frame.try_into().unwrap());
+    net.nodes[1].received.iter().map(|(_, frame)| number(frame)).collect()
+}
+
+#[test]
+fn every_frame_arrives_through_loss() {
+    for seed in 0..5 {
+        let mut net = pair(seed);
+        net.loss_percent = 20;
+        let wanted: BTreeSet<u64> = (0..2_000).collect();
+        for token in &wanted {
+            send(&mut net, *token).unwrap();
+            net.run(MS / 4);
+        }
+        for _ in 0..20 {
+            net.run(500 * MS);
+            // What was given up is the upper layer's to send again.
+            for (to, token, lost) in core::mem::take(&mut net.nodes[0].lost) {
+                assert_eq!((to, &*lost), (id(1), &*frame(token)));
+                send(&mut net, token).unwrap();
+            }
+        }
+        assert_eq!(arrived(&net), wanted);
+        assert_eq!(net.nodes[0].gossip.queued(id(1)), 0);
+        let stats = net.nodes[0].gossip.stats().link;
+        assert!(stats.frames_repeated > 200, "{stats:?}");
+    }
+}
+
+#[test]
+fn without_loss_nothing_is_repeated_and_frames_share_packets() {
+    let mut net = pair(1);
+    let before = net.packets;
+    net.with(0, |gossip, now| {
+        (0..40).for_each(|token| gossip.send(now, id(1), frame(token), token, true).unwrap());
+    });
+    assert_eq!(net.packets - before, 1);
+    net.run(10 * MS);
+    assert_eq!(net.packets - before, 2, "and one ack");
+    assert_eq!(arrived(&net).len(), 40);
+    let stats = net.nodes[0].gossip.stats().link;
+    assert_eq!((stats.frames_acked, stats.frames_repeated), (40, 0));
+}
+
+#[test]
+fn an_answer_carries_the_ack() {
+    let mut net = pair(2);
+    net.with(1, |gossip, now| gossip.send(now, id(0), frame(1), 1, true).unwrap());
+    let before = net.packets;
+    // The answer is queued in the same moment in which the question is received.
+    net.delay = Duration::ZERO;
+    send(&mut net, 2).unwrap();
+    net.run(3 * MS);
+    assert!(net.packets - before <= 4);
+    assert_eq!(net.nodes[0].gossip.stats().link.frames_repeated, 0);
+    assert_eq!(net.nodes[1].gossip.stats().link.frames_repeated, 0);
+}
+
+#[test]
+fn frames_to_a_dead_peer_are_lost_after_backing_off() {
+    let mut net = pair(3);
+    (0..50).for_each(|token| {
+        send(&mut net, token).unwrap();
+        net.run(5 * MS);
+    });
+    assert!(net.nodes[0].gossip.rtt(id(1)).unwrap() < 5 * MS);
+    net.nodes[1].up = false;
+    let before = net.packets;
+    send(&mut net, 99).unwrap();
+    let took = net.until(2000 * MS, "lost", |net| net.nodes[0].lost.len() == 1);
+    // 5 + 10 + 20 + 40 + 80 ms.
+    assert_eq!(took, 155 * MS);
+    assert!((5..8).contains(&(net.packets - before)));
+    assert_eq!(net.nodes[0].lost[0], (id(1), 99, frame(99)));
+    assert_eq!(net.nodes[0].late, [(id(1), 99)], "told once, while it was still repeated");
+    assert!(!net.nodes[0].gossip.is_responsive(id(1)));
+    assert_eq!(net.nodes[0].gossip.queued(id(1)), 0);
+}
+
+#[test]
+fn frames_to_a_member_that_goes_down_or_starts_anew_are_lost_at_once() {
+    let mut net = Net::joined(Config { max_retries: 16, ..Config::lan() }, 2, 4);
+    net.nodes[1].up = false;
+    send(&mut net, 1).unwrap();
+    net.until(20_000 * MS, "down", |net| net.state(0, 1) == Some(MemberState::Down));
+    assert_eq!(net.nodes[0].lost.len(), 1);
+
+    let mut net = Net::joined(Config { max_retries: 16, ..Config::lan() }, 2, 5);
+    net.loss_percent = 100;
+    send(&mut net, 1).unwrap();
+    net.run(MS);
+    net.loss_percent = 0;
+    net.with(1, |gossip, now| gossip.renew(now, Generation(1_900_000_000)));
+    net.run(2 * MS);
+    assert_eq!(net.nodes[0].lost.len(), 1);
+}
+
+#[test]
+fn the_window_and_the_queue_are_bounded() {
+    let config = Config { queue_bytes: 64 * 1024, ..Config::lan() };
+    let mut net = Net::joined(config, 2, 6);
+    net.nodes[1].up = false;
+    let before = net.packets;
+    let big: Arc<[u8]> = vec![7; net.nodes[0].gossip.max_frame()].into();
+    let mut taken = 0;
+    while net.with(0, |gossip, now| gossip.send(now, id(1), big.clone(), 0, true)).is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, 64 * 1024 / (big.len() + 3));
+    assert_eq!(net.packets - before, 16, "the first window");
+    let queued = net.nodes[0].gossip.queued(id(1));
+    assert!(queued <= 64 * 1024 && queued > 60 * 1024);
+    let full = net.with(0, |gossip, now| gossip.send(now, id(1), big.clone(), 0, true));
+    assert_eq!(full, Err(SendError::Full));
+}
+
+#[test]
+fn the_window_grows_to_its_limit_and_no_further() {
+    let mut net = pair(7);
+    let big: Arc<[u8]> = vec![7; net.nodes[0].gossip.max_frame()].into();
+    for _ in 0..200 {
+        net.with(0, |gossip, now| {
+            gossip.send(now, id(1), big.clone(), 0, true).unwrap();
+        });
+        net.run(MS / 10);
+    }
+    net.run(50 * MS);
+    let before = net.packets;
+    net.nodes[1].up = false;
+    net.with(0, |gossip, now| {
+        (0..200).for_each(|_| gossip.send(now, id(1), big.clone(), 0, true).unwrap());
+    });
+    assert_eq!(net.packets - before, 64);
+}
+
+#[test]
+fn unacknowledged_frames_are_sent_once() {
+    let mut net = pair(8);
+    net.loss_percent = 100;
+    net.with(0, |gossip, now| gossip.send(now, id(1), frame(1), 1, false).unwrap());
+    net.loss_percent = 0;
+    net.with(0, |gossip, now| gossip.send(now, id(1), frame(2), 2, false).unwrap());
+    net.run(300 * MS);
+    assert_eq!(arrived(&net), BTreeSet::from([2]));
+    assert!(net.nodes[0].lost.is_empty());
+    assert_eq!(net.nodes[0].gossip.queued(id(1)), 0);
+}
+
+#[test]
+fn a_new_life_of_the_sender_is_not_taken_for_a_replay() {
+    let mut net = pair(9);
+    (0..100).for_each(|token| send(&mut net, token).unwrap());
+    net.run(50 * MS);
+    net.with(0, |gossip, now| Gossip::renew(gossip, now, Generation(1_900_000_000)));
+    (100..200).for_each(|token| send(&mut net, token).unwrap());
+    net.run(50 * MS);
+    assert_eq!(arrived(&net), (0..200).collect());
+    let drops: Vec<_> = net.nodes[1].gossip.stats().drops.iter().filter(|(_, n)| *n > 0).collect();
+    assert!(drops.is_empty(), "{drops:?}");
+}
