@@ -306,3 +306,30 @@ fn one_seed_is_one_history() {
     assert_eq!(history(15), history(15));
     assert_ne!(history(15).0, history(16).0);
 }
+
+#[test]
+fn a_rumour_that_missed_a_node_is_noticed() {
+    let mut net = lan(10, 17);
+    // Node 4 hears nothing while another joins, and is back before anybody minds.
+    net.nodes[4].group = 1;
+    net.add(member(10));
+    net.join(10, 0);
+    net.run(SECOND / 3);
+    assert_eq!(net.state(0, 10), Some(MemberState::Alive));
+    net.nodes[4].group = 0;
+    net.until(10 * SECOND, "told", |net| net.agree(&all(net), &all(net), MemberState::Alive));
+}
+
+#[test]
+fn down_members_are_forgotten_in_time() {
+    let config = Config { forget_down_after: 120 * SECOND, ..Config::lan() };
+    let mut net = Net::joined(config, 4, 18);
+    net.nodes[3].up = false;
+    net.run(100 * SECOND);
+    assert!(net.agree(&[0, 1, 2], &[3], MemberState::Down));
+    net.run(120 * SECOND);
+    assert!((0..3).all(|at| net.state(at, 3).is_none()));
+    let quiet = net.packets;
+    net.run(10 * SECOND);
+    assert!(net.packets - quiet < 100, "nobody calls it any more");
+}

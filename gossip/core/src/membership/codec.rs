@@ -376,3 +376,91 @@ pub(crate) fn compose(header: &Header<Member>, view: u32, updates: &[Update]) ->
     put_frame(header, view, &tail, &mut frame);
     frame
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_addr() -> impl Strategy<Value = SocketAddr> {
+        let v4 = any::<([u8; 4], u16)>().prop_map(SocketAddr::from);
+        let v6 = any::<([u8; 16], u16)>().prop_map(SocketAddr::from);
+        prop_oneof![v4, v6]
+    }
+
+    fn any_member() -> impl Strategy<Value = Member> {
+        (any::<([u8; 16], u64, u16)>(), any_addr()).prop_map(
+            |((id, generation, revision), addr)| Member {
+                id: NodeId(id),
+                generation: Generation(generation),
+                revision,
+                addr,
+            },
+        )
+    }
+
+    fn any_message() -> impl Strategy<Value = Message<Member>> {
+        (any_member(), any::<u8>(), 0..10).prop_map(|(other, probe_number, kind)| match kind {
+            0 => Message::Ping(probe_number),
+            1 => Message::Ack(probe_number),
+            2 => Message::PingReq { target: other, probe_number },
+            3 => Message::IndirectPing { origin: other, probe_number },
+            4 => Message::IndirectAck { target: other, probe_number },
+            5 => Message::ForwardedAck { origin: other, probe_number },
+            6 => Message::Announce,
+            7 => Message::Feed,
+            8 => Message::Gossip,
+            _ => Message::TurnUndead,
+        })
+    }
+
+    fn any_update() -> impl Strategy<Value = Update> {
+        let states = [State::Alive, State::Suspect, State::Down];
+        (any_member(), any::<u16>(), prop::sample::select(states.to_vec()))
+            .prop_map(|(member, incarnation, state)| Update::new(member, incarnation, state))
+    }
+
+    fn any_datagram() -> impl Strategy<Value = Datagram> {
+        let updates = prop::collection::vec(any_update(), 0..5);
+        (any_member(), any::<u16>(), any_member(), any_message(), updates).prop_map(
+            |(src, src_incarnation, dst, message, updates)| Datagram {
+                header: Header { src, src_incarnation, dst, message },
+                updates,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_survives_its_frame_and_foca_s_bytes(datagram in any_datagram(), view: u32) {
+            let header = &datagram.header;
+            let frame = compose(header, view, &datagram.updates);
+            let read = take_frame(&frame, header.src.id, header.src.generation, &header.dst).unwrap();
+            prop_assert_eq!(read.view, tells_view(&header.message).then_some(view));
+            prop_assert!(read.meant);
+            prop_assert_eq!(&read.datagram, &datagram);
+            let bytes = foca_bytes(&datagram);
+            let (header, mut updates) = split_foca(&bytes).unwrap();
+            prop_assert_eq!(&header, &datagram.header);
+            prop_assert_eq!(take_updates(&mut updates).unwrap(), datagram.updates);
+        }
+
+        #[test]
+        fn another_life_is_not_meant(datagram in any_datagram(), me in any_member()) {
+            let header = &datagram.header;
+            let frame = compose(header, 0, &[]);
+            let me = Member { id: header.dst.id, ..me };
+            let read = take_frame(&frame, header.src.id, header.src.generation, &me).unwrap();
+            prop_assert_eq!(read.meant, me == header.dst);
+            prop_assert_eq!(read.datagram.header.dst, me);
+        }
+
+        #[test]
+        fn anything_is_read_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..200), me in any_member()
+        ) {
+            let _read = take_frame(&bytes, NodeId::default(), Generation(1), &me);
+        }
+    }
+}
