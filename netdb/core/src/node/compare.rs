@@ -154,13 +154,18 @@ impl Node {
         let items = sync::received_items(&network.replica, cutoff);
         let found = narrow::answer(&items, parts);
         self.differs(now, name);
-        if !found.answer.is_empty() {
+        let silent = found.answer.is_empty();
+        if !silent {
             let message = Message::Received { network: name.clone(), cutoff, parts: found.answer };
             self.say(now, from, &message);
         }
         let wants = self.wants(name, &found.theirs);
         if !wants.is_empty() {
             self.pull(now, from, name, PullWhat::Ranges(wants));
+        } else if silent {
+            // Nothing is missing on either side, and yet the digests differ: that must not hide a
+            // difference in what is held.
+            self.compare_held(now, from, name);
         }
     }
 

@@ -114,17 +114,17 @@ impl Node {
         self.record_rows(records::ADMITTED).iter().filter_map(record).collect()
     }
 
-    /// Live nodes in the order in which they are to act for a key.
-    fn order(&self, id: KeyId) -> Vec<NodeId> {
+    /// How long this node waits for those before it in the order of who acts for a key.
+    fn patience(&self, id: KeyId) -> Duration {
         let rank = |node: &NodeId| {
             let mut hash = SipHasher13::new();
             hash.write(&id.0);
             hash.write(&node.0);
             hash.finish()
         };
-        let mut live = self.live();
-        live.sort_by_cached_key(rank);
-        live
+        let own = rank(&self.id);
+        let before = self.live().iter().filter(|node| rank(node) < own).count();
+        STEP_PATIENCE * u32::try_from(before).unwrap_or(u32::MAX)
     }
 
     /// Live nodes, this one included.
@@ -217,18 +217,15 @@ impl Node {
     fn lead(&mut self, now: Now) {
         let Some((id, record)) = self.newest_key() else { return };
         let Some((_, _, since)) = self.rotation.stage else { return };
-        let order = self.order(id);
-        let place = order.iter().position(|node| *node == self.id).unwrap_or(order.len());
-        let patience = STEP_PATIENCE * u32::try_from(place).unwrap_or(u32::MAX);
         let (stage, after) = match record.stage {
             KeyStage::Install => (KeyStage::Use, Duration::ZERO),
             KeyStage::Use => (KeyStage::RemoveOlder, self.config.key_retire_after),
             KeyStage::RemoveOlder => {
-                self.begin_if_due(now, record.made_at, patience);
+                self.begin_if_due(now, id, record.made_at);
                 return;
             }
         };
-        let at = since + after + patience;
+        let at = since + after + self.patience(id);
         if now.mono < at {
             self.timers.set(at, Timer::Keys);
         } else if self.lagging(id, record.stage).is_empty() {
@@ -252,18 +249,19 @@ impl Node {
         }
     }
 
-    fn begin_if_due(&mut self, now: Now, made_at: u64, patience: Duration) {
+    fn begin_if_due(&mut self, now: Now, id: KeyId, made_at: u64) {
         let Some(every) = self.config.key_rotation else { return };
-        let due = made_at.saturating_add(micros(every + patience));
-        let left = due.saturating_sub(self.cluster_time(now).0);
+        let left = |due: u64| due.saturating_sub(self.cluster_time(now).0);
+        let due = made_at.saturating_add(micros(every));
+        // The idle check comes by again, and the clock may be set meanwhile.
+        if left(due) > micros(IDLE_CHECK) {
+            return;
+        }
+        let left = left(due.saturating_add(micros(self.patience(id))));
         if left == 0 {
             let _ = self.rotate(now);
         } else {
-            // Not further than the idle check: the clock may be set meanwhile.
-            let wait = Duration::from_micros(left).min(IDLE_CHECK);
-            if wait < IDLE_CHECK {
-                self.timers.set(now.mono + wait, Timer::Keys);
-            }
+            self.timers.set(now.mono + Duration::from_micros(left), Timer::Keys);
         }
     }
 

@@ -108,6 +108,7 @@ impl Node {
     /// The new generation is durable: publish this node's whole set again under it.
     pub(super) fn resume_as(&mut self, now: Now, generation: Generation) {
         self.phase = Phase::Running;
+        let former = self.gossip.me().generation;
         self.gossip.renew(now, generation);
         self.drain_gossip(now);
         let me: Member = *self.gossip.me();
@@ -115,7 +116,7 @@ impl Node {
         self.presences.seen(now.mono, me, alive);
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for name in &names {
-            let own = self.own_rows(name);
+            let own = self.own_rows(name, former);
             if let Some(network) = self.networks.get_mut(&**name) {
                 let was_complete = network.complete.is_some();
                 network.restart_streams(network.attachment);

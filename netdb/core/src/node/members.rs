@@ -188,6 +188,7 @@ impl Node {
         if node == self.id {
             return;
         }
+        self.expect_again(&name, node);
         let after = self.node_state(&name, node);
         self.show_owner(&name, node, before, after, DeleteReason::Detached);
         match (record, former) {
@@ -201,6 +202,17 @@ impl Node {
                 self.drop_rows(now, &name, node, keep, DeleteReason::Detached);
             }
             _ => self.expect_replacement(now, &name, node),
+        }
+    }
+
+    /// A node is attached with a stream that was dropped here before (its attachment was not known for a
+    /// while): what it wrote is news again.
+    fn expect_again(&mut self, name: &Name, node: NodeId) {
+        let Some((current, _)) = self.current_stream(name, node) else { return };
+        if let Some(network) = self.networks.get_mut(name)
+            && network.replica.digest().is_retired(&current)
+        {
+            network.replica.digest_mut().forget(&current);
         }
     }
 
@@ -272,7 +284,6 @@ impl Node {
 
     pub(super) fn housekeeping_due(&mut self, now: Now) {
         self.timers.set(now.mono + HOUSEKEEPING, Timer::Housekeeping);
-        self.release_aside(now);
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for node in self.presences.long_gone(now.mono, self.config.purge_failed_after) {
             for name in &names {

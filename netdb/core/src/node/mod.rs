@@ -241,6 +241,7 @@ impl Node {
             Timer::Pull(network) => self.pull_due(now, &network),
             Timer::Replace(network) => self.replace_due(now, &network),
             Timer::Purge(network) => self.purge_due(now, &network),
+            Timer::Release(network) => self.release_due(now, &network),
             Timer::Hold => self.holds_due(now),
             Timer::Keys => self.keys_due(now),
             Timer::Boot => self.boot_due(now),

@@ -30,6 +30,8 @@ pub(super) struct Network {
     /// The own `Owner` set is whole from this sequence on.
     pub(super) complete: Option<u64>,
     pub(super) synced: bool,
+    /// How often everything was fetched from a peer that was not in sync itself.
+    pub(super) doubts: u32,
     pub(super) schedule: Schedule,
     /// At most one bulk pull at a time.
     pub(super) pull: Option<PullState>,
@@ -63,6 +65,8 @@ pub(super) struct PullState {
     /// What the pull completes once all of it is here.
     pub(super) complete: Vec<Reached>,
     pub(super) purged: bool,
+    /// The peer was not in sync itself.
+    pub(super) doubtful: bool,
 }
 
 impl Network {
@@ -74,6 +78,7 @@ impl Network {
             written: [0; 2],
             complete: None,
             synced: false,
+            doubts: 0,
             schedule: Schedule { at: now, interval: config.compare_interval, busy_until: now },
             pull: None,
             gap: None,

@@ -19,6 +19,8 @@ use crate::{
 const PULL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most ranges or dots that one pull asks for; the rest is found by the next comparison.
 const MAX_WANTS: usize = 8192;
+/// How many peers that are not in sync themselves are asked before their answers are believed.
+const MAX_DOUBTS: u32 = 3;
 /// The most writers whose gaps one request asks for.
 const MAX_GAPS: usize = 64;
 
@@ -49,7 +51,8 @@ impl Node {
         let deadline = now.mono + PULL_TIMEOUT;
         if let Some(network) = self.networks.get_mut(name) {
             let complete = Vec::new();
-            network.pull = Some(PullState { id, from: peer, deadline, complete, purged: false });
+            let (purged, doubtful) = (false, false);
+            network.pull = Some(PullState { id, from: peer, deadline, complete, purged, doubtful });
             self.timers.set(deadline, Timer::Pull(Arc::clone(&network.name)));
         }
         self.say(now, peer, &message);
@@ -57,13 +60,13 @@ impl Node {
 
     pub(super) fn take_pull(&mut self, now: Now, from: NodeId, pull: Pull) {
         let Some(network) = self.networks.get(&pull.network) else { return };
-        let chunk = serve::serve(&network.replica, now.mono, pull);
+        let chunk = serve::serve(&network.replica, network.synced, now.mono, pull);
         self.stats.chunks_served += 1;
         self.say(now, from, &Message::Chunk(chunk));
     }
 
     pub(super) fn take_chunk(&mut self, now: Now, from: NodeId, chunk: Chunk) {
-        let Chunk { network, id, batch, complete, purged, more } = chunk;
+        let Chunk { network, id, batch, complete, synced, purged, more } = chunk;
         // Ask for the next chunk before working on this one.
         let whole = self.advance_pull(now, from, &network, id, more);
         let Some((name, rows)) = self.unpack(&network, batch) else { return };
@@ -74,6 +77,7 @@ impl Node {
         };
         pull.complete.extend(complete);
         pull.purged |= purged;
+        pull.doubtful |= !synced;
         if whole {
             self.finish_pull(now, &name);
         }
@@ -124,10 +128,18 @@ impl Node {
         if pull.purged {
             self.compare_held(now, pull.from, name);
         }
-        if !self.is_synced(name) {
+        if !pull.doubtful || self.gives_up_doubt(name) {
             self.set_synced(name);
         }
         self.compare_with(now, name, pull.from);
+    }
+
+    /// Rows came from a peer that is not in sync itself. Others are asked too, but when all of them have
+    /// just begun, what they hold together is all there is.
+    fn gives_up_doubt(&mut self, name: &Name) -> bool {
+        let Some(network) = self.networks.get_mut(name) else { return false };
+        network.doubts += 1;
+        network.doubts >= MAX_DOUBTS
     }
 
     pub(super) fn pull_due(&mut self, now: Now, name: &Arc<Name>) {

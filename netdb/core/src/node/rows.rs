@@ -4,13 +4,16 @@ use alloc::{sync::Arc, vec::Vec};
 use core::{ops::Bound, time::Duration};
 
 use netdb_gossip_core::{
-    identity::{Name, NodeId},
+    identity::{Generation, Name, NodeId},
     relay::Span,
     time::Now,
 };
 
-use super::{Node, Operation, Receipt, Write, WriteError, io::CLUSTER_NETWORK, push::Outgoing};
+use super::{
+    Node, Operation, Receipt, Write, WriteError, io::CLUSTER_NETWORK, push::Outgoing, timers::Timer,
+};
 use crate::{
+    clock::MAX_AHEAD,
     entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey},
     replica::Change,
     view::{DeleteReason, Filter, Row},
@@ -118,7 +121,7 @@ impl Node {
         network.schedule.hurry(now.mono, &self.config);
         let name = Arc::clone(&network.name);
         let at = network.schedule.at;
-        self.timers.set(at, super::timers::Timer::Compare(Arc::clone(&name)));
+        self.timers.set(at, Timer::Compare(Arc::clone(&name)));
         let commit = (lifetime == Lifetime::Cluster).then(|| self.disk.next_commit());
         if let Some(change) = change.change {
             self.absorb(now, &name, &change, DeleteReason::Deleted);
@@ -129,18 +132,22 @@ impl Node {
         Some((entry, commit))
     }
 
-    /// This node's own live `Owner` rows in a network.
-    pub(super) fn own_rows(&self, name: &Name) -> Vec<Arc<Entry>> {
+    /// This node's own live `Owner` rows in a network, and the `Cluster` rows that it wrote in
+    /// `generation`.
+    pub(super) fn own_rows(&self, name: &Name, generation: Generation) -> Vec<Arc<Entry>> {
         let Some(network) = self.networks.get(name) else { return Vec::new() };
-        network.replica.owned_by(self.id).filter(|e| !e.is_tombstone()).cloned().collect()
+        let writer = network.writer(self.id, generation, Lifetime::Cluster);
+        let shared = network.replica.dots(&writer, 0, u64::MAX);
+        let own = network.replica.owned_by(self.id);
+        own.chain(shared).filter(|e| !e.is_tombstone()).cloned().collect()
     }
 
     /// Writes rows again under the present generation.
     pub(super) fn write_again(&mut self, now: Now, name: &Name, rows: Vec<Arc<Entry>>) {
-        if name.as_str() == CLUSTER_NETWORK {
-            return;
-        }
-        for entry in rows {
+        // The node's own records are published anew anyhow.
+        let record =
+            |e: &Arc<Entry>| name.as_str() == CLUSTER_NETWORK && e.row.lifetime == Lifetime::Owner;
+        for entry in rows.into_iter().filter(|e| !record(e)) {
             let _ = self.write_row(now, name, entry.row.clone(), entry.value.clone());
         }
     }
@@ -167,7 +174,7 @@ impl Node {
         {
             network.schedule.hurry(now.mono, &self.config);
             let at = network.schedule.at;
-            self.timers.set(at, super::timers::Timer::Compare(Arc::clone(name)));
+            self.timers.set(at, Timer::Compare(Arc::clone(name)));
             self.watch_gaps(now, from, name, &fresh);
         }
         fresh
@@ -188,6 +195,10 @@ impl Node {
         let applied = network.replica.apply(now.mono, cluster_time, entry.clone(), age);
         if applied.fresh && entry.row.lifetime == Lifetime::Cluster {
             network.unsaved.insert(entry.dot.writer);
+        }
+        let aside = applied.fresh && network.replica.aside().next().is_some();
+        if aside {
+            self.watch_aside(now, name);
         }
         if let Some(change) = applied.change {
             self.absorb(now, name, &change, DeleteReason::Deleted);
@@ -260,19 +271,28 @@ impl Node {
     /// Sets the timer of the next purge.
     pub(super) fn watch_graves(&mut self, name: &Arc<Name>) {
         if let Some(due) = self.networks.get(name).and_then(|n| n.replica.next_purge()) {
-            self.timers.set(due, super::timers::Timer::Purge(Arc::clone(name)));
+            self.timers.set(due, Timer::Purge(Arc::clone(name)));
         }
     }
 
     /// Lets writes from the future take effect whose time has come.
-    pub(super) fn release_aside(&mut self, now: Now) {
+    pub(super) fn release_due(&mut self, now: Now, name: &Arc<Name>) {
         let cluster_time = self.cluster_time(now);
-        let names: Vec<_> = self.networks.keys().cloned().collect();
-        for name in names {
-            let Some(network) = self.networks.get_mut(&name) else { continue };
-            for change in network.replica.release_aside(now.mono, cluster_time) {
-                self.absorb(now, &name, &change, DeleteReason::Deleted);
-            }
+        let Some(network) = self.networks.get_mut(name) else { return };
+        for change in network.replica.release_aside(now.mono, cluster_time) {
+            self.absorb(now, name, &change, DeleteReason::Deleted);
+        }
+        self.watch_aside(now, name);
+    }
+
+    /// Sets the timer for the first write that is kept aside; cluster time may be corrected meanwhile, so
+    /// it looks at least once a minute.
+    fn watch_aside(&mut self, now: Now, name: &Arc<Name>) {
+        let Some(network) = self.networks.get(name) else { return };
+        if let Some(first) = network.replica.aside().next() {
+            let ahead = first.at.saturating_sub(self.cluster_time(now).0);
+            let wait = Duration::from_micros(ahead).saturating_sub(MAX_AHEAD);
+            self.timers.set(now.mono + wait.min(MAX_AHEAD), Timer::Release(Arc::clone(name)));
         }
     }
 

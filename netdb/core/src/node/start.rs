@@ -96,6 +96,7 @@ impl Node {
             let rows = rows.remove(&*name).unwrap_or_default();
             let writers = writers.remove(&*name).unwrap_or_default();
             fill(network, now, rows, writers);
+            self.watch_graves(&name);
         }
     }
 

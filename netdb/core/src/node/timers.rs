@@ -16,6 +16,8 @@ pub(super) enum Timer {
     Replace(Arc<Name>),
     /// Purge a network's tombstones.
     Purge(Arc<Name>),
+    /// Let writes from the future take effect.
+    Release(Arc<Name>),
     /// A held restart is over.
     Hold,
     /// See to the keyring.

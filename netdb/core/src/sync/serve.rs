@@ -15,12 +15,13 @@ use crate::{
 pub const CHUNK_BUDGET: usize = 128 * 1024;
 
 /// The answer to a pull.
-pub fn serve(replica: &Replica, now: Time, pull: Pull) -> Chunk {
+pub fn serve(replica: &Replica, synced: bool, now: Time, pull: Pull) -> Chunk {
     let mut chunk = Chunk {
         network: pull.network,
         id: pull.id,
         batch: crate::wire::Batch::default(),
         complete: Vec::new(),
+        synced,
         purged: false,
         more: None,
     };

@@ -192,6 +192,8 @@ pub struct Chunk {
     /// What the rows so far complete: the receiver now knows all that the sender knows of these
     /// writers through these sequences.
     pub complete: Vec<Reached>,
+    /// The sender's copy is whole as far as it knows.
+    pub synced: bool,
     /// Tombstones in the asked ranges may be missing: compare what is held as well.
     pub purged: bool,
     /// How to ask for the rest; `None` at the end.
