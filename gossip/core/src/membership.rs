@@ -5,16 +5,16 @@
 //! them) instead of leaving that to foca's probe cycle, for three reasons: foca probes at random, which
 //! leaves a dead node unprobed for several periods now and then, where a ring finds it within one; foca
 //! notices a missing ack only at its next cycle; and a node that doubts itself (Lifeguard) has to be able
-//! to probe again before it accuses. foca's timers are therefore dropped, see [`collect`].
+//! to probe again before it accuses. foca's timers are therefore dropped, see `collect`.
 //!
-//! - **Probing** ([`probing`]): each node probes the next live member on the ring of ids, and now and
+//! - **Probing** (`probing`): each node probes the next live member on the ring of ids, and now and
 //!   then a random one. When one fails, the next on the ring is probed at once.
-//! - **Suspicion** ([`suspicion`]): starts at whoever accuses and, with a longer limit, at whoever hears
+//! - **Suspicion** (`suspicion`): starts at whoever accuses and, with a longer limit, at whoever hears
 //!   of it, so that it also ends when the accuser dies.
-//! - **Comparing** ([`compare`]): pings and acks carry a hash of the members known, so that a rumour
+//! - **Comparing** (`compare`): pings and acks carry a hash of the members known, so that a rumour
 //!   that missed a node is noticed within about a probe period.
-//! - **Calls** ([`calls`]): members that are down are announced to, so that partitions heal.
-//! - **View** ([`view`]): the state in id order, and every event.
+//! - **Calls** (`calls`): members that are down are announced to, so that partitions heal.
+//! - **View** (`view`): the state in id order, and every event.
 //!
 //! Frames in, frames out; it never sees a packet, a key or a socket.
 

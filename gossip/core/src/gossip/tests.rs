@@ -333,3 +333,9 @@ fn down_members_are_forgotten_in_time() {
     net.run(10 * SECOND);
     assert!(net.packets - quiet < 100, "nobody calls it any more");
 }
+
+#[test]
+fn the_core_may_move_to_the_task_that_owns_it() {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<super::Gossip>();
+}
