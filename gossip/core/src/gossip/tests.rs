@@ -318,6 +318,8 @@ fn a_rumour_that_missed_a_node_is_noticed() {
     assert_eq!(net.state(0, 10), Some(MemberState::Alive));
     net.nodes[4].group = 0;
     net.until(10 * SECOND, "told", |net| net.agree(&all(net), &all(net), MemberState::Alive));
+    let noticed = |at: &usize| net.nodes[*at].gossip.stats().membership.differences > 0;
+    assert!(all(&net).iter().any(noticed), "by comparing, not by chance");
 }
 
 #[test]
