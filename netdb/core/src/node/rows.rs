@@ -296,13 +296,15 @@ impl Node {
         }
     }
 
-    /// The writes that peers know gone. Own rows of now are not theirs to judge.
+    /// The writes that peers know gone. This node's own `Owner` rows of now are not theirs to judge.
     pub(super) fn take_gone(&mut self, now: Now, name: &Name, dots: &[Dot]) {
         let Some(network) = self.networks.get(name) else { return };
         let name = Arc::clone(&network.name);
         let generation = self.gossip.me().generation;
         for dot in dots {
-            let own = dot.writer.node == self.id && dot.writer.generation == generation;
+            let own = dot.writer.node == self.id
+                && dot.writer.lifetime == Lifetime::Owner
+                && dot.writer.generation == generation;
             let held = self.networks.get_mut(&name).filter(|_| !own);
             if let Some(change) = held.and_then(|network| network.replica.remove(dot)) {
                 self.stats.rows_gone += 1;
