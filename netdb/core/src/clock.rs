@@ -8,7 +8,7 @@ use core::time::Duration;
 use netdb_gossip_core::time::{Wall, micros};
 
 /// A stamp further ahead of cluster time than this is kept aside until its time comes.
-pub const MAX_AHEAD: Duration = Duration::from_secs(60);
+pub const MAX_AHEAD: Duration = Duration::from_mins(1);
 
 /// The last reading given or adopted.
 #[derive(Clone, Copy, Debug, Default)]

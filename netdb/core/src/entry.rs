@@ -1,6 +1,6 @@
 //! One write and everything that names it: row, dot, stamp, value. Plain data with total orders.
 
-use alloc::{boxed::Box, string::ToString, sync::Arc};
+use alloc::{boxed::Box, sync::Arc};
 use core::{cmp::Ordering, fmt, hash::Hasher};
 
 use netdb_gossip_core::identity::{Generation, Name, NodeId};
@@ -118,7 +118,7 @@ impl RowKey {
 
     /// The table's name as a checked [`Name`].
     pub fn table_name(&self) -> Option<Name> {
-        Name::new(&self.table.to_string()).ok()
+        Name::new(&self.table).ok()
     }
 }
 

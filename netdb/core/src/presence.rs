@@ -67,8 +67,7 @@ impl Presence {
         match (self.status(), self.seen) {
             (NodeStatus::Left, _) => MemberState::Left,
             (NodeStatus::Restarting, _) if held => MemberState::Restarting,
-            (_, Seen::Down) => MemberState::Failed,
-            (NodeStatus::ShuttingDown, _) => MemberState::Failed,
+            (_, Seen::Down) | (NodeStatus::ShuttingDown, _) => MemberState::Failed,
             (_, Seen::Suspect) => MemberState::Suspect,
             (_, Seen::Alive) => MemberState::Alive,
         }
@@ -195,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    const HOLD: Duration = Duration::from_secs(60);
+    const HOLD: Duration = Duration::from_mins(1);
 
     fn member(generation: u64) -> Member {
         Member {

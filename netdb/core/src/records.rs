@@ -150,7 +150,7 @@ pub fn sealed_key_row(key: KeyId, node: NodeId) -> Vec<u8> {
 /// `None` for other tables and for rows that do not decode.
 pub fn describe(table: &str, key: &[u8], value: &[u8]) -> Option<Vec<(&'static str, String)>> {
     match table {
-        NODES => decode(value).ok().map(describe_node),
+        NODES => decode(value).ok().map(|record| describe_node(&record)),
         ATTACHMENTS => {
             let record: AttachmentRecord = decode(value).ok()?;
             let complete = record.complete.map_or("no".into(), |seq| format!("from {seq}"));
@@ -188,7 +188,7 @@ pub fn describe(table: &str, key: &[u8], value: &[u8]) -> Option<Vec<(&'static s
     }
 }
 
-fn describe_node(record: NodeRecord) -> Vec<(&'static str, String)> {
+fn describe_node(record: &NodeRecord) -> Vec<(&'static str, String)> {
     let keys: Vec<String> = record.keys.iter().map(ToString::to_string).collect();
     alloc::vec![
         ("name", record.name.to_string()),

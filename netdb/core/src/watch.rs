@@ -192,13 +192,13 @@ mod tests {
     use super::*;
     use crate::entry::{Dot, Lifetime, Writer};
 
-    fn seen(key: u8, value: u8, sequence: u64, state: OwnerState) -> Seen {
+    fn seen(key: u8, value: u8, sequence: u64, state: OwnerState) -> (Arc<Entry>, OwnerState) {
         let node = NodeId([1; 16]);
         let (lifetime, generation) = (Lifetime::Owner, Generation(1));
         let writer = Writer { node, lifetime, generation, attachment: 1 };
         let row = RowKey { table: "t".into(), lifetime, key: [key].into(), owner: node };
         let dot = Dot { writer, sequence };
-        Some((Arc::new(Entry::new(row, dot, 0, Some([value].as_slice().into()))), state))
+        (Arc::new(Entry::new(row, dot, 0, Some([value].as_slice().into()))), state)
     }
 
     fn network() -> Arc<Name> {
@@ -224,7 +224,7 @@ mod tests {
             let mut truth: BTreeMap<u8, Seen> = BTreeMap::new();
             let mut told: BTreeMap<Vec<u8>, (u8, OwnerState)> = BTreeMap::new();
             for (n, (key, target, fetch)) in steps.into_iter().enumerate() {
-                let after = target.and_then(|(v, failed)| {
+                let after = target.map(|(v, failed)| {
                     let state = if failed == 1 { OwnerState::Failed } else { OwnerState::Alive };
                     seen(key, v, n as u64 + 1, state)
                 });
@@ -279,9 +279,9 @@ mod tests {
     fn the_snapshot_comes_first_and_its_end_is_told() {
         let mut watchers = Watchers::default();
         let rows = [seen(1, 1, 1, OwnerState::Alive), seen(2, 1, 2, OwnerState::Alive)];
-        let snapshot = rows.clone().into_iter().flatten().map(|(e, s)| (network(), e, s));
+        let snapshot = rows.into_iter().map(|(e, s)| (network(), e, s));
         let id = watchers.add(Filter::default(), snapshot);
-        let after = seen(3, 1, 3, OwnerState::Alive);
+        let after = Some(seen(3, 1, 3, OwnerState::Alive));
         let change = ViewChange { before: None, after, reason: DeleteReason::Deleted };
         let mut woken = 0;
         watchers.offer(&network(), &change, |_| woken += 1);

@@ -322,7 +322,9 @@ impl Node {
         let mut names: BTreeMap<Name, u32> = BTreeMap::new();
         let mut addrs: BTreeMap<core::net::SocketAddr, u32> = BTreeMap::new();
         for (_, presence) in self.presences.iter().filter(|(_, p)| p.is_up()) {
-            name(presence).map(|name| *names.entry(name).or_insert(0) += 1);
+            if let Some(name) = name(presence) {
+                *names.entry(name).or_insert(0) += 1;
+            }
             *addrs.entry(presence.member.addr).or_insert(0) += 1;
         }
         let info = |(node, p): (&NodeId, &crate::presence::Presence)| MemberInfo {

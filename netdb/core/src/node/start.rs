@@ -61,7 +61,7 @@ impl Node {
             name: setup.name,
             cluster: loaded.cluster.cluster,
             gossip,
-            rng: decisions(setup.seed ^ 0x6e65_7464_62),
+            rng: decisions(setup.seed ^ 0x6e_6574_6462),
             clock: Clock::resume(loaded.clock),
             phase: Phase::Starting { commit: disk.next_commit() },
             presences: Presences::default(),

@@ -61,9 +61,7 @@ fn a_lost_last_copy_is_repaired() {
     net.attach_all();
     net.run(Duration::from_secs(3));
     let others = [0, 1, 3, 4];
-    others.iter().for_each(|i| {
-        net.cut.insert((2, *i));
-    });
+    net.cut.extend(others.map(|i| (2, i)));
     net.write(2, Lifetime::Cluster, "k", Operation::Create, b"v").unwrap();
     net.run(Duration::from_millis(200));
     net.cut.clear();

@@ -22,10 +22,10 @@ impl Graves {
 
     /// Keeps a tombstone that was written `age` ago. False if its life is over.
     pub(super) fn dig(&mut self, now: Time, dot: Dot, age: Duration) -> bool {
-        if age >= self.life {
+        let Some(left) = self.life.checked_sub(age).filter(|left| !left.is_zero()) else {
             return false;
-        }
-        let due = now + (self.life - age);
+        };
+        let due = now + left;
         self.due.insert((due, dot));
         self.by_dot.insert(dot, due);
         true

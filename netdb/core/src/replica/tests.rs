@@ -1,3 +1,5 @@
+//! The merge laws against a plain model, and the bounds.
+
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use netdb_gossip_core::identity::Generation;
@@ -5,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 const NOON: Wall = Wall(1_000_000_000_000);
 
 fn replica() -> Replica {

@@ -120,7 +120,7 @@ proptest! {
             run(&mut net, &mut history, step);
         }
         net.cut.clear();
-        net.until(Duration::from_secs(120), |net| {
+        net.until(Duration::from_mins(2), |net| {
             net.agree() && (0..NODES).all(|i| net.node(i).peers(&name("net")).len() == NODES)
         });
         net.run(Duration::from_secs(5));

@@ -87,7 +87,7 @@ impl Net {
 
     pub(super) fn add(&mut self, index: usize) {
         let identity = Identity::generate(&mut entropy(1000 + index as u64));
-        let addr = SocketAddr::from(([10, 0, 0, index as u8 + 1], 7946));
+        let addr = SocketAddr::from(([10, 0, 0, u8::try_from(index).unwrap() + 1], 7946));
         let name = name(&format!("n{index}"));
         let now = self.now();
         let ops = if index == 0 {
@@ -200,7 +200,7 @@ impl Net {
             if self.hosts[target].node.is_some() {
                 self.call(target, |node, now| match arrival {
                     Arrival::Packet { from, mut bytes } => {
-                        node.handle_packet(now, from, &mut bytes)
+                        node.handle_packet(now, from, &mut bytes);
                     }
                     Arrival::Stream { from, message } => node.handle_stream(now, from, &message),
                 });
