@@ -182,7 +182,9 @@ impl Presences {
         } else if presence.gone_since.is_none() {
             presence.gone_since = Some(now);
         }
-        (before != Some(after)).then_some(Transition { node, before, after })
+        // That somebody is not here who never was is no news.
+        let unknown = before.is_none() && after == MemberState::Failed;
+        (before != Some(after) && !unknown).then_some(Transition { node, before, after })
     }
 }
 

@@ -138,10 +138,14 @@ impl Node {
         self.timers.set(now.mono, Timer::Keys);
     }
 
-    /// A fresh record of a node that the gossip does not know yet: no need to wait for the rumour.
+    /// A record may overtake what the gossip tells of its node. A fresh record of a life that the gossip
+    /// does not know yet is as good: no need to wait for the rumour.
     fn meet(&mut self, now: Now, entry: &Entry, record: &NodeRecord) {
         let fresh = self.cluster_time(now).0.saturating_sub(entry.at) < RECORD_IS_NEWS;
-        let known = self.gossip.member(record.member.id);
+        let known = self.gossip.member(record.member.id).map(|(member, seen)| (*member, seen));
+        if let Some((member, seen)) = known {
+            self.sees(now, member, seen);
+        }
         let newer = known.is_none_or(|(member, _)| record.member.generation > member.generation);
         if fresh && newer && record.status == NodeStatus::Active && record.member.id != self.id {
             self.gossip.contact(now, &[(record.member, Seen::Alive)]);
