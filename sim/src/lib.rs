@@ -7,6 +7,12 @@
 //! No wall clock, thread or hash order may take part in a decision anywhere below [`world`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod broken;
+pub mod check;
+pub mod figures;
+pub mod ledger;
+pub mod report;
+pub mod scenario;
 pub mod seed;
 pub mod trace;
 pub mod world;

@@ -10,6 +10,7 @@ use netdb_gossip_core::time::{Now, Time};
 
 use super::{
     cuts::Cuts,
+    disk::Content,
     link::{Link, Topology},
     machine::{Delivery, Machine, Paused, Power, Traffic},
     port::{Passage, Rate},
@@ -213,6 +214,45 @@ impl Fabric {
         let Some(machine) = self.machines.get_mut(host) else { return };
         if let Some(due) = machine.disk.stall(now, stalled) {
             self.queue.push(due, Happening::Written { host, life: machine.life });
+        }
+    }
+
+    /// What is durable on a host's disk.
+    pub fn disk(&self, host: usize) -> Content {
+        self.machines.get(host).map(|machine| machine.disk.content().clone()).unwrap_or_default()
+    }
+
+    /// Writes to the disk of a host that does not run.
+    pub fn write_disk(&mut self, host: usize, ops: Vec<DiskOp>) {
+        if let Some(machine) = self.machines.get_mut(host) {
+            machine.disk.write_now(ops);
+        }
+    }
+
+    /// Puts another content on the disk of a host that does not run.
+    pub fn replace_disk(&mut self, host: usize, content: Content) {
+        if let Some(machine) = self.machines.get_mut(host) {
+            machine.disk.replace(content);
+        }
+    }
+
+    /// The host at an address.
+    pub fn host_at(&self, addr: SocketAddr) -> Option<usize> {
+        self.by_addr.get(&addr).copied()
+    }
+
+    /// A host's wall clock is set.
+    pub fn jump_clock(&mut self, host: usize, by: Duration, back: bool) {
+        if let Some(machine) = self.machines.get_mut(host) {
+            machine.clock.jump(by, back);
+        }
+    }
+
+    /// A host's clocks run fast or slow from now on. Set its timer again afterwards.
+    pub fn drift_clock(&mut self, host: usize, ppm: i32) {
+        let now = self.now;
+        if let Some(machine) = self.machines.get_mut(host) {
+            machine.clock.drift(now, ppm);
         }
     }
 

@@ -1,0 +1,88 @@
+//! All live attached nodes hold and show the same rows.
+
+use netdb_core::node::CLUSTER_NETWORK;
+use netdb_gossip_core::identity::Name;
+
+use super::Check;
+use crate::world::World;
+
+/// Compares hashes first, and rows only when these are equal.
+pub struct Convergence;
+
+impl Check for Convergence {
+    fn name(&self) -> &'static str {
+        "convergence"
+    }
+
+    fn pending(&self, world: &World) -> Option<String> {
+        difference(world)
+    }
+}
+
+/// The first difference between two nodes, if there is one.
+pub fn difference(world: &World) -> Option<String> {
+    let mut names: Vec<Name> = Name::new(CLUSTER_NETWORK).into_iter().collect();
+    names.extend(world.networks());
+    names.iter().find_map(|name| hashes(world, name)).or_else(|| {
+        names.iter().find_map(|name| rows(world, name))
+    })
+}
+
+fn hashes(world: &World, name: &Name) -> Option<String> {
+    let mut first = None;
+    for host in world.attached(name) {
+        let Some(info) = world.network_info(host, name) else {
+            return Some(format!("n{host} does not know that it is attached to {name}"));
+        };
+        if !info.synced {
+            return Some(format!("n{host} is not in sync in {name}"));
+        }
+        let (one, hash, entries) = *first.get_or_insert((host, info.hash, info.entries));
+        if hash != info.hash {
+            return Some(format!(
+                "{name}: n{one} holds {entries} rows (hash {hash:016x}), n{host} {} ({:016x}){}",
+                info.entries,
+                info.hash,
+                example(world, name, one, host)
+            ));
+        }
+    }
+    None
+}
+
+/// One row that two nodes hold differently.
+fn example(world: &World, name: &Name, one: usize, other: usize) -> String {
+    let (one_rows, other_rows) = (world.held_rows(one, name), world.held_rows(other, name));
+    let keys = one_rows.keys().chain(other_rows.keys());
+    for key in keys {
+        let (left, right) = (one_rows.get(key), other_rows.get(key));
+        if left != right {
+            let words = |entry: Option<&std::sync::Arc<netdb_core::entry::Entry>>| {
+                entry.map_or_else(|| "nothing".into(), |entry| super::replay::show(entry))
+            };
+            return format!("; n{one} has {}, n{other} has {}", words(left), words(right));
+        }
+    }
+    "; the rows shown are equal".into()
+}
+
+fn rows(world: &World, name: &Name) -> Option<String> {
+    let hosts = world.attached(name);
+    let (one, others) = hosts.split_first()?;
+    let expected = world.rows_of(*one, name);
+    for host in others {
+        let rows = world.rows_of(*host, name);
+        if rows != expected {
+            let differs = expected.iter().find(|(key, entry)| rows.get(*key) != Some(*entry));
+            let more = rows.iter().find(|(key, entry)| expected.get(*key) != Some(*entry));
+            let example = differs.or(more).map(|(_, entry)| super::replay::show(entry));
+            return Some(format!(
+                "{name}: n{one} shows {} rows, n{host} shows {}: {}",
+                expected.len(),
+                rows.len(),
+                example.unwrap_or_default()
+            ));
+        }
+    }
+    None
+}

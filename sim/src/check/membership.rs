@@ -1,0 +1,72 @@
+//! Failure detection is sound and complete: in the end every node sees exactly the live nodes alive; and
+//! where nothing goes wrong, nobody is ever suspected.
+
+use std::collections::BTreeSet;
+
+use netdb_core::node::MemberState;
+use netdb_gossip_core::identity::NodeId;
+
+use super::{Check, Verdict};
+use crate::world::World;
+
+/// Compares every node's members with who really runs.
+#[derive(Default)]
+pub struct Membership {
+    /// Whom each host has taken for alive since it started.
+    met: BTreeSet<(usize, NodeId)>,
+}
+
+impl Check for Membership {
+    fn name(&self) -> &'static str {
+        "membership"
+    }
+
+    fn started(&mut self, host: usize) {
+        self.met.retain(|(of, _)| *of != host);
+    }
+
+    fn member(&mut self, world: &World, host: usize, node: NodeId, state: MemberState) -> Verdict {
+        if state == MemberState::Alive {
+            self.met.insert((host, node));
+        }
+        // Who was let in and not heard of yet counts as failed.
+        let met = self.met.contains(&(host, node));
+        let subject = world.index_of(node).filter(|_| met).filter(|subject| world.is_healthy(*subject));
+        match subject {
+            Some(subject)
+                if world.is_calm()
+                    && world.is_healthy(host)
+                    && matches!(state, MemberState::Suspect | MemberState::Failed) =>
+            {
+                Err(format!("n{host} says that n{subject} is {state:?}, and nothing is wrong with it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pending(&self, world: &World) -> Option<String> {
+        let live = world.running();
+        live.iter().find_map(|host| view_of(world, *host, live.len()))
+    }
+}
+
+fn view_of(world: &World, host: usize, live: usize) -> Option<String> {
+    let node = world.host(host)?.node()?;
+    let mut alive = 0;
+    for info in node.members() {
+        let subject = world.index_of(info.member.id);
+        let runs = subject.is_some_and(|subject| world.is_running(subject));
+        match (runs, info.state) {
+            (true, MemberState::Alive) => alive += 1,
+            (true, state) => {
+                return Some(format!("n{host} sees n{} as {state:?}", subject.unwrap_or(0)));
+            }
+            (false, MemberState::Alive | MemberState::Suspect) => {
+                let name = subject.map_or_else(|| "a stranger".into(), |subject| format!("n{subject}"));
+                return Some(format!("n{host} sees {name}, which does not run, as {:?}", info.state));
+            }
+            (false, _) => {}
+        }
+    }
+    (alive != live).then(|| format!("n{host} sees {alive} of {live} nodes alive"))
+}

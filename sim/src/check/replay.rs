@@ -1,0 +1,149 @@
+//! Events replayed into a map give exactly the rows: per row in order, once, with the right old value.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use netdb_core::{
+    entry::{Entry, RowKey},
+    view::{Event, EventKind, OwnerState},
+};
+use netdb_gossip_core::identity::Name;
+
+use super::{Check, Verdict};
+use crate::world::World;
+
+/// What one watcher has been told.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    rows: BTreeMap<(Arc<Name>, RowKey), (Arc<Entry>, OwnerState)>,
+    snapshot_ended: bool,
+    /// By network: rows that came, went or changed their value, the snapshot apart.
+    changes: BTreeMap<String, u64>,
+}
+
+/// The invariant's name.
+pub const NAME: &str = "event order";
+
+impl View {
+    /// Takes an event; an error says how it does not fit what was told before.
+    pub fn replay(&mut self, event: &Event) -> Verdict {
+        let state = event.owner_state;
+        self.count(event);
+        match &event.kind {
+            EventKind::SnapshotEnd if self.snapshot_ended => Err("the snapshot ended twice".into()),
+            EventKind::SnapshotEnd => {
+                self.snapshot_ended = true;
+                Ok(())
+            }
+            EventKind::Created { new } => {
+                let key = (Arc::clone(&event.network), new.row.clone());
+                match self.rows.insert(key, (Arc::clone(new), state)) {
+                    None => Ok(()),
+                    Some((old, _)) => Err(format!("created {} over {}", show(new), show(&old))),
+                }
+            }
+            EventKind::Updated { old, new } => {
+                let key = (Arc::clone(&event.network), new.row.clone());
+                let told = self.rows.insert(key, (Arc::clone(new), state));
+                match told {
+                    Some((told, before)) if told.value == old.value => {
+                        let news = old.value != new.value || before != state;
+                        if news { Ok(()) } else { Err(format!("updated to what it was: {}", show(new))) }
+                    }
+                    told => Err(format!(
+                        "updated {} to {}, but told before was {}",
+                        show(old),
+                        show(new),
+                        told.map_or_else(|| "nothing".into(), |(told, _)| show(&told)),
+                    )),
+                }
+            }
+            EventKind::Deleted { old, .. } => {
+                let key = (Arc::clone(&event.network), old.row.clone());
+                match self.rows.remove(&key) {
+                    Some((told, _)) if told.value == old.value => Ok(()),
+                    told => Err(format!(
+                        "deleted {}, but told before was {}",
+                        show(old),
+                        told.map_or_else(|| "nothing".into(), |(told, _)| show(&told)),
+                    )),
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, event: &Event) {
+        let changed = match &event.kind {
+            EventKind::Updated { old, new } => old.value != new.value,
+            EventKind::Created { .. } | EventKind::Deleted { .. } => true,
+            EventKind::SnapshotEnd => false,
+        };
+        if changed && self.snapshot_ended {
+            *self.changes.entry(event.network.to_string()).or_default() += 1;
+        }
+    }
+
+    /// Rows of a network that came, went or changed their value since the snapshot.
+    pub fn changes(&self, network: &str) -> u64 {
+        self.changes.get(network).copied().unwrap_or(0)
+    }
+
+    /// What stands in a row, as told: a write with the same value as one told before is no news.
+    pub fn standing(&self, network: &Arc<Name>, row: &RowKey) -> Option<&Arc<Entry>> {
+        self.rows.get(&(Arc::clone(network), row.clone())).map(|(entry, _)| entry)
+    }
+
+    /// Rows told and not deleted.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// A write in words.
+pub fn show(entry: &Entry) -> String {
+    let key = String::from_utf8_lossy(&entry.row.key);
+    format!("{}/{key} {:?}", entry.row.table, entry.dot)
+}
+
+/// A row in a view: its network, what stands, how its owner is doing.
+type Sight<'a> = (&'a Arc<Name>, &'a Arc<Entry>, OwnerState);
+
+/// At rest every replayed view equals what the node lists.
+pub struct ReplayEqualsRows;
+
+impl Check for ReplayEqualsRows {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn at_rest(&mut self, world: &World) -> Verdict {
+        for host in world.running() {
+            let Some(view) = world.view(host) else { continue };
+            let listed = world.watched_rows(host);
+            // Only those who asked for failed nodes' rows hear of their owners' states.
+            let with_state = world.host(host).is_some_and(crate::world::Host::sees_failed);
+            let same = |one: &Sight<'_>, other: &Sight<'_>| {
+                let rows = one.0 == other.0 && one.1.row == other.1.row;
+                rows && one.1.value == other.1.value && (!with_state || one.2 == other.2)
+            };
+            let replayed = view.rows.iter().map(|(key, (entry, state))| (&key.0, entry, *state));
+            let rows = listed.iter().map(|(name, row)| (name, &row.entry, row.owner_state));
+            let differs = replayed.zip(rows).find(|(told, listed)| !same(told, listed));
+            if let Some((told, listed)) = differs {
+                return Err(format!(
+                    "n{host} lists {}/{} {:?}, but its watcher was told {}/{} {:?}",
+                    listed.0, show(listed.1), listed.2, told.0, show(told.1), told.2,
+                ));
+            }
+            if view.rows.len() != listed.len() {
+                let (told, listed) = (view.rows.len(), listed.len());
+                return Err(format!("n{host} lists {listed} rows, its watcher was told of {told}"));
+            }
+        }
+        Ok(())
+    }
+}

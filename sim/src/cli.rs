@@ -1,0 +1,112 @@
+//! The command line: what to run, and how it is printed. Decides nothing inside a world.
+
+mod out;
+mod run;
+mod sweep;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use netdb_sim::{
+    scenario::{self, Scenario},
+    world::{self, Options},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  netdb-sim list
+  netdb-sim run --scenario create --nodes 25
+  netdb-sim run --scenario churn --nodes 100 --seed 7 --loss 5
+  netdb-sim run --scenario kill --seed 3 --trace > kill.trace
+  netdb-sim sweep --scenario churn --seeds 100 --nodes 5,10,25
+  netdb-sim sweep --scenario all --seeds 10 --json";
+
+/// Deterministic clusters: the cores of gossip and netdb under virtual time
+#[derive(Parser)]
+#[command(name = "netdb-sim", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one scenario with one seed; the same command always gives the same trace hash
+    #[command(after_help = EXAMPLES)]
+    Run(run::Options),
+    /// Run scenarios over many seeds and sizes on all cores
+    #[command(after_help = EXAMPLES)]
+    Sweep(sweep::Options),
+    /// Name the scenarios, a line each
+    List,
+}
+
+/// What changes the network of a run.
+#[derive(Args, Clone, Debug)]
+struct Network {
+    /// Datagrams lost, in percent
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    loss: f64,
+    /// One-way delay in milliseconds; a fifth of it is jitter
+    #[arg(long, value_name = "MS", default_value_t = 1.0)]
+    delay: f64,
+}
+
+impl Network {
+    /// The settings of a run.
+    fn options(&self, seed: u64, nodes: usize) -> Options {
+        let mut options = Options::lan(seed, nodes);
+        let delay = std::time::Duration::from_secs_f64(self.delay.clamp(0.0, 60_000.0) / 1000.0);
+        options.link = world::link::Link::with_delay(delay);
+        let loss = std::time::Duration::from_secs_f64(self.loss.clamp(0.0, 100.0) / 100.0);
+        options.link.loss = u32::try_from(loss.as_micros()).unwrap_or(0);
+        options
+    }
+
+    /// As it is given on the command line.
+    fn arguments(&self) -> String {
+        let mut text = String::new();
+        if self.loss > 0.0 {
+            text.push_str(&format!(" --loss {}", self.loss));
+        }
+        if (self.delay - 1.0).abs() > f64::EPSILON {
+            text.push_str(&format!(" --delay {}", self.delay));
+        }
+        text
+    }
+
+    fn replay(&self, scenario: &Scenario, nodes: usize, seed: u64) -> String {
+        let name = scenario.name;
+        format!(
+            "cargo run --release -p netdb-sim -- run --scenario {name} --nodes {nodes} --seed {seed}{}",
+            self.arguments()
+        )
+    }
+}
+
+/// Runs the command line; 0 if every invariant held, 1 if one broke, 2 if the command makes no sense.
+pub(crate) fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(options) => run::main(&options),
+        Command::Sweep(options) => sweep::main(&options),
+        Command::List => list(),
+    }
+}
+
+fn list() -> ExitCode {
+    for scenario in scenario::all() {
+        out::line(format_args!("{:<16} {}", scenario.name, scenario.about));
+    }
+    ExitCode::SUCCESS
+}
+
+/// Scenarios by name; `all` is every one.
+fn named(name: &str) -> Option<Vec<Scenario>> {
+    if name == "all" { Some(scenario::all()) } else { Some(vec![scenario::named(name)?]) }
+}
+
+fn unknown(name: &str) -> ExitCode {
+    let known: Vec<&str> = scenario::all().iter().map(|scenario| scenario.name).collect();
+    out::error(format_args!("there is no scenario {name:?}; there are: {}", known.join(", ")));
+    ExitCode::from(2)
+}

@@ -1,0 +1,93 @@
+//! Scenarios: scripts of a few lines. Each file has one (or two that share their steps); [`all`] names them.
+//!
+//! To add one: copy a short file, give it a name and a line that says what must come true, and list it
+//! in [`all`]. A scenario only does and waits; what must hold in every run is checked by itself.
+
+mod all_restart;
+mod burst;
+mod churn;
+mod clock_skew;
+mod concurrent;
+mod create;
+mod forged_future;
+mod idle;
+mod join_populated;
+mod kill;
+mod leave;
+mod long_partition;
+mod old_disk;
+mod partition;
+mod restart;
+mod rotation;
+
+use crate::{
+    broken::Outcome,
+    world::{Options, World},
+};
+
+/// One scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// One line for `list`.
+    pub about: &'static str,
+    /// How many hosts it has unless told otherwise.
+    pub nodes: usize,
+    /// Changes the settings before the world is made.
+    pub tune: fn(&mut Options),
+    /// The script. Afterwards everything must come to rest by itself.
+    pub run: fn(&mut World) -> Outcome,
+}
+
+impl Scenario {
+    /// How few hosts any scenario can do with.
+    pub fn fewest(&self) -> usize {
+        FEWEST
+    }
+}
+
+/// Scripts name hosts up to this one.
+const FEWEST: usize = 4;
+
+/// All scenarios, in the order in which they are listed.
+pub fn all() -> Vec<Scenario> {
+    vec![
+        create::SCENARIO,
+        burst::SCENARIO,
+        join_populated::SCENARIO,
+        kill::SCENARIO,
+        restart::SCENARIO,
+        all_restart::SCENARIO,
+        leave::SCENARIO,
+        partition::SCENARIO,
+        long_partition::SCENARIO,
+        concurrent::SCENARIO,
+        forged_future::SCENARIO,
+        clock_skew::SCENARIO,
+        rotation::LOAD,
+        rotation::ASLEEP,
+        rotation::APART,
+        old_disk::SCENARIO,
+        idle::SCENARIO,
+        churn::SCENARIO,
+    ]
+}
+
+/// The scenario of a name.
+pub fn named(name: &str) -> Option<Scenario> {
+    all().into_iter().find(|scenario| scenario.name == name)
+}
+
+/// Leaves the settings as they are.
+fn untuned(_: &mut Options) {}
+
+/// For scenarios in which nothing goes wrong: nobody may be suspected.
+fn calm(options: &mut Options) {
+    options.calm = true;
+}
+
+/// A value of 100 bytes that differs with `n`.
+fn value(n: usize) -> String {
+    format!("{n:0>100}")
+}

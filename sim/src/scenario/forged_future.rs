@@ -1,0 +1,53 @@
+//! A stamp from the future can't pin a key.
+
+use std::time::Duration;
+
+use super::{Scenario, untuned, value};
+use crate::{
+    broken::Outcome,
+    world::{Table, World},
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "forged-future",
+    about: "a node whose clock leaps ahead writes keys: later updates by others are seen all the same",
+    nodes: 10,
+    tune: untuned,
+    run,
+};
+
+const KEYS: usize = 100;
+/// Far enough ahead to be doubted, near enough to see the time come.
+const AHEAD: Duration = Duration::from_secs(120);
+
+fn run(world: &mut World) -> Outcome {
+    let table = Table::cluster("net", "services");
+    world.start()?;
+    world.attach_all("net")?;
+    for n in 0..KEYS {
+        world.put(0, &table, &format!("service-{n}"), "before")?;
+    }
+    world.settle(Duration::from_secs(30))?;
+
+    // The write comes before the probes can tell the node how wrong it is.
+    world.jump_clock(1, AHEAD, false);
+    for n in 0..KEYS {
+        world.put(1, &table, &format!("service-{n}"), "from the future")?;
+    }
+    world.run_for(Duration::from_secs(1))?;
+    for n in 0..KEYS {
+        let key = format!("service-{n}");
+        let row = world.row_of(0, &table, &key)?;
+        world.put(0, &table, &key, &value(n))?;
+        world.time_write_but(&table, &row, &value(n), &[1])?;
+        world.await_timed("a later update seen by all but the forger", Duration::from_secs(5))?;
+    }
+
+    // When its time has come the write takes effect like any other, and can be replaced like any other.
+    world.run_for(AHEAD + Duration::from_secs(10))?;
+    world.settle(Duration::from_secs(60))?;
+    for n in 0..KEYS {
+        world.timed_put(2, &table, &format!("service-{n}"), "after")?;
+    }
+    world.await_timed("an update seen by all afterwards", Duration::from_secs(10))
+}

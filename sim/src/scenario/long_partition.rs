@@ -1,0 +1,84 @@
+//! Apart for longer than deletes are remembered: nothing deleted comes back, nothing live is lost.
+
+use std::time::Duration;
+
+use super::{Scenario, value};
+use crate::{
+    broken::Outcome,
+    world::{Options, Table, World},
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "long-partition",
+    about: "apart longer than tombstones live: deletes, overwrites, creates of the same keys on both sides",
+    nodes: 10,
+    tune,
+    run,
+};
+
+/// How long deletes are remembered here, and for how long the halves are apart.
+const LIFE: Duration = Duration::from_secs(20);
+const APART: Duration = Duration::from_secs(90);
+/// Keys per case.
+const KEYS: usize = 5;
+
+fn tune(options: &mut Options) {
+    options.config.tombstone_life = LIFE;
+}
+
+fn run(world: &mut World) -> Outcome {
+    let table = Table::cluster("net", "services");
+    world.forgets_tombstones = true;
+    world.start()?;
+    world.attach_all("net")?;
+    let key = |case: &str, n: usize| format!("{case}-{n}");
+    let cases = ["deleted-here", "deleted-both", "deleted-overwritten", "overwritten-deleted", "renewed"];
+    for n in 0..KEYS {
+        for case in cases {
+            world.put(0, &table, &key(case, n), "before")?;
+        }
+    }
+    world.settle(Duration::from_secs(30))?;
+
+    let half = world.halves();
+    world.partition(&half[..1]);
+    let (here, there) = (half[0][0], half[1][0]);
+    world.run_for(Duration::from_secs(5))?;
+    for n in 0..KEYS {
+        world.delete(here, &table, &key("deleted-here", n))?;
+        world.delete(here, &table, &key("deleted-both", n))?;
+        world.delete(there, &table, &key("deleted-both", n))?;
+        world.delete(here, &table, &key("deleted-overwritten", n))?;
+        world.put(there, &table, &key("deleted-overwritten", n), "there")?;
+        world.put(here, &table, &key("overwritten-deleted", n), "here")?;
+        world.delete(there, &table, &key("overwritten-deleted", n))?;
+        world.delete(here, &table, &key("renewed", n))?;
+        world.put(here, &table, &key("created-both", n), "here")?;
+        world.put(there, &table, &key("created-both", n), "there")?;
+        world.put(there, &table, &key("passing", n), "there")?;
+        world.run_for(Duration::from_millis(200))?;
+        world.put(here, &table, &key("renewed", n), &value(n))?;
+        world.delete(there, &table, &key("passing", n))?;
+    }
+    world.run_for(APART)?;
+    world.heal();
+    let healed = world.now();
+    world.await_converged(Duration::from_secs(60))?;
+    let took = world.now().since(healed);
+    world.figures.time("healed, all agree", took);
+
+    for (case, stands) in [
+        ("deleted-here", false),
+        ("deleted-both", false),
+        ("passing", false),
+        ("renewed", true),
+        ("created-both", true),
+        ("deleted-overwritten", true),
+        ("overwritten-deleted", true),
+    ] {
+        for n in 0..KEYS {
+            world.expect_row(there, &table, &key(case, n), stands)?;
+        }
+    }
+    Ok(())
+}

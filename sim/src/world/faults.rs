@@ -1,0 +1,186 @@
+//! What goes wrong: kills, stops, cuts, pauses, clocks, disks.
+
+use std::time::Duration;
+
+use netdb_core::node::Farewell;
+use netdb_gossip_core::time::Time;
+
+use super::{World, machine::Power, streams};
+use crate::broken::Outcome;
+
+/// How a node ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `kill -9`: the host stays, its kernel refuses connections.
+    Kill,
+    /// The host goes dark: nothing answers.
+    PowerOff,
+    /// SIGTERM: it says that it restarts, and stops once that is heard, or after a second.
+    Terminate,
+    /// The host is shut down: its rows are withdrawn first.
+    ShutDown,
+    /// It leaves the cluster for good.
+    Leave,
+}
+
+/// What a node finds on its disk when it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// What was durable.
+    Kept,
+    /// Nothing: the host joins anew with its old identity.
+    Wiped,
+    /// The copy that [`World::copy_disk`] took.
+    Older,
+}
+
+/// How long a node that says farewell is given.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl World {
+    /// Ends a host's node.
+    pub fn stop(&mut self, host: usize, how: Stop) -> Outcome {
+        let how_told = match how {
+            Stop::Kill | Stop::PowerOff => None,
+            Stop::Terminate => Some(Farewell::Restarting),
+            Stop::ShutDown => Some(Farewell::ShuttingDown),
+            Stop::Leave => Some(Farewell::Leaving),
+        };
+        self.note(format_args!("stop      n{host} {how:?}"));
+        self.faulty = true;
+        if let Some(farewell) = how_told {
+            self.on(host, |node, now| node.farewell(now, farewell))?;
+            let deadline = self.now() + FAREWELL;
+            let drained =
+                |world: &Self| world.node(host).is_none_or(netdb_core::node::Node::is_drained);
+            if !drained(self) {
+                self.run_while(deadline, |world| !drained(world))?;
+            }
+        }
+        let power = if how == Stop::PowerOff { Power::Off } else { Power::Dead };
+        self.fabric.stop(host, power, how_told.is_some());
+        for probe in &mut self.probes {
+            probe.missing.remove(&host);
+        }
+        if let Some(view) = self.views.get_mut(host) {
+            *view = None;
+        }
+        let Some(entry) = self.hosts.get_mut(host) else { return Ok(()) };
+        entry.node = None;
+        entry.watch = None;
+        self.ledger.gone(host, entry.id);
+        if how == Stop::Leave {
+            entry.member = false;
+            entry.attached.clear();
+            self.fabric.replace_disk(host, super::disk::Content::new());
+        }
+        Ok(())
+    }
+
+    /// Starts a host's node again.
+    pub fn restart(&mut self, host: usize, disk: Disk) -> Outcome {
+        let copy = self.hosts.get(host).and_then(|host| host.copy.clone());
+        match (disk, copy) {
+            (Disk::Older, Some(copy)) => {
+                self.excuse_all();
+                self.fabric.replace_disk(host, copy);
+                self.boot(host)
+            }
+            (Disk::Wiped, _) => {
+                self.excuse_all();
+                self.fabric.replace_disk(host, super::disk::Content::new());
+                if let Some(entry) = self.hosts.get_mut(host) {
+                    entry.attached.clear();
+                }
+                let running = self.running();
+                let via = self.draws.pick(&running).copied().unwrap_or(0);
+                self.join(host, via)
+            }
+            _ => self.boot(host),
+        }
+    }
+
+    /// A disk is lost: what nobody who runs holds is no promise any more.
+    fn excuse_all(&mut self) {
+        for network in self.ledger.networks() {
+            let hosts = self.attached(&network);
+            let held: Vec<_> = hosts.iter().map(|host| self.held_rows(*host, &network)).collect();
+            self.ledger.excuse(&network, |row, dot| {
+                held.iter().any(|rows| rows.get(row).is_some_and(|entry| entry.dot == *dot))
+            });
+        }
+    }
+
+    /// Keeps a copy of a host's disk as it is.
+    pub fn copy_disk(&mut self, host: usize) {
+        let copy = self.fabric.disk(host);
+        if let Some(entry) = self.hosts.get_mut(host) {
+            entry.copy = Some(copy);
+        }
+    }
+
+    /// Splits the hosts; see [`Cuts::partition`](super::cuts::Cuts::partition).
+    pub fn partition(&mut self, groups: &[Vec<usize>]) {
+        self.faulty = true;
+        self.note(format_args!("partition {groups:?}"));
+        self.fabric.cuts.partition(groups);
+    }
+
+    /// What one host sends another no longer arrives.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.faulty = true;
+        self.note(format_args!("cut       n{from} to n{to}"));
+        self.fabric.cuts.cut(from, to);
+    }
+
+    /// Mends all partitions and cuts.
+    pub fn heal(&mut self) {
+        self.note(format_args!("heal"));
+        self.fabric.cuts.heal();
+    }
+
+    /// A host's process does not run for a while.
+    pub fn pause(&mut self, host: usize, span: Duration) {
+        self.faulty = true;
+        self.note(format_args!("pause     n{host} {span:?}"));
+        self.fabric.pause(host, span);
+    }
+
+    /// A host's wall clock is set forward or back.
+    pub fn jump_clock(&mut self, host: usize, by: Duration, back: bool) {
+        self.note(format_args!("clock     n{host} {}{by:?}", if back { '-' } else { '+' }));
+        self.fabric.jump_clock(host, by, back);
+    }
+
+    /// A host's clocks run fast or slow from now on.
+    pub fn drift_clock(&mut self, host: usize, ppm: i32) -> Outcome {
+        self.note(format_args!("drift     n{host} {ppm} ppm"));
+        self.fabric.drift_clock(host, ppm);
+        self.drain(host)
+    }
+
+    /// A host's disk takes no writes, or takes them again.
+    pub fn stall_disk(&mut self, host: usize, stalled: bool) {
+        self.note(format_args!("disk      n{host} {}", if stalled { "full" } else { "has room" }));
+        self.fabric.stall_disk(host, stalled);
+    }
+
+    /// Datagrams lost from now on, of a million.
+    pub fn set_loss(&mut self, per_million: u32) {
+        self.faulty |= per_million > 0;
+        self.note(format_args!("loss      {per_million} of a million"));
+        self.fabric.topology.link.loss = per_million;
+    }
+
+    /// Breaks a host on purpose.
+    pub fn sabotage(&mut self, host: usize, how: super::Sabotage) {
+        if let Some(entry) = self.hosts.get_mut(host) {
+            entry.sabotage = Some(how);
+        }
+    }
+
+    /// When a stream that nothing answers is given up at the latest.
+    pub fn streams_give_up(&self) -> Time {
+        self.now() + streams::GIVE_UP
+    }
+}

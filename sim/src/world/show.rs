@@ -1,0 +1,132 @@
+//! What checks and scenarios may ask of a world.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use netdb_core::{
+    entry::{Entry, RowKey},
+    node::{CLUSTER_NETWORK, NetworkInfo, Node},
+    view::{Filter, Row},
+};
+use netdb_gossip_core::{
+    identity::{Name, NodeId},
+    time::Time,
+};
+
+use super::{Host, Options, Sabotage, World};
+use crate::check::replay::View;
+
+impl World {
+    /// What the world was made from.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// True time.
+    pub fn now(&self) -> Time {
+        self.fabric.now()
+    }
+
+    /// All hosts.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// One host.
+    pub fn host(&self, host: usize) -> Option<&Host> {
+        self.hosts.get(host)
+    }
+
+    /// A host's running node.
+    pub fn node(&self, host: usize) -> Option<&Node> {
+        self.hosts.get(host).and_then(Host::node)
+    }
+
+    /// The host of a node.
+    pub fn index_of(&self, node: NodeId) -> Option<usize> {
+        self.by_id.get(&node).copied()
+    }
+
+    /// Hosts whose node runs and is not paused.
+    pub fn running(&self) -> Vec<usize> {
+        (0..self.hosts.len()).filter(|host| self.is_running(*host)).collect()
+    }
+
+    /// Whether a host's node runs and is not paused.
+    pub fn is_running(&self, host: usize) -> bool {
+        self.node(host).is_some() && !self.fabric.is_paused(host)
+    }
+
+    /// Whether nothing is wrong with a host.
+    pub fn is_healthy(&self, host: usize) -> bool {
+        self.is_running(host) && !self.fabric.cuts.any()
+    }
+
+    /// Whether nothing has gone wrong in this world so far.
+    pub fn is_calm(&self) -> bool {
+        self.options.calm && !self.faulty && self.options.link.loss == 0
+    }
+
+    /// Networks that the script attached somebody to.
+    pub fn networks(&self) -> BTreeSet<Name> {
+        self.hosts.iter().flat_map(|host| host.attached.iter().cloned()).collect()
+    }
+
+    /// Running hosts attached to a network, as the script has it.
+    pub fn attached(&self, network: &Name) -> Vec<usize> {
+        let takes_part =
+            |host: &Host| network.as_str() == CLUSTER_NETWORK || host.attached.contains(network);
+        let hosts = self.hosts.iter().filter(|host| self.is_running(host.index) && takes_part(host));
+        hosts.map(|host| host.index).collect()
+    }
+
+    /// What a node says of a network.
+    pub fn network_info(&self, host: usize, network: &Name) -> Option<NetworkInfo> {
+        self.node(host)?.networks().into_iter().find(|info| info.name == *network)
+    }
+
+    /// The visible rows of a network on one host.
+    pub fn rows_of(&self, host: usize, network: &Name) -> BTreeMap<RowKey, Arc<Entry>> {
+        let filter = Filter { network: Some(network.clone()), ..Filter::default() };
+        self.select(host, &filter)
+    }
+
+    /// The rows of a network on one host, those of failed nodes included.
+    pub fn held_rows(&self, host: usize, network: &Name) -> BTreeMap<RowKey, Arc<Entry>> {
+        let network = Some(network.clone());
+        self.select(host, &Filter { network, include_failed: true, ..Filter::default() })
+    }
+
+    fn select(&self, host: usize, filter: &Filter) -> BTreeMap<RowKey, Arc<Entry>> {
+        let rows = self.list(host, filter).into_iter();
+        rows.map(|(_, row)| (row.entry.row.clone(), row.entry)).collect()
+    }
+
+    /// What a host lists.
+    pub fn list(&self, host: usize, filter: &Filter) -> Vec<(Arc<Name>, Row)> {
+        let Some(entry) = self.hosts.get(host) else { return Vec::new() };
+        let mut rows = entry.node().map(|node| node.rows(filter)).unwrap_or_default();
+        if let Some(Sabotage::DropsRow(prefix)) = &entry.sabotage {
+            rows.retain(|(_, row)| !row.entry.row.key.starts_with(prefix));
+        }
+        rows
+    }
+
+    /// What a host's watcher was told.
+    pub fn view(&self, host: usize) -> Option<&View> {
+        self.views.get(host).and_then(Option::as_ref)
+    }
+
+    /// What a host lists with the filter of its watcher.
+    pub fn watched_rows(&self, host: usize) -> Vec<(Arc<Name>, Row)> {
+        let include_failed = self.hosts.get(host).is_some_and(Host::sees_failed);
+        self.list(host, &Filter { include_failed, ..Filter::default() })
+    }
+
+    /// Bytes that all hosts sent so far.
+    pub fn bytes_sent(&self) -> u64 {
+        (0..self.hosts.len()).map(|host| self.fabric.traffic(host).bytes()).sum()
+    }
+}
