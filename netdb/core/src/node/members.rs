@@ -74,7 +74,8 @@ impl Node {
             MemberState::Left => DeleteReason::OwnerLeft,
             _ => DeleteReason::OwnerFailed,
         };
-        let before = before.and_then(MemberState::as_owner);
+        // A node that was unknown was shown as a failed one.
+        let before = before.unwrap_or(MemberState::Failed).as_owner();
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for name in &names {
             let attached =

@@ -108,11 +108,13 @@ impl Node {
     fn finish_pull(&mut self, now: Now, name: &Arc<Name>) {
         let Some(network) = self.networks.get_mut(name) else { return };
         let Some(pull) = network.pull.take() else { return };
+        let generation = self.gossip.me().generation;
         let mut nodes = Vec::new();
         for reached in pull.complete {
             let writer = reached.writer;
-            let own = writer.node == self.id && writer.generation == self.gossip.me().generation;
-            if own || network.is_replaced(&writer) {
+            // What this node wrote last it knows best; of its past others may know more.
+            let own = network.writer(self.id, generation, writer.lifetime);
+            if writer == own || network.is_replaced(&writer) {
                 continue;
             }
             network.replica.digest_mut().advance(&writer, reached.contiguous);

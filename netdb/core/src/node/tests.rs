@@ -201,14 +201,38 @@ fn detaching_drops_and_reattaching_fetches() {
     let mut net = Net::new(3);
     net.attach_all();
     net.write(0, Lifetime::Owner, "a", Operation::Create, b"1").unwrap();
+    net.write(0, Lifetime::Cluster, "shared", Operation::Create, b"1").unwrap();
     net.write(1, Lifetime::Owner, "b", Operation::Create, b"1").unwrap();
-    net.until(Duration::from_secs(1), |net| (0..3).all(|i| net.values(i).len() == 2));
+    net.until(Duration::from_secs(1), |net| (0..3).all(|i| net.values(i).len() == 3));
     net.call(0, |node, now| node.detach(now, &name("net"))).unwrap();
     assert!(net.values(0).is_empty());
-    net.until(Duration::from_secs(1), |net| (1..3).all(|i| net.values(i).len() == 1));
+    net.until(Duration::from_secs(1), |net| (1..3).all(|i| net.values(i).len() == 2));
     net.call(0, |node, now| node.attach(now, &name("net"))).unwrap();
     net.write(0, Lifetime::Owner, "c", Operation::Create, b"1").unwrap();
-    net.until(Duration::from_secs(5), |net| (0..3).all(|i| net.values(i).len() == 2));
+    net.until(Duration::from_secs(5), |net| (0..3).all(|i| net.values(i).len() == 3));
+    let compares = |net: &Net| (0..3).map(|i| net.node(i).stats().compares).sum::<u64>();
+    let before = compares(&net);
+    net.run(Duration::from_secs(20));
+    let count = compares(&net) - before;
+    assert!(count < 60, "what it wrote before it left is settled: {count} comparisons");
+    assert!(net.agree());
+}
+
+#[test]
+fn a_newcomer_is_told_once_to_who_watches_failed_nodes_too() {
+    let mut net = Net::new(3);
+    let filter = Filter { include_failed: true, ..Filter::default() };
+    let watch = net.call(0, |node, now| node.watch(now, filter));
+    net.poll(0, watch);
+    net.add(3);
+    net.run(Duration::from_secs(3));
+    let mut seen = alloc::collections::BTreeSet::new();
+    for event in net.poll(0, watch) {
+        if let EventKind::Created { new } = event.kind {
+            assert!(seen.insert(new.row.clone()), "created twice: {:?}", new.row);
+        }
+    }
+    assert!(!seen.is_empty());
 }
 
 #[test]
