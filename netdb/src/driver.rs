@@ -14,7 +14,7 @@ mod watches;
 
 use std::collections::BTreeSet;
 
-use netdb_core::node::{Node, NodeEvent, Output};
+use netdb_core::node::{Node, NodeEvent, Output, WatchId, Write};
 use netdb_gossip::{Inbox, Incoming, Transport};
 use netdb_gossip_core::{
     identity::NodeId,
@@ -28,6 +28,7 @@ use tokio::{
 pub use self::watches::MAX_WATCHES;
 use self::{
     acks::{Acks, MAX_UNSETTLED},
+    requests::WriteReply,
     synced::Waiters,
     watches::Watches,
 };
@@ -64,6 +65,7 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     watches: Watches,
     acks: Acks,
+    held: Vec<(Write, WriteReply)>,
     synced: Waiters,
     /// Peers whose stream refused a message: told to the node with the next inputs, not amid the
     /// outputs that it is drained of.
@@ -75,7 +77,7 @@ enum Input {
     Command(Option<Command>),
     Incoming(Option<Incoming>),
     Settled(Settled),
-    Room(netdb_core::node::WatchId),
+    Room(WatchId),
     Due,
 }
 
@@ -92,6 +94,7 @@ impl Driver {
             commands,
             watches: Watches::default(),
             acks: Acks::default(),
+            held: Vec::new(),
             synced: Waiters::default(),
             refused: BTreeSet::new(),
             lock,
@@ -190,6 +193,7 @@ impl Driver {
             }
             Settled::Failed(error) => self.acks.failed(&error),
         }
+        self.write_held();
     }
 
     /// Does all that the node wants done.

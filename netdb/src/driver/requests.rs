@@ -4,7 +4,7 @@
 
 use netdb_core::{
     entry::Lifetime,
-    node::{Node, Receipt, Write},
+    node::{Node, Receipt, Write, WriteError as Refused},
     view::{Event, Filter},
 };
 use netdb_gossip_core::{identity::Name, time::Now};
@@ -13,16 +13,27 @@ use tokio::sync::mpsc;
 use super::Driver;
 use crate::{command::Reply, network::SyncError, storage::StorageError, table::WriteError};
 
+/// Writes held while the node takes a new generation, which lasts one commit; more are refused.
+const MAX_HELD: usize = 1024;
+
+/// Where the answer to a write goes.
+pub(crate) type WriteReply = Reply<Result<Receipt, WriteError>>;
+
 impl Driver {
     /// Makes a write, and answers once it is as safe as its lifetime promises.
-    pub(crate) fn write(&mut self, write: &Write, reply: Reply<Result<Receipt, WriteError>>) {
+    pub(crate) fn write(&mut self, write: Write, reply: WriteReply) {
         if write.lifetime == Lifetime::Cluster
             && let Some(error) = self.disk_trouble()
         {
             let _ = reply.send(Err(WriteError::Storage(error)));
             return;
         }
-        match self.node.write(self.now(), write) {
+        match self.node.write(self.now(), &write) {
+            Err(Refused::Starting)
+                if self.disk.failure().is_none() && self.held.len() < MAX_HELD =>
+            {
+                self.held.push((write, reply));
+            }
             Err(refused) => {
                 let _ = reply.send(Err(WriteError::Refused(refused)));
             }
@@ -37,6 +48,13 @@ impl Driver {
                     let _ = reply.send(answer);
                 }),
             },
+        }
+    }
+
+    /// The disk has answered: tries again what came while the node had no generation to write under.
+    pub(super) fn write_held(&mut self) {
+        for (write, reply) in std::mem::take(&mut self.held) {
+            self.write(write, reply);
         }
     }
 

@@ -270,6 +270,24 @@ async fn damaged_and_missing_files_are_named_and_left_alone() {
     assert_eq!(db.info().await.unwrap().storage, StorageState::Healthy);
 }
 
+/// What a join that was killed between its two files leaves: keys, and no tables yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_without_tables_are_used_again() {
+    let cluster = Cluster::start(1).await;
+    let dir = tempfile::tempdir().unwrap();
+    let joiner = config(dir.path(), 9);
+    let here = [cluster.nodes[0].local_addr()];
+    let first = NetDb::join(&joiner, &cluster.token, &here).await.unwrap();
+    fs::remove_file(joiner.state_dir.join("netdb.redb")).unwrap();
+    fs::write(joiner.state_dir.join("netdb.redb.new"), b"half a file").unwrap();
+    let error = NetDb::open(joiner.clone()).await.unwrap_err();
+    assert!(matches!(error, OpenError::NotAMember(_)), "{error}");
+    let second = NetDb::join(&joiner, &cluster.token, &here).await.unwrap();
+    assert_eq!(second.node, first.node);
+    NetDb::open(joiner).await.unwrap().stop(Farewell::Leaving).await.unwrap();
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn there_must_be_a_node_to_open() {
     let dir = tempfile::tempdir().unwrap();
