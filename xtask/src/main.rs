@@ -4,6 +4,7 @@
 //! shipped may need it at run time.
 
 mod advisories;
+mod demo;
 mod lanes;
 mod shell;
 mod tools;
@@ -13,7 +14,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Tests and checks this tree")]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Shows, tests and checks this tree"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -21,6 +26,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run five real nodes on the loopback: join, converge, rotate keys, restart, fail, return
+    Demo,
     /// Run every test lane
     Test(lanes::Options),
     /// Run what CI runs: format, lints, dependencies, documentation, then every test lane
@@ -29,6 +36,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Demo => demo::run(),
         Command::Test(options) => lanes::run(lanes::suites::LANES, &options),
         Command::Ci(options) => {
             lanes::run(&[lanes::checks::LANES, lanes::suites::LANES].concat(), &options)

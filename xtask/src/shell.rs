@@ -94,7 +94,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Cargo's target directory: generated things go there and nowhere else in the tree.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 

@@ -1,0 +1,119 @@
+//! `cargo xtask demo`: five real nodes on the loopback, told as it happens and timed.
+//!
+//! Every stage states what must hold; the demo succeeds only if all of it did. Whatever happens, no
+//! process and no file is left behind. It must never need more rights than a user has.
+
+mod dump;
+mod failure;
+mod live;
+mod members;
+mod networks;
+mod report;
+mod restart;
+mod rotation;
+mod services;
+mod spread;
+mod stage;
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use netdb_tests::{address::Addresses, agreement::wait_agreed, binaries::Binaries};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::shell::{Shell, cargo, target_dir};
+use report::Report;
+use stage::Stage;
+
+/// Longer than any first build.
+const BUILD_LIMIT: Duration = Duration::from_mins(30);
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+/// A retired key is kept for a minute by default, for packets under way. Nobody wants to watch that.
+const FLAGS: &[&str] = &["--key-retire-after", "1s"];
+
+/// Builds what is needed and runs the demo.
+pub(crate) fn run() -> Result<ExitCode> {
+    let services = services::read()?;
+    println!("Building netnode and netdbctl.");
+    let shell = Shell::new("demo", Instant::now() + BUILD_LIMIT, false);
+    shell.run(&mut cargo(["build", "--package", "netnode", "--package", "netnode-cli"]))?;
+    let binaries = Binaries::within(&target_dir().join("debug"))?;
+    let runtime = tokio::runtime::Runtime::new().context("starting a runtime")?;
+    runtime.block_on(async {
+        // Both futures are dropped before this returns, and the nodes and their files with them.
+        tokio::select! {
+            code = show(binaries, services) => code,
+            () = interrupted() => {
+                println!("\nInterrupted: every process was ended.");
+                Ok(ExitCode::from(INTERRUPTED))
+            }
+        }
+    })
+}
+
+/// Runs every stage, then shows what was measured.
+async fn show(binaries: Binaries, services: services::Services) -> Result<ExitCode> {
+    let started = Instant::now();
+    let mut report = Report::default();
+    let cluster = members::join(binaries, Addresses::plain(), FLAGS, &mut report).await?;
+    let mut stage = Stage::new(cluster, services, report);
+    let result = stages(&mut stage).await;
+    if result.is_err() {
+        println!("\n{}", stage.cluster.tails());
+    }
+    let report = stage.close();
+    report.table(started.elapsed());
+    result?;
+    Ok(if report.all_held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn stages(stage: &mut Stage) -> Result<()> {
+    networks::attach_and_load(stage).await?;
+    spread::measure(stage).await?;
+    rotation::under_load(stage).await?;
+    restart::unnoticed(stage).await?;
+    failure::and_return(stage).await?;
+    dump::from_a_reader(stage).await?;
+    converged_at_the_end(stage).await
+}
+
+/// After all of it, everybody holds the same.
+async fn converged_at_the_end(stage: &mut Stage) -> Result<()> {
+    stage.report.begin("At the end");
+    let _pause = stage.live.pause().await;
+    for network in stage::NETWORKS {
+        let view = wait_agreed(&stage.members_of(network), network.name).await?;
+        let detail = format!("{} rows, hash {}", view.entries, view.hash);
+        stage.report.held(&format!("{} is the same on every member", network.name), &detail);
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C, or for being told to stop.
+async fn interrupted() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        caught = tokio::signal::ctrl_c() => {
+            if caught.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// The cluster of the demo is dropped last of all that a stage holds.
+impl Stage {
+    fn close(self) -> Report {
+        let Self { cluster, live, report, .. } = self;
+        drop(live);
+        drop(cluster);
+        report
+    }
+}
