@@ -265,7 +265,8 @@ pub struct Load {
     pub lifetime: Lifetime,
     /// Create, update or upsert.
     pub operation: Operation,
-    /// Go on after a row that is refused.
+    /// Go on after a row that is refused. Without it, only rows that are on their way already are
+    /// still written.
     #[serde(default)]
     pub keep_going: bool,
 }

@@ -245,7 +245,7 @@ pub(crate) enum Table {
         /// Fail for rows that are there already, instead of overwriting them
         #[arg(long)]
         create: bool,
-        /// Go on after a row that is refused
+        /// Go on after a row that is refused; without it, only rows already on their way are written
         #[arg(long)]
         keep_going: bool,
     },

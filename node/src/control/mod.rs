@@ -1,0 +1,111 @@
+//! The control API: what each request does, in terms of the node's handle.
+//!
+//! Must never hold anything of the node, wait without a bound on a client, or answer without the shape
+//! that `netnode-api` promises.
+
+mod admin;
+mod convert;
+mod load;
+mod names;
+mod networks;
+mod problem;
+mod rows;
+mod select;
+mod serve;
+mod socket;
+mod watch;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, Uri},
+    routing::{get, post, put},
+};
+use netdb::{NetDb, StopError};
+use netnode_api::{
+    error::{Code, Problem},
+    node::Reloaded,
+    paths,
+};
+use tokio::sync::{mpsc, oneshot, watch as signal};
+
+use problem::Refused;
+pub(crate) use serve::Server;
+pub(crate) use socket::ControlSocket;
+
+/// The most bytes of a JSON body: the largest key and value, escaped in the worst way.
+pub(crate) const MAX_BODY: usize = 512 * 1024;
+
+/// Orders that wait for the daemon; whoever gives one waits beyond that.
+pub(crate) const ORDERS: usize = 8;
+
+/// What only the daemon as a whole can do.
+pub(crate) enum Order {
+    /// Read the settings again.
+    Reload(oneshot::Sender<Result<Reloaded, Problem>>),
+    /// Leave the cluster, answer, and end.
+    Leave(oneshot::Sender<Result<(), StopError>>),
+}
+
+/// What every request needs.
+#[derive(Clone)]
+pub(crate) struct Control {
+    db: NetDb,
+    started: Instant,
+    orders: mpsc::Sender<Order>,
+    /// True once the daemon stops: what goes on by itself has to end.
+    stopping: signal::Receiver<bool>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        db: NetDb,
+        orders: mpsc::Sender<Order>,
+        stopping: signal::Receiver<bool>,
+    ) -> Arc<Self> {
+        Arc::new(Self { db, started: Instant::now(), orders, stopping })
+    }
+}
+
+/// Waits until the daemon stops.
+async fn stopped(stopping: &mut signal::Receiver<bool>) {
+    // An error means that the daemon is gone, which is as good.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// The whole API.
+pub(crate) fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route(paths::STATUS, get(admin::status))
+        .route(paths::MEMBERS, get(admin::members))
+        .route(paths::STATS, get(admin::stats))
+        .route(paths::KEYS, get(admin::keys))
+        .route(paths::ROTATE_KEYS, post(admin::rotate_keys))
+        .route(paths::TOKEN, get(admin::token))
+        .route(paths::ROTATE_TOKEN, post(admin::rotate_token))
+        .route(paths::RELOAD, post(admin::reload))
+        .route(paths::LEAVE, post(admin::leave))
+        .route(paths::NETWORKS, get(networks::list))
+        .route(paths::NETWORK, put(networks::attach).delete(networks::detach))
+        .route(paths::PEERS, get(networks::peers))
+        .route(paths::COMPLETE, post(networks::complete))
+        .route(paths::TABLES, get(rows::tables))
+        .route(paths::ROWS, get(rows::list).post(rows::write))
+        .route(paths::LOAD, post(load::load))
+        .route(paths::WATCH, get(watch::watch))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(control)
+}
+
+async fn no_such_path(uri: Uri) -> Refused {
+    let problem = Problem::new(Code::NotFound, format!("there is no {}", uri.path()));
+    problem.with_hint("use the netdbctl of the same version as netnode").into()
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Refused {
+    Problem::new(Code::NotFound, format!("there is no {method} of {}", uri.path())).into()
+}

@@ -1,0 +1,219 @@
+//! The running node: the order of starting and stopping, signals, reload.
+//!
+//! Only an order through the control API leaves the cluster; a signal stops, and the cluster is told to
+//! expect the node back (or, when the host goes down, that its rows are withdrawn).
+
+mod news;
+mod reload;
+
+use std::time::Duration;
+
+use netdb::{Farewell, NetDb, OpenError};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+
+use crate::{
+    Failure,
+    control::{self, Control, ControlSocket, ORDERS, Order, Server},
+    logging::Logging,
+    service,
+    settings::{Resolved, Sources},
+};
+use reload::Live;
+
+/// How long the node may take to answer before the service manager hears nothing more from us.
+const WELL: Duration = Duration::from_secs(5);
+
+/// The signals that netnode heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A signal.
+    Asked,
+    /// It has left the cluster.
+    Left,
+    /// The node ended by itself, which it never should.
+    Broken,
+}
+
+/// Runs until a signal or an order ends it.
+pub(crate) async fn run(
+    sources: Sources,
+    resolved: Resolved,
+    logging: Logging,
+) -> Result<(), Failure> {
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::new(format!("signals can't be handled: {error}")))?;
+    let settings = &resolved.settings;
+    let socket = ControlSocket::bind(&settings.socket, settings.socket_group.as_deref());
+    let socket = socket.await.map_err(Failure::new)?;
+    let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
+    let (orders, mut ordered) = mpsc::channel(ORDERS);
+    let (stop, stopping) = watch::channel(false);
+    let api = control::router(Control::new(db.clone(), orders, stopping.clone()));
+    let server = Server::start(socket, api, stopping);
+    let news = tokio::spawn(news::tell(db.clone()));
+    let status = format!("node {} at {}", db.id(), db.local_addr());
+    tracing::info!(node = %db.id(), cluster = %db.cluster(), listen = %db.local_addr(),
+        socket = %settings.socket.display(), "running");
+    service::ready(&status);
+    let mut live = Live { sources, resolved, logging, db: db.clone() };
+    let mut well = watchdog();
+    let end = loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break End::Asked,
+            _ = signals.interrupt.recv() => break End::Asked,
+            _ = signals.hangup.recv() => {
+                // What is wrong is logged; there is nobody to answer.
+                let _ = reload(&mut live, &status).await;
+            }
+            Some(order) = ordered.recv() => match order {
+                Order::Leave(reply) => {
+                    tracing::info!("leaving the cluster for good");
+                    service::stopping();
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(db.leave().await);
+                    break End::Left;
+                }
+                Order::Reload(reply) => {
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(reload(&mut live, &status).await);
+                }
+            },
+            () = tick(&mut well) => tell_if_well(&db).await,
+            () = ended(&db) => break End::Broken,
+        }
+    };
+    service::stopping();
+    let stopped = stop_node(&db, end, &mut signals, &stop, server);
+    let result = stopped.await;
+    news.abort();
+    result
+}
+
+async fn reload(
+    live: &mut Live,
+    status: &str,
+) -> Result<netnode_api::node::Reloaded, netnode_api::error::Problem> {
+    service::reloading();
+    let reloaded = live.reload().await;
+    service::ready(status);
+    reloaded
+}
+
+/// Ends the node first, so that its peers hear of it however long clients take.
+async fn stop_node(
+    db: &NetDb,
+    end: End,
+    signals: &mut Signals,
+    stop: &watch::Sender<bool>,
+    server: Server,
+) -> Result<(), Failure> {
+    let orderly = async {
+        let stopped = match end {
+            End::Asked => {
+                let how = farewell().await;
+                tracing::info!(?how, "stopping");
+                db.stop(how).await
+            }
+            End::Left | End::Broken => Ok(()),
+        };
+        stop.send_replace(true);
+        server.ended().await;
+        stopped
+    };
+    tokio::select! {
+        stopped = orderly => match (end, stopped) {
+            (End::Broken, _) => Err(Failure::new("the node ended by itself: this is a fault of netnode")),
+            (_, Ok(())) => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            (_, Err(error)) => Err(Failure::new(error)),
+        },
+        () = signals.again() => Err(Failure::new("stopped at once, because a second signal asked for it")),
+    }
+}
+
+async fn farewell() -> Farewell {
+    if service::host_is_stopping().await { Farewell::ShuttingDown } else { Farewell::Restarting }
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for another signal to stop.
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn watchdog() -> Option<Interval> {
+    service::watchdog_interval().map(|period| {
+        let mut interval = interval(period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    })
+}
+
+/// The next moment to tell that the node is well; never without a watchdog.
+async fn tick(well: &mut Option<Interval>) {
+    match well {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Silence is what makes the service manager act.
+async fn tell_if_well(db: &NetDb) {
+    if let Ok(Ok(_)) = timeout(WELL, db.info()).await {
+        service::alive();
+    } else {
+        tracing::error!("the node does not answer");
+    }
+}
+
+/// Waits until the node has ended.
+async fn ended(db: &NetDb) {
+    // Its events end with it; those that come before don't matter here.
+    if let Ok(mut events) = db.events().await {
+        while !matches!(events.next().await, Err(netdb::EventsError::Stopped(_))) {}
+    }
+}
+
+fn of_open(error: &OpenError) -> Failure {
+    let failure = Failure::new(error);
+    match error {
+        OpenError::NotAMember(_) => failure.with_hint(
+            "`netnode init` makes a new cluster, `netnode join TOKEN ADDRESS` enters one; \
+             --state-dir names another directory",
+        ),
+        OpenError::Bind(_) => {
+            failure.with_hint("--listen names another address; is another netnode running?")
+        }
+        _ => failure,
+    }
+}

@@ -1,0 +1,239 @@
+//! What netnode may be told, and by whom: flags before environment before file before profile.
+//!
+//! One table, [`table::SETTINGS`], drives all of them: a setting `probe_period` is the flag
+//! `--probe-period`, the variable `NETNODE_PROBE_PERIOD` and the key `probe_period` of the file.
+//! Must never read anything but what [`Sources`] names.
+
+mod error;
+mod file;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+
+use netdb::{InvalidConfig, Name};
+
+pub use error::{Problem, SettingsError};
+use table::{SETTINGS, Setting};
+pub use text::{LogFormat, LogLevel, Profile};
+
+/// What the names of environment variables start with.
+pub const VARIABLE_PREFIX: &str = "NETNODE_";
+
+/// Where netnode keeps its state unless told otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/netnode";
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the timings start from.
+    pub profile: Profile,
+    /// The directory of the node's keys and durable tables.
+    pub state_dir: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The group that may use the control socket.
+    pub socket_group: Option<String>,
+    /// Where to listen, for UDP and TCP.
+    pub listen: SocketAddr,
+    /// What other nodes are told to send to.
+    pub advertise: Option<SocketAddr>,
+    /// What people call the node.
+    pub name: Option<Name>,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_level: LogLevel,
+    /// Timings and limits of the node.
+    pub node: netdb::Settings,
+}
+
+impl Settings {
+    /// What holds if nothing is said but the profile.
+    pub fn of_profile(profile: Profile) -> Self {
+        let mut node = match profile {
+            Profile::Local => netdb::Settings::local(),
+            Profile::Lan => netdb::Settings::lan(),
+            Profile::Wan => netdb::Settings::wan(),
+        };
+        let max_members = node.max_members;
+        table::set_max_members(&mut node, max_members);
+        Self {
+            profile,
+            state_dir: DEFAULT_STATE_DIR.into(),
+            socket: netnode_api::DEFAULT_SOCKET.into(),
+            socket_group: None,
+            listen: netdb::Config::new("").listen,
+            advertise: None,
+            name: None,
+            log_format: LogFormat::Human,
+            log_level: LogLevel::default(),
+            node,
+        }
+    }
+
+    /// What the node itself is told.
+    pub fn to_node_config(&self) -> netdb::Config {
+        netdb::Config {
+            state_dir: self.state_dir.clone(),
+            listen: self.listen,
+            advertise: self.advertise,
+            name: self.name.clone(),
+            settings: self.node.clone(),
+        }
+    }
+}
+
+/// Who said what a setting is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody: the profile, or the built-in value.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Variable(String),
+    /// A flag on the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// Where settings come from. Kept, so that a reload asks the same sources again.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The configuration file, if any.
+    pub config: Option<PathBuf>,
+    /// Environment variables that start with [`VARIABLE_PREFIX`].
+    pub variables: Vec<(String, String)>,
+    /// Flags: the setting's name and the text.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// The settings that hold, and who said so.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What holds.
+    pub settings: Settings,
+    /// Who said it, for every setting that somebody spoke about.
+    origins: BTreeMap<&'static str, Origin>,
+    /// What was passed over, in plain words.
+    pub warnings: Vec<String>,
+}
+
+impl Resolved {
+    /// Who said what a setting is.
+    pub fn origin(&self, name: &str) -> &Origin {
+        self.origins.get(name).unwrap_or(&Origin::Default)
+    }
+}
+
+/// One thing that somebody said.
+struct Said {
+    setting: &'static Setting,
+    text: String,
+    origin: Origin,
+}
+
+impl Sources {
+    /// The sources of this process, with what its command line said.
+    pub fn of_process(config: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Self {
+        let ours = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with(VARIABLE_PREFIX))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        };
+        Self { config, variables: std::env::vars_os().filter_map(ours).collect(), flags }
+    }
+
+    /// Reads every source. All problems are told at once.
+    pub fn resolve(&self) -> Result<Resolved, SettingsError> {
+        let mut problems = Vec::new();
+        let mut said = Vec::new();
+        if let Some(path) = &self.config {
+            said.extend(file::read(path, &mut problems)?);
+        }
+        let mut warnings = Vec::new();
+        for (name, text) in &self.variables {
+            match setting_of_variable(name) {
+                Some(setting) => {
+                    let (text, origin) = (text.clone(), Origin::Variable(name.clone()));
+                    said.push(Said { setting, text, origin });
+                }
+                None if is_known_variable(name) => {}
+                None => warnings.push(format!("environment variable {name} names no setting")),
+            }
+        }
+        for (name, text) in &self.flags {
+            if let Some(setting) = table::find(name) {
+                let (text, origin) = (text.clone(), Origin::Flag(setting.flag()));
+                said.push(Said { setting, text, origin });
+            }
+        }
+        let resolved = apply(said, warnings, &mut problems);
+        problems.extend(check(&resolved));
+        if problems.is_empty() { Ok(resolved) } else { Err(SettingsError::Problems(problems)) }
+    }
+}
+
+fn setting_of_variable(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.variable() == name)
+}
+
+fn is_known_variable(name: &str) -> bool {
+    name == "NETNODE_CONFIG"
+}
+
+/// Later words override earlier ones; the profile is settled first, since the others build on it.
+fn apply(said: Vec<Said>, warnings: Vec<String>, problems: &mut Vec<Problem>) -> Resolved {
+    let mut settings = Settings::of_profile(Profile::default());
+    let mut origins = BTreeMap::new();
+    let (profile, others): (Vec<_>, Vec<_>) =
+        said.into_iter().partition(|said| said.setting.name == "profile");
+    let last = profile.len();
+    for (i, said) in profile.into_iter().chain(others).enumerate() {
+        if let Err(what) = (said.setting.set)(&mut settings, &said.text) {
+            let Said { setting, text, origin } = said;
+            problems.push(Problem { setting: setting.name.into(), text, origin, what });
+            continue;
+        }
+        if i < last {
+            settings = Settings::of_profile(settings.profile);
+        }
+        origins.insert(said.setting.name, said.origin);
+    }
+    Resolved { settings, origins, warnings }
+}
+
+/// What only shows when all settings are known.
+fn check(resolved: &Resolved) -> Option<Problem> {
+    let settings = &resolved.settings;
+    let (name, what) = match settings.to_node_config().validate() {
+        Ok(()) => return None,
+        Err(netdb::ConfigError::Settings(InvalidConfig::Field { field, expected })) => {
+            (field, format!("must be {expected}"))
+        }
+        Err(netdb::ConfigError::Settings(InvalidConfig::Gossip(error))) => {
+            (error.field, format!("must be {}", error.range))
+        }
+        Err(error @ netdb::ConfigError::HostName { .. }) => ("name", error.to_string()),
+        Err(error) => ("advertise", error.to_string()),
+    };
+    let text = table::find(name).and_then(|setting| (setting.get)(settings)).unwrap_or_default();
+    Some(Problem { setting: name.into(), text, origin: resolved.origin(name).clone(), what })
+}

@@ -1,0 +1,171 @@
+//! The commands that end at once: `init`, `join`, `config check` and `config show`.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Read, Write},
+    net::{SocketAddr, ToSocketAddrs},
+};
+
+use netdb::{DEFAULT_PORT, NetDb};
+
+use crate::{
+    Failure,
+    settings::{Resolved, table::SETTINGS},
+};
+
+/// The most bytes read as a token from standard input.
+const MAX_TOKEN: u64 = 4096;
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new(format!("the output can't be written: {error}"))
+    }
+}
+
+pub(crate) fn config_check(resolved: &Resolved, out: &mut dyn Write) -> Result<(), Failure> {
+    for warning in &resolved.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(writeln!(out, "the settings are good")?)
+}
+
+/// Prints every setting as a line of the file, and who said it.
+pub(crate) fn config_show(resolved: &Resolved, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut group = "";
+    let mut text = String::new();
+    for setting in SETTINGS {
+        if group != setting.group {
+            let blank = if group.is_empty() { "" } else { "\n" };
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "{blank}# {}", setting.group);
+            group = setting.group;
+        }
+        let origin = resolved.origin(setting.name);
+        let _ = match (setting.get)(&resolved.settings) {
+            Some(value) => {
+                let line = format!("{} = {}", setting.name, toml::Value::String(value));
+                writeln!(text, "{line:<40} # {origin}")
+            }
+            None => writeln!(text, "{:<40} # not set", format!("# {} =", setting.name)),
+        };
+    }
+    Ok(out.write_all(text.as_bytes())?)
+}
+
+pub(crate) async fn init(resolved: &Resolved, out: &mut dyn Write) -> Result<(), Failure> {
+    warn(resolved);
+    let config = resolved.settings.to_node_config();
+    let token = NetDb::init(&config).await.map_err(Failure::new)?;
+    writeln!(out, "{}", token.text)?;
+    out.flush()?;
+    note(&format!(
+        "made a cluster in {}. Start `netnode`; others join with `netnode join TOKEN ADDRESS`, where \
+         TOKEN is the secret above.",
+        config.state_dir.display()
+    ));
+    Ok(())
+}
+
+pub(crate) async fn join(
+    resolved: &Resolved,
+    token: &str,
+    peers: &[String],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    warn(resolved);
+    let config = resolved.settings.to_node_config();
+    let token = if token == "-" { read_token(&mut io::stdin().lock())? } else { token.to_owned() };
+    let mut addresses = Vec::new();
+    for peer in peers {
+        addresses.extend(resolve(peer)?);
+    }
+    let joined = NetDb::join(&config, &token, &addresses).await.map_err(Failure::new)?;
+    writeln!(out, "joined cluster {} as node {}", joined.cluster, joined.node)?;
+    out.flush()?;
+    if let Some(off_us) = joined.clock_off {
+        let (seconds, way) = (off_us.unsigned_abs() / 1_000_000, direction(off_us));
+        note(&format!("warning: this host's clock is {seconds} s {way} the cluster's: set it."));
+    }
+    if joined.name_taken {
+        note("warning: another live node has this node's name: give one of them another (--name).");
+    }
+    note("Start `netnode` now.");
+    Ok(())
+}
+
+fn direction(off_us: i64) -> &'static str {
+    if off_us > 0 { "ahead of" } else { "behind" }
+}
+
+fn warn(resolved: &Resolved) {
+    for warning in &resolved.warnings {
+        note(&format!("warning: {warning}"));
+    }
+}
+
+/// Tells people something that is no result. If standard error is gone, nobody wants to know.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn read_token(input: &mut dyn Read) -> Result<String, Failure> {
+    let mut text = String::new();
+    let failed =
+        |error| Failure::new(format!("the token can't be read from standard input: {error}"));
+    input.take(MAX_TOKEN).read_to_string(&mut text).map_err(failed)?;
+    Ok(text.trim().to_owned())
+}
+
+/// The addresses of a host, named or numbered, with or without a port.
+fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let numbered =
+        text.parse().or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, DEFAULT_PORT)));
+    if let Ok(address) = numbered {
+        return Ok(vec![address]);
+    }
+    let named = if text.contains(':') { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") };
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("the address {text} can't be used: {error}"))
+            .with_hint("an address or a host name, with or without a port: 10.0.0.1, host-1:7940")
+    };
+    let found: Vec<_> = named.to_socket_addrs().map_err(|error| failed(&error))?.collect();
+    if found.is_empty() { Err(failed(&"the name has no address")) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Sources;
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let flags = vec![("profile", "wan".to_owned()), ("mtu", "1000".to_owned())];
+        let resolved = Sources { flags, ..Sources::default() }.resolve().unwrap();
+        let mut shown = Vec::new();
+        config_show(&resolved, &mut shown).unwrap();
+        let text = String::from_utf8(shown.clone()).unwrap();
+        let line = text.lines().find(|line| line.starts_with("mtu")).unwrap();
+        assert_eq!(
+            line.split_whitespace().collect::<Vec<_>>().join(" "),
+            "mtu = \"1000\" # flag --mtu"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shown.toml");
+        std::fs::write(&path, &shown).unwrap();
+        let again = Sources { config: Some(path), ..Sources::default() }.resolve().unwrap();
+        assert_eq!(format!("{:?}", again.settings), format!("{:?}", resolved.settings));
+    }
+
+    #[test]
+    fn addresses_are_resolved_with_the_usual_port() {
+        assert_eq!(resolve("10.0.0.1").unwrap(), [SocketAddr::from(([10, 0, 0, 1], DEFAULT_PORT))]);
+        assert_eq!(resolve("[::1]:5").unwrap(), ["[::1]:5".parse().unwrap()]);
+        let failure = resolve("10.0.0.1:99999").unwrap_err();
+        assert!(failure.message.contains("10.0.0.1:99999") && failure.hint.is_some());
+    }
+
+    #[test]
+    fn a_token_is_read_without_the_space_around_it() {
+        assert_eq!(read_token(&mut "  ndb1-abc\n".as_bytes()).unwrap(), "ndb1-abc");
+    }
+}
