@@ -14,7 +14,7 @@ pub mod replay;
 pub mod resurrection;
 
 use netdb_core::{node::MemberState, view::Event};
-use netdb_gossip_core::identity::NodeId;
+use netdb_gossip_core::identity::{Name, NodeId};
 
 use crate::world::World;
 
@@ -28,6 +28,9 @@ pub trait Check {
 
     /// A host's node starts (again).
     fn started(&mut self, _host: usize) {}
+
+    /// A host attaches to a network, or detaches: what it knew of it is forgotten.
+    fn attached(&mut self, _host: usize, _network: &Name) {}
 
     /// A watched view changed.
     fn event(&mut self, _host: usize, _event: &Event) -> Verdict {

@@ -30,6 +30,10 @@ impl Check for Resurrection {
         self.gone.retain(|(of, ..), _| *of != host);
     }
 
+    fn attached(&mut self, host: usize, network: &Name) {
+        self.gone.retain(|(of, name, _), _| *of != host || **name != *network);
+    }
+
     fn event(&mut self, host: usize, event: &Event) -> Verdict {
         let (old, new) = match &event.kind {
             EventKind::Created { new } => (None, Some(new)),

@@ -56,6 +56,11 @@ fn run(world: &mut World) -> Outcome {
         world.stall_disk(host, false);
         revive(world, host)?;
     }
+    // Who lost its disk could not join while nobody was up.
+    world.run_for(Duration::from_secs(10))?;
+    for host in 0..world.hosts().len() {
+        revive(world, host)?;
+    }
     let took = world.settle(LIVENESS)?;
     world.figures.time("faults over, all agree", took);
     Ok(())
@@ -157,11 +162,9 @@ fn revive(world: &mut World, host: usize) -> Outcome {
         return Ok(());
     }
     let copied = entry.copy.is_some();
-    let calm = !world.fabric.cuts.any();
     let disk = match world.draws.below(10) {
         0 if copied => Disk::Older,
-        // To join anew a node needs somebody who answers.
-        1 if calm && !world.running().is_empty() => Disk::Wiped,
+        1 if !world.fabric.cuts.any() => Disk::Wiped,
         _ => Disk::Kept,
     };
     world.restart(host, disk)

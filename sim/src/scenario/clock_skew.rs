@@ -1,4 +1,7 @@
 //! Clocks that are wrong, drift and jump: no node goes mute, none blocks the others.
+//!
+//! In one scenario all are off by less than the minute that stamps may be ahead, in the other one node
+//! is off by much more.
 
 use std::time::Duration;
 
@@ -9,25 +12,53 @@ use crate::{
     world::{Table, World},
 };
 
-pub(super) const SCENARIO: Scenario = Scenario {
+pub(super) const SKEW: Scenario = Scenario {
     name: "clock-skew",
-    about: "clocks off by up to half an hour, drifting and jumping: every write replaces the one before",
+    about: "all clocks off by up to 25 s, drifting and jumping: every write replaces the one before",
     nodes: 10,
     tune: untuned,
-    run,
+    run: skew,
+};
+
+pub(super) const OFF: Scenario = Scenario {
+    name: "clock-off",
+    about: "one clock off by up to half an hour: the node is not mute and blocks nobody",
+    nodes: 10,
+    tune: untuned,
+    run: off,
 };
 
 const WRITES: usize = 200;
 
-fn run(world: &mut World) -> Outcome {
-    let table = Table::cluster("net", "services");
+fn skew(world: &mut World) -> Outcome {
     for host in 0..world.hosts().len() {
-        let off = Duration::from_secs(world.draws.below(1800));
+        let off = Duration::from_millis(world.draws.below(25_000));
         let back = world.draws.chance(MILLION / 2);
         world.jump_clock(host, off, back);
         let ppm = i32::try_from(world.draws.below(400)).unwrap_or(0) - 200;
         world.drift_clock(host, ppm)?;
     }
+    replace_each_other(world, |world, n| {
+        if n % 20 == 19 {
+            let host = world.draws.index(world.hosts().len());
+            let by = Duration::from_millis(world.draws.below(10_000));
+            let back = world.draws.chance(MILLION / 2);
+            world.jump_clock(host, by, back);
+        }
+    })
+}
+
+fn off(world: &mut World) -> Outcome {
+    let host = world.draws.index(world.hosts().len());
+    let off = Duration::from_secs(world.draws.between(90, 1800));
+    let back = world.draws.chance(MILLION / 2);
+    world.jump_clock(host, off, back);
+    replace_each_other(world, |_, _| {})
+}
+
+/// Writes by random nodes to a few keys; each is waited for, and must then stand everywhere.
+fn replace_each_other(world: &mut World, between: impl Fn(&mut World, usize)) -> Outcome {
+    let table = Table::cluster("net", "services");
     world.start()?;
     world.attach_all("net")?;
     world.settle(Duration::from_secs(30))?;
@@ -35,12 +66,7 @@ fn run(world: &mut World) -> Outcome {
         let host = world.draws.index(world.hosts().len());
         world.timed_put(host, &table, &format!("service-{}", n % 7), &format!("{n} by {host}"))?;
         world.await_timed("a write seen by all", Duration::from_secs(10))?;
-        if n % 20 == 19 {
-            let host = world.draws.index(world.hosts().len());
-            let by = Duration::from_secs(world.draws.below(20));
-            let back = world.draws.chance(MILLION / 2);
-            world.jump_clock(host, by, back);
-        }
+        between(world, n);
         let gap = world.draws.between(1, 500_000);
         world.run_for(Duration::from_micros(gap))?;
     }

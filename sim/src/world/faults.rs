@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netdb_core::node::Farewell;
-use netdb_gossip_core::time::Time;
+use netdb_gossip_core::{identity::Name, time::Time};
 
 use super::{World, machine::Power, streams};
 use crate::broken::Outcome;
@@ -77,38 +77,54 @@ impl World {
         Ok(())
     }
 
-    /// Starts a host's node again.
+    /// Starts a host's node again. Without a disk it must join anew; while nobody can let it in, it stays
+    /// down.
     pub fn restart(&mut self, host: usize, disk: Disk) -> Outcome {
-        let copy = self.hosts.get(host).and_then(|host| host.copy.clone());
+        let Some(entry) = self.hosts.get(host) else { return Ok(()) };
+        let (member, copy) = (entry.member, entry.copy.clone());
         match (disk, copy) {
-            (Disk::Older, Some(copy)) => {
+            (Disk::Older, Some(copy)) if member => {
                 self.excuse_all();
                 self.fabric.replace_disk(host, copy);
                 self.boot(host)
             }
-            (Disk::Wiped, _) => {
-                self.excuse_all();
-                self.fabric.replace_disk(host, super::disk::Content::new());
-                if let Some(entry) = self.hosts.get_mut(host) {
-                    entry.attached.clear();
-                }
-                let running = self.running();
-                let via = self.draws.pick(&running).copied().unwrap_or(0);
-                self.join(host, via)
-            }
-            _ => self.boot(host),
+            (Disk::Kept, _) if member => self.boot(host),
+            _ => self.join_anew(host),
         }
+    }
+
+    fn join_anew(&mut self, host: usize) -> Outcome {
+        self.excuse_all();
+        self.fabric.replace_disk(host, super::disk::Content::new());
+        if let Some(entry) = self.hosts.get_mut(host) {
+            entry.member = false;
+            entry.attached.clear();
+        }
+        let mut vouchers = self.running();
+        self.draws.shuffle(&mut vouchers);
+        for via in vouchers {
+            match self.try_join(host, via)? {
+                Ok(()) => return Ok(()),
+                Err(refusal) => self.note(format_args!("refused   n{host} by n{via}: {refusal}")),
+            }
+        }
+        Ok(())
     }
 
     /// A disk is lost: what nobody who runs holds is no promise any more.
     fn excuse_all(&mut self) {
         for network in self.ledger.networks() {
-            let hosts = self.attached(&network);
-            let held: Vec<_> = hosts.iter().map(|host| self.held_rows(*host, &network)).collect();
-            self.ledger.excuse(&network, |row, dot| {
-                held.iter().any(|rows| rows.get(row).is_some_and(|entry| entry.dot == *dot))
-            });
+            self.excuse(&network);
         }
+    }
+
+    /// The same for the rows of one network.
+    pub(crate) fn excuse(&mut self, network: &Name) {
+        let hosts = self.attached(network);
+        let held: Vec<_> = hosts.iter().map(|host| self.held_rows(*host, network)).collect();
+        self.ledger.excuse(network, |row, dot| {
+            held.iter().any(|rows| rows.get(row).is_some_and(|entry| entry.dot == *dot))
+        });
     }
 
     /// Keeps a copy of a host's disk as it is.

@@ -1,12 +1,12 @@
 //! Stopwatches: when each node sees a row in the state that is waited for.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use netdb_core::entry::{Entry, RowKey};
 use netdb_gossip_core::{identity::Name, time::Time};
 
 /// What is waited for in a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Want {
     /// It has this value. (Not: this write. Writing a value again is no news to a watcher.)
     Value(Arc<[u8]>),
@@ -29,6 +29,15 @@ pub struct Probe {
     pub missing: BTreeSet<usize>,
     /// When the last one saw it.
     pub done: Option<Time>,
+}
+
+impl fmt::Debug for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "{:?}", String::from_utf8_lossy(value)),
+            Self::Gone => f.write_str("gone"),
+        }
+    }
 }
 
 impl Want {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use netdb_core::{
     entry::{Dot, Lifetime, RowKey},
-    node::{Node, Operation, Receipt, TokenAnswer, Write},
+    node::{CLUSTER_NETWORK, Node, Operation, Receipt, TokenAnswer, Write},
     view::Filter,
 };
 use netdb_gossip_core::{
@@ -74,32 +74,41 @@ impl World {
 
     /// Lets a host in by way of another one, and starts it.
     pub fn join(&mut self, host: usize, via: usize) -> Outcome {
+        let joined = self.try_join(host, via)?;
+        joined.map_err(|what| self.broken("join", format!("n{host} by n{via}: {what}")))
+    }
+
+    /// The same; the inner error is the refusal.
+    pub fn try_join(&mut self, host: usize, via: usize) -> Outcome<Result<(), String>> {
         let (wall, now) = (self.fabric.clocks(host).wall, self.fabric.clocks(via));
         let Some((name, addr, public)) =
             self.hosts.get(host).map(|host| (host.name.clone(), host.addr, host.public))
         else {
-            return Ok(());
+            return Ok(Ok(()));
         };
         let request = Node::join_request(&name, addr, wall);
         let token = self.node(via).and_then(Node::token).map(|info| info.text);
-        let token = token.and_then(|text| text.parse::<Token>().ok());
-        let welcome = self.on(via, |node, _| {
-            let token = token.ok_or("there is no join token")?;
-            match node.token_answer(token.id(), now.wall) {
-                TokenAnswer::Psk(psk) if psk == *token.psk() => {}
-                answer => return Err(format!("the token was answered with {answer:?}")),
+        let Some(token) = token.and_then(|text| text.parse::<Token>().ok()) else {
+            return Ok(Err("it has no join token".into()));
+        };
+        let welcome = self.on(via, |node, _| match node.token_answer(token.id(), now.wall) {
+            TokenAnswer::Psk(psk) if psk == *token.psk() => {
+                node.admit(now, &public, &request).map_err(|refusal| refusal.to_string())
             }
-            node.admit(now, &public, &request).map_err(|refusal| refusal.to_string())
+            answer => Err(format!("the token was answered with {answer:?}")),
         })?;
-        let welcome = welcome.map_err(|what| self.broken("join", format!("n{host}: {what}")))?;
-        let adopted = Node::adopt(&welcome, wall);
-        let adopted = adopted.map_err(|what| self.broken("join", format!("n{host}: {what}")))?;
+        let adopted = welcome
+            .and_then(|welcome| Node::adopt(&welcome, wall).map_err(|what| what.to_string()));
+        let adopted = match adopted {
+            Ok(adopted) => adopted,
+            Err(what) => return Ok(Err(what)),
+        };
         self.note(format_args!("join      n{host} by n{via}"));
         self.fabric.write_disk(host, adopted.ops);
         if let Some(entry) = self.hosts.get_mut(host) {
             entry.member = true;
         }
-        self.boot(host)
+        self.boot(host).map(Ok)
     }
 
     /// Starts a host's node from its disk.
@@ -117,6 +126,13 @@ impl World {
             *view = None;
         }
         self.note(format_args!("boot      n{host}"));
+        // What it is attached to is what its disk says: an older copy may differ from the script.
+        let names = self.node(host).map(Node::networks).unwrap_or_default().into_iter();
+        let names = names.map(|info| info.name).filter(|name| name.as_str() != CLUSTER_NETWORK);
+        let names = names.collect();
+        if let Some(entry) = self.hosts.get_mut(host) {
+            entry.attached = names;
+        }
         if host < self.options.watched {
             self.watch(host)?;
         }
@@ -156,10 +172,7 @@ impl World {
         let name = self.name(network)?;
         let done = self.on(host, |node, now| node.attach(now, &name))?;
         done.map_err(|what| self.broken(SCRIPT, format!("n{host}: {what}")))?;
-        self.note(format_args!("attach    n{host} {network}"));
-        if let Some(entry) = self.hosts.get_mut(host) {
-            entry.attached.insert(name);
-        }
+        self.attached_now(host, name);
         Ok(())
     }
 
@@ -173,7 +186,7 @@ impl World {
         let name = self.name(network)?;
         let done = self.on(host, |node, now| node.detach(now, &name))?;
         done.map_err(|what| self.broken(SCRIPT, format!("n{host}: {what}")))?;
-        self.detached(host, &name);
+        self.detached_now(host, &name);
         Ok(())
     }
 
@@ -238,7 +251,7 @@ impl World {
         let value = (operation != Operation::Delete).then(|| Arc::clone(&write.value));
         let issued = Issued { dot: receipt.dot, at: receipt.at, value, over, acknowledged: false };
         self.ledger.issued(host, write.network, row, issued, receipt.commit);
-        self.note(format_args!("write     n{host} {operation:?} {}/{key} {:?}", table.table, receipt.dot));
+        self.note(format_args!("write     n{host} {operation:?} {}/{}/{key} {:?}", table.network, table.table, receipt.dot));
         self.drain(host)?;
         Ok(Ok(receipt))
     }
@@ -280,10 +293,7 @@ impl World {
     pub fn try_attach(&mut self, host: usize, network: &str) -> Outcome {
         let name = self.name(network)?;
         if self.on(host, |node, now| node.attach(now, &name).is_ok())? {
-            self.note(format_args!("attach    n{host} {network}"));
-            if let Some(entry) = self.hosts.get_mut(host) {
-                entry.attached.insert(name);
-            }
+            self.attached_now(host, name);
         }
         Ok(())
     }
@@ -292,17 +302,29 @@ impl World {
     pub fn try_detach(&mut self, host: usize, network: &str) -> Outcome {
         let name = self.name(network)?;
         if self.on(host, |node, now| node.detach(now, &name).is_ok())? {
-            self.detached(host, &name);
+            self.detached_now(host, &name);
         }
         Ok(())
     }
 
-    fn detached(&mut self, host: usize, name: &Name) {
+    fn attached_now(&mut self, host: usize, name: Name) {
+        self.note(format_args!("attach    n{host} {name}"));
+        for check in &mut self.checks {
+            check.attached(host, &name);
+        }
+        if let Some(entry) = self.hosts.get_mut(host) {
+            entry.attached.insert(name);
+        }
+    }
+
+    fn detached_now(&mut self, host: usize, name: &Name) {
         self.note(format_args!("detach    n{host} {name}"));
         if let Some(entry) = self.hosts.get_mut(host) {
             entry.attached.remove(name);
             self.ledger.detached(name, entry.id);
         }
+        // It may have been the only one to hold a shared row.
+        self.excuse(name);
     }
 
     /// The hosts in two random halves.
