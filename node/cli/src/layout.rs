@@ -23,16 +23,24 @@ pub(crate) struct Column {
     min: usize,
     cut: Cut,
     right: bool,
+    /// It gives way before all others.
+    first_to_go: bool,
 }
 
 impl Column {
     pub(crate) const fn new(name: &'static str, min: usize) -> Self {
-        Self { name, min, cut: Cut::End, right: false }
+        Self { name, min, cut: Cut::End, right: false, first_to_go: false }
     }
 
     /// Its end matters more than its start.
     pub(crate) const fn cut_at_start(mut self) -> Self {
         self.cut = Cut::Start;
+        self
+    }
+
+    /// It matters less than the others.
+    pub(crate) const fn first_to_go(mut self) -> Self {
+        self.first_to_go = true;
         self
     }
 
@@ -111,9 +119,8 @@ impl<'c> Layout<'c> {
                 cells.map(|cell| width(&cell.text)).max().unwrap_or(0).max(width(column.name))
             })
             .collect();
-        let mins: Vec<usize> = self.columns.iter().map(|column| column.min).collect();
         self.widths = Some(match self.limit {
-            Some(limit) => widths_within(limit, &natural, &mins),
+            Some(limit) => widths_within(limit, natural, self.columns),
             None => natural,
         });
         let heading = |column: &Column| Cell::new(column.name).look(Look::Heading);
@@ -152,11 +159,18 @@ impl<'c> Layout<'c> {
     }
 }
 
-/// Widths that fit into `limit`: the widest columns give way first, none below its minimum.
-fn widths_within(limit: usize, natural: &[usize], mins: &[usize]) -> Vec<usize> {
+/// Widths that fit into `limit`: those that are first to go give way first, then the widest, none
+/// below its minimum.
+fn widths_within(limit: usize, mut natural: Vec<usize>, columns: &[Column]) -> Vec<usize> {
     let gaps = GAP * natural.len().saturating_sub(1);
+    let mut missing = (natural.iter().sum::<usize>() + gaps).saturating_sub(limit);
+    for (width, column) in natural.iter_mut().zip(columns).filter(|(_, c)| c.first_to_go) {
+        let given = missing.min(width.saturating_sub(column.min));
+        *width -= given;
+        missing -= given;
+    }
     let capped = |level: usize| -> Vec<usize> {
-        natural.iter().zip(mins).map(|(n, min)| (*n).min(level.max(*min))).collect()
+        natural.iter().zip(columns).map(|(n, column)| (*n).min(level.max(column.min))).collect()
     };
     let fits = |level: usize| capped(level).iter().sum::<usize>() + gaps <= limit;
     let highest = natural.iter().copied().max().unwrap_or(0);
@@ -164,7 +178,7 @@ fn widths_within(limit: usize, natural: &[usize], mins: &[usize]) -> Vec<usize> 
     let mut widths = capped(level);
     // What one more column for all would have overrun is still free: it goes to the cut ones.
     let mut spare = limit.saturating_sub(widths.iter().sum::<usize>() + gaps);
-    for (width, natural) in widths.iter_mut().zip(natural) {
+    for (width, natural) in widths.iter_mut().zip(&natural) {
         if spare > 0 && *width < *natural {
             *width += 1;
             spare -= 1;
@@ -179,11 +193,16 @@ mod tests {
 
     #[test]
     fn the_widest_give_way_first() {
-        assert_eq!(widths_within(80, &[5, 10], &[3, 3]), [5, 10]);
-        assert_eq!(widths_within(20, &[5, 40], &[3, 3]), [5, 13]);
-        assert_eq!(widths_within(21, &[30, 40, 4], &[3, 3, 4]), [7, 6, 4]);
+        let columns = [3, 3, 4].map(|min| Column::new("", min));
+        assert_eq!(widths_within(80, vec![5, 10, 1], &columns), [5, 10, 1]);
+        assert_eq!(widths_within(21, vec![5, 40, 1], &columns), [5, 11, 1]);
+        assert_eq!(widths_within(21, vec![30, 40, 4], &columns), [7, 6, 4]);
         // Too narrow for all minimums: the terminal has to wrap.
-        assert_eq!(widths_within(5, &[30, 40], &[8, 8]), [8, 8]);
+        assert_eq!(widths_within(5, vec![30, 40, 4], &columns), [3, 3, 4]);
+        let mut columns = columns;
+        columns[1] = columns[1].first_to_go();
+        assert_eq!(widths_within(30, vec![12, 20, 4], &columns), [12, 10, 4]);
+        assert_eq!(widths_within(20, vec![12, 20, 4], &columns), [9, 3, 4]);
     }
 
     fn printed(terminal: Terminal, wide: bool, rows: &[[&str; 2]]) -> String {

@@ -25,7 +25,7 @@ const COLUMNS: [Column; 10] = [
     Column::new("KEY", 6),
     Column::new("VALUE", 10),
     Column::new("OWNER", 6),
-    Column::new("DOT", 7).cut_at_start(),
+    Column::new("DOT", 7).cut_at_start().first_to_go(),
     Column::new("STAMP", 8),
     Column::new("AGE", 4).right(),
     Column::new("STATE", 6),
