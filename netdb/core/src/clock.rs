@@ -1,6 +1,7 @@
 //! The hybrid logical clock that stamps writes (Kulkarni et al., 2014), in whole microseconds.
 //!
-//! Readings never repeat and never go back. Remote readings pull the clock forward, but never further
+//! Readings never repeat and never go back (but for a clock that is set right after it stood far ahead).
+//! Remote readings pull the clock forward, but never further
 //! than [`MAX_AHEAD`] beyond cluster time, so no clock that is wrong can pin a row for ever.
 
 use core::time::Duration;
@@ -27,9 +28,11 @@ impl Clock {
         self.last
     }
 
-    /// A fresh reading: above every earlier one, above `floor`, and not below cluster time.
+    /// A fresh reading: above `floor` (the stamp that it replaces), not below cluster time, and above
+    /// every earlier one, unless those were given while the clock stood far ahead.
     pub fn tick(&mut self, cluster_time: Wall, floor: u64) -> u64 {
-        self.last = self.last.max(floor).saturating_add(1).max(cluster_time.0);
+        let last = if Self::is_ahead(cluster_time, self.last) { 0 } else { self.last };
+        self.last = last.max(floor).saturating_add(1).max(cluster_time.0);
         self.last
     }
 
@@ -56,6 +59,9 @@ mod tests {
         assert_eq!(clock.tick(Wall(100), 0), 501);
         assert_eq!(clock.tick(Wall(1_000), 0), 1_000);
         assert_eq!(clock.tick(Wall(900), 2_000), 2_001, "above the stamp that it replaces");
+        let hour = 3_600_000_000;
+        assert_eq!(clock.tick(Wall(hour), 0), hour);
+        assert_eq!(clock.tick(Wall(7_000), 0), 7_000, "a clock set right is believed");
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub const MAX_AHEAD_RANGES: usize = 256;
 /// lowest in writer order go first.
 pub const MAX_RETIRED: usize = 65_536;
 
+/// The highest sequence that is believed. No honest writer comes near it.
+pub const MAX_SEQUENCE: u64 = 1 << 62;
+
 /// Which dots of one writer are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -51,7 +54,7 @@ impl Progress {
 
     /// Adds one sequence. False if it was known, or can't be remembered for want of room.
     fn add(&mut self, sequence: u64) -> bool {
-        if self.contains(sequence) {
+        if self.contains(sequence) || sequence > MAX_SEQUENCE {
             return false;
         }
         if sequence == self.contiguous + 1 {
@@ -76,7 +79,7 @@ impl Progress {
 
     /// Everything through `sequence` counts as received.
     fn advance(&mut self, sequence: u64) -> bool {
-        if sequence <= self.contiguous {
+        if sequence <= self.contiguous || sequence > MAX_SEQUENCE {
             return false;
         }
         self.contiguous = sequence;
@@ -197,6 +200,14 @@ impl Digest {
         }
     }
 
+    /// Exchanges a retired writer again.
+    pub fn revive(&mut self, writer: &Writer) {
+        if let Some(progress) = self.retired.remove(writer) {
+            self.hash = self.hash.wrapping_add(progress_mark(writer, progress.contiguous));
+            self.active.insert(*writer, progress);
+        }
+    }
+
     /// Whether a writer was moved out of what is exchanged.
     pub fn is_retired(&self, writer: &Writer) -> bool {
         self.retired.contains_key(writer)
@@ -209,10 +220,7 @@ impl Digest {
     }
 
     fn change(&mut self, writer: &Writer, update: impl FnOnce(&mut Progress) -> bool) -> bool {
-        if let Some(progress) = self.retired.remove(writer) {
-            self.hash = self.hash.wrapping_add(progress_mark(writer, progress.contiguous));
-            self.active.insert(*writer, progress);
-        }
+        self.revive(writer);
         let progress = self.active.entry(*writer).or_default();
         let before = progress.contiguous;
         let changed = update(progress);

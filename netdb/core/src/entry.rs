@@ -12,6 +12,9 @@ pub const MAX_KEY: usize = 256;
 /// The most bytes of a value.
 pub const MAX_VALUE: usize = 64 * 1024;
 
+/// The highest generation that is believed: 34,000 years of Unix seconds.
+pub const MAX_GENERATION: Generation = Generation(1 << 40);
+
 /// Who may write a table's rows, and how long they live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Lifetime {

@@ -156,10 +156,11 @@ impl Presences {
         held.filter_map(|p| p.held_until).min()
     }
 
-    /// Nodes that failed at least `after` ago.
+    /// Nodes that failed or left at least `after` ago.
     pub fn long_gone(&self, now: Time, after: Duration) -> alloc::vec::Vec<NodeId> {
         let gone = self.nodes.iter().filter(|(_, p)| {
-            p.state == MemberState::Failed && p.gone_since.is_some_and(|s| now.since(s) >= after)
+            let since = p.gone_since.filter(|_| !p.is_up());
+            since.is_some_and(|since| now.since(since) >= after)
         });
         gone.map(|(id, _)| *id).collect()
     }

@@ -111,9 +111,7 @@ impl Node {
                 disk.put_row(&network, &entry, Duration::ZERO, now);
                 replica.apply(Time(0), now, entry, Duration::ZERO);
             }
-            if let Some(progress) = replica.digest().progress(&writer) {
-                disk.put_writer(&network, &writer, progress, false);
-            }
+            disk.put_writer(&network, &writer, replica.digest().contiguous(&writer), 0, false);
         }
         disk.take().map(|(_, ops)| ops).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
 //! Comparing networks with peers, and narrowing down what differs.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
 use netdb_gossip_core::{
     identity::{Name, NodeId},
@@ -9,7 +9,8 @@ use netdb_gossip_core::{
 
 use super::{Node, io::CLUSTER_NETWORK, network::SETTLE, timers::Timer};
 use crate::{
-    entry::Dot,
+    digest::MAX_SEQUENCE,
+    entry::{Dot, Writer},
     sync::{self, narrow},
     wire::{Compare, Holding, Message, Part, PartContent, Pull, PullWhat, Reached, Want},
 };
@@ -68,7 +69,9 @@ impl Node {
     fn compare_item(&self, now: Now, name: &Name) -> Option<Compare> {
         let network = self.networks.get(name)?;
         let replica = &network.replica;
-        let cutoff = self.cluster_time(now).0.saturating_sub(micros(SETTLE));
+        // A copy that is not in sync yet lacks what was written a moment ago as well.
+        let settled = self.cluster_time(now).0.saturating_sub(micros(SETTLE));
+        let cutoff = if network.synced { settled } else { u64::MAX };
         let as_of = replica.recent().as_of(cutoff, replica.digest(), replica.hash());
         let (received, held) = (as_of.received, as_of.held);
         Some(Compare { network: name.clone(), cutoff, received, held })
@@ -97,7 +100,12 @@ impl Node {
 
     pub(super) fn take_compare(&mut self, now: Now, from: NodeId, items: Vec<Compare>) {
         let mut same = Vec::new();
+        let mut seen = BTreeSet::new();
         for item in items.into_iter().take(MAX_COMPARED) {
+            if !seen.insert(item.network.clone()) {
+                self.stats.malformed += 1;
+                continue;
+            }
             let Some(network) = self.networks.get(&item.network) else {
                 self.say(now, from, &Message::NotAttached(item.network));
                 continue;
@@ -113,9 +121,11 @@ impl Node {
             } else if as_of.held != item.held {
                 let parts = begin(&sync::held_items(replica), item.held);
                 self.differs(now, &item.network);
-                self.say(now, from, &Message::Held { network: item.network, parts });
+                let (network, settled) = (item.network, true);
+                self.say(now, from, &Message::Held { network, settled, parts });
             } else {
-                same.push(item.network);
+                let synced = network.synced;
+                same.push((item.network, synced));
             }
         }
         if !same.is_empty() {
@@ -133,10 +143,12 @@ impl Node {
         }
     }
 
-    pub(super) fn take_same(&mut self, now: Now, names: Vec<Name>) {
-        for name in names {
-            self.set_synced(&name);
-            if let Some(network) = self.networks.get_mut(&name) {
+    pub(super) fn take_same(&mut self, now: Now, names: &[(Name, bool)]) {
+        for (name, synced) in names {
+            if *synced || self.gives_up_doubt(name) {
+                self.set_synced(name);
+            }
+            if let Some(network) = self.networks.get_mut(name) {
                 network.schedule.relax(now.mono, &self.config);
             }
         }
@@ -159,7 +171,7 @@ impl Node {
             let message = Message::Received { network: name.clone(), cutoff, parts: found.answer };
             self.say(now, from, &message);
         }
-        let wants = self.wants(name, &found.theirs);
+        let wants = self.wants(now, name, &found.theirs);
         if !wants.is_empty() {
             self.pull(now, from, name, PullWhat::Ranges(wants));
         } else if silent {
@@ -170,20 +182,38 @@ impl Node {
     }
 
     /// What this node lacks of the writers that a peer knows.
-    fn wants(&mut self, name: &Name, theirs: &[Reached]) -> Vec<Want> {
+    fn wants(&mut self, now: Now, name: &Name, theirs: &[Reached]) -> Vec<Want> {
         let me = self.id;
         for reached in theirs.iter().filter(|reached| reached.writer.node == me) {
-            self.notice_own(name, &Dot { writer: reached.writer, sequence: reached.contiguous });
+            self.notice_own(
+                now,
+                name,
+                &Dot { writer: reached.writer, sequence: reached.contiguous },
+            );
         }
+        self.revive(name, theirs);
         let Some(network) = self.networks.get(name) else { return Vec::new() };
         let digest = network.replica.digest();
         let want = |reached: &Reached| {
             let after = digest.contiguous(&reached.writer);
-            let through = reached.contiguous;
+            let through = reached.contiguous.min(MAX_SEQUENCE);
             let lacking = after < through && !network.is_replaced(&reached.writer);
             lacking.then_some(Want { writer: reached.writer, after, through })
         };
         theirs.iter().filter_map(want).collect()
+    }
+
+    /// Writers that a peer still counts and this node retired too early are exchanged again.
+    fn revive(&mut self, name: &Name, theirs: &[Reached]) {
+        let Some(network) = self.networks.get(name) else { return };
+        if !theirs.iter().any(|r| network.replica.digest().is_retired(&r.writer)) {
+            return;
+        }
+        let finished = self.finished_writers(name);
+        let early: Vec<Writer> = theirs.iter().map(|r| r.writer).filter(|w| !finished(w)).collect();
+        if let Some(network) = self.networks.get_mut(name) {
+            early.iter().for_each(|writer| network.replica.digest_mut().revive(writer));
+        }
     }
 
     pub(super) fn take_held(
@@ -191,27 +221,30 @@ impl Node {
         now: Now,
         from: NodeId,
         name: &Name,
+        settled: bool,
         parts: Vec<Part<Holding>>,
     ) {
+        let settled_before = self.cluster_time(now).0.saturating_sub(micros(SETTLE));
         let Some(network) = self.networks.get(name) else { return };
         let replica = &network.replica;
         let found = narrow::answer(&sync::held_items(replica), parts);
         let (mut gone, mut wanted) = (Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
+            let standing = replica.places(place, place).next();
             if !replica.digest().covers(&dot) {
                 if !network.is_replaced(&dot.writer) {
                     wanted.push(dot);
                 }
-            } else if replica.places(place, place).next().is_none() {
-                // Had it, and hold nothing in its place: it was deleted. (What replaced it here is
-                // among what the other side hears that it lacks.)
+            } else if standing.is_none_or(|e| settled && e.at < settled_before) {
+                // Received here and not held: it was deleted or overwritten. If what replaced it stands
+                // here, the other side hears of that first, unless it had received that as well.
                 gone.push(dot);
             }
         }
         self.differs(now, name);
         if !found.answer.is_empty() {
             let parts = found.answer;
-            self.say(now, from, &Message::Held { network: name.clone(), parts });
+            self.say(now, from, &Message::Held { network: name.clone(), settled, parts });
         }
         if !gone.is_empty() {
             self.say(now, from, &Message::Gone { network: name.clone(), dots: gone });
@@ -225,7 +258,7 @@ impl Node {
     pub(super) fn compare_held(&mut self, now: Now, peer: NodeId, name: &Name) {
         let Some(network) = self.networks.get(name) else { return };
         let parts = alloc::vec![narrow::whole(&sync::held_items(&network.replica))];
-        self.say(now, peer, &Message::Held { network: name.clone(), parts });
+        self.say(now, peer, &Message::Held { network: name.clone(), settled: false, parts });
     }
 
     /// A request for rows that fits the wire.

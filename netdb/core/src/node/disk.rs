@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::io::{DiskOp, StartError};
 use crate::{
-    digest::Progress,
     entry::{Entry, RowKey, Writer},
     wire::{Batch, BatchBuilder},
 };
@@ -160,10 +159,10 @@ impl Disk {
         &mut self,
         network: &Name,
         writer: &Writer,
-        progress: &Progress,
+        contiguous: u64,
+        purged: u64,
         retired: bool,
     ) {
-        let (contiguous, purged) = (progress.contiguous(), progress.purged());
         self.put(writer_key(network, writer), &StoredWriter { contiguous, purged, retired });
     }
 

@@ -76,7 +76,13 @@ impl Node {
     }
 
     /// Takes new timings and limits.
-    pub fn reconfigure(&mut self, _now: Now, config: crate::config::Config) {
+    pub fn reconfigure(&mut self, now: Now, config: crate::config::Config) {
+        let names: Vec<Arc<Name>> = self.networks.keys().cloned().collect();
+        for network in self.networks.values_mut() {
+            network.replica.reconfigure(config.tombstone_life, config.max_tombstones);
+        }
         self.config = config;
+        names.iter().for_each(|name| self.watch_graves(name));
+        self.timers.set(now.mono, Timer::Keys);
     }
 }

@@ -33,6 +33,10 @@ const STEP_PATIENCE: Duration = Duration::from_secs(3);
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How often the keyring is seen to when nothing calls for it.
 const IDLE_CHECK: Duration = Duration::from_secs(30);
+/// How long an announced key may be held by nobody before another rotation may begin.
+const ABANDONED_AFTER: Duration = Duration::from_mins(2);
+/// How many rotations a node may have missed and still believe what it hears.
+const MAX_EPOCHS_MISSED: u64 = 1 << 20;
 /// Bytes of admission rows that travel with a keyring.
 pub(super) const ADMITTED_BUDGET: usize = 512 * 1024;
 
@@ -42,7 +46,6 @@ pub(super) struct Rotation {
     /// The newest key and its stage, and since when they are known.
     stage: Option<(KeyId, KeyStage, Time)>,
     asked_at: Option<Time>,
-    checked_at: Option<Time>,
 }
 
 impl Node {
@@ -54,10 +57,12 @@ impl Node {
         if self.is_starting() {
             return Err(RotateError::Starting);
         }
-        if self.newest_key().is_some_and(|(_, record)| record.stage != KeyStage::RemoveOlder) {
+        let under_way = self.newest_key().filter(|(_, r)| r.stage != KeyStage::RemoveOlder);
+        if under_way.is_some() && !self.is_abandoned(now) {
             return Err(RotateError::UnderWay);
         }
-        let epoch = self.gossip.keyring().highest_epoch() + 1;
+        let epoch = under_way.map_or(0, |(_, record)| record.epoch);
+        let epoch = epoch.max(self.gossip.keyring().highest_epoch()).saturating_add(1);
         let key = Key::generate(epoch, self.gossip.entropy());
         let secret = codec::encode(&key);
         for (node, record) in self.admitted() {
@@ -100,8 +105,22 @@ impl Node {
         self.record_rows(records::KEYS).iter().filter_map(record).collect()
     }
 
+    /// The newest key that is told of. Epochs grow by one: one far above all keys here is a lie.
     fn newest_key(&self) -> Option<(KeyId, KeyRecord)> {
-        self.key_records().into_iter().max_by_key(|(id, record)| (record.epoch, *id))
+        let believable = self.gossip.keyring().highest_epoch().saturating_add(MAX_EPOCHS_MISSED);
+        let records = self.key_records().into_iter().filter(|(_, r)| r.epoch <= believable);
+        records.max_by_key(|(id, record)| (record.epoch, *id))
+    }
+
+    /// Whether the newest key was announced a while ago and nobody here holds it: its maker went before
+    /// it had handed it out.
+    fn is_abandoned(&self, now: Now) -> bool {
+        let Some((id, KeyStage::Install, since)) = self.rotation.stage else { return false };
+        let holds = |node: &NodeId| {
+            let record = self.presences.get(*node).and_then(|p| p.record.as_ref());
+            record.is_some_and(|(_, record)| record.keys.contains(&id))
+        };
+        now.mono >= since + ABANDONED_AFTER && !self.live().iter().any(holds)
     }
 
     /// The nodes that may speak.
@@ -143,12 +162,8 @@ impl Node {
         }
         self.follow(now);
         self.lead(now);
-        let again = self.rotation.checked_at.is_none_or(|at| now.mono >= at + IDLE_CHECK);
-        if again {
-            self.rotation.checked_at = Some(now.mono);
-            self.timers.set(now.mono + IDLE_CHECK, Timer::Keys);
-        }
         self.ask_if_isolated(now);
+        self.timers.set(now.mono + IDLE_CHECK, Timer::Keys);
     }
 
     fn follow(&mut self, now: Now) {
@@ -194,7 +209,9 @@ impl Node {
     fn keyring_changed(&mut self, now: Now, before: &Keyring) {
         if self.gossip.keyring() != before {
             self.disk.put_keyring(self.gossip.keyring());
-            self.publish_self(now, NodeStatus::Active);
+            if !self.is_leaving() {
+                self.publish_self(now, NodeStatus::Active);
+            }
             self.emit(NodeEvent::Keys);
         }
     }
@@ -228,6 +245,8 @@ impl Node {
         let at = since + after + self.patience(id);
         if now.mono < at {
             self.timers.set(at, Timer::Keys);
+        } else if self.is_abandoned(now) {
+            let _ = self.rotate(now);
         } else if self.lagging(id, record.stage).is_empty() {
             self.write_stage(now, id, record.epoch, stage);
             if stage == KeyStage::RemoveOlder {
@@ -344,11 +363,10 @@ impl Node {
         batch.finish()
     }
 
-    pub(super) fn take_keys(&mut self, now: Now, keyring: &Keyring, admitted: Batch) {
+    pub(super) fn take_keys(&mut self, now: Now, from: NodeId, keyring: &Keyring, admitted: Batch) {
         let cluster = Arc::clone(&self.cluster_name);
         if let Some((name, rows)) = self.unpack(&cluster, admitted) {
-            let sender = self.id;
-            self.take_rows(now, sender, &name, rows);
+            self.take_rows(now, from, &name, rows);
         }
         let before = self.gossip.keyring().clone();
         self.gossip.keyring_mut().merge(keyring);

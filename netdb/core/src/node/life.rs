@@ -2,6 +2,7 @@
 //! meets writes of its own that it never made.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
 
 use netdb_gossip_core::{
     gossip::Member,
@@ -11,9 +12,12 @@ use netdb_gossip_core::{
 
 use super::{Node, NodeEvent, Phase, io::CLUSTER_NETWORK, timers::Timer};
 use crate::{
-    entry::{Dot, Lifetime, Writer},
+    entry::{Dot, Lifetime, MAX_GENERATION, Writer},
     records::{self, AttachmentRecord, NodeRecord, NodeStatus},
 };
+
+/// The least time between two rebirths: what calls for one is seen again if it lasts.
+const REBIRTH_GAP: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Publishes this node's attachments and record, and says that this is all.
@@ -84,21 +88,23 @@ impl Node {
 
     /// Somebody knows a dot of this node. If this node never made it, an older copy of its disk was put
     /// back, or its disk was copied: it must not go on under a generation that it shares with its past.
-    pub(super) fn notice_own(&mut self, name: &Name, dot: &Dot) {
+    pub(super) fn notice_own(&mut self, now: Now, name: &Name, dot: &Dot) {
         let Some(network) = self.networks.get(name) else { return };
         let mine = network.writer(self.id, self.gossip.me().generation, dot.writer.lifetime);
         let foreign = dot.writer > mine
             || (dot.writer == mine && dot.sequence > network.written(dot.writer.lifetime));
         if dot.writer.node == self.id && foreign {
-            self.take_generation_above(dot.writer.generation);
+            self.take_generation_above(now, dot.writer.generation);
         }
     }
 
     /// Goes on under a generation above `seen`, once that is on disk.
-    pub(super) fn take_generation_above(&mut self, seen: Generation) {
-        if self.phase != Phase::Running {
+    pub(super) fn take_generation_above(&mut self, now: Now, seen: Generation) {
+        let recently = self.reborn_at.is_some_and(|at| now.mono < at + REBIRTH_GAP);
+        if self.phase != Phase::Running || recently || seen.0 >= MAX_GENERATION.0 / 2 {
             return;
         }
+        self.reborn_at = Some(now.mono);
         let above = seen.0.max(self.gossip.me().generation.0).saturating_add(1);
         let generation = Generation(above);
         self.disk.put_generation(generation);

@@ -1,10 +1,16 @@
 //! Members coming, failing, restarting and leaving, and what that does to their rows.
 
-use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::ToString,
+    sync::Arc,
+    vec::Vec,
+};
+use core::time::Duration;
 
 use netdb_gossip_core::{
     gossip::{Member, MemberEvent, MemberState as Seen},
-    identity::{Generation, Name, NodeId},
+    identity::{Name, NodeId},
     time::Now,
 };
 
@@ -36,7 +42,7 @@ impl Node {
                 let claimed = address.to_string();
                 self.emit(NodeEvent::Conflict { claimed, nodes: [one, other] });
             }
-            MemberEvent::GenerationSeen(generation) => self.take_generation_above(generation),
+            MemberEvent::GenerationSeen(generation) => self.take_generation_above(now, generation),
         }
     }
 
@@ -48,20 +54,19 @@ impl Node {
         self.transition(now, transition);
     }
 
-    /// A node is back under a generation whose rows were purged meanwhile: they are news again.
+    /// A node is back under a generation whose rows were purged meanwhile: they are news again. (Its
+    /// record in the cluster network is among them, so that stream can't wait for the record.)
     fn remember_again(&mut self, member: Member) {
-        for network in self.networks.values_mut() {
-            let digest = network.replica.digest_mut();
-            let first = Writer::first_of(member.id, Lifetime::Owner);
-            let purged: Vec<Writer> = digest
-                .retired()
-                .map(|(writer, _)| *writer)
-                .filter(|w| w.node == first.node && w.lifetime == first.lifetime)
-                .filter(|w| w.generation == member.generation)
-                .collect();
-            let kept = network.replaced.get(&member.id).copied();
-            for writer in purged.iter().filter(|w| kept.is_none_or(|kept| **w >= kept)) {
-                digest.forget(writer);
+        let Member { id: node, generation, .. } = member;
+        let writer = Writer { node, lifetime: Lifetime::Owner, generation, attachment: 1 };
+        let names: Vec<_> = self.networks.keys().cloned().collect();
+        for name in names {
+            let current = match name.as_str() {
+                CLUSTER_NETWORK => Some(writer),
+                _ => self.current_stream(&name, node).map(|(current, _)| current),
+            };
+            if let Some(current) = current.filter(|c| c.generation == generation) {
+                self.expect_again(&name, &current);
             }
         }
     }
@@ -83,9 +88,9 @@ impl Node {
             if attached {
                 self.show_owner(name, node, before, after.as_owner(), reason);
             }
-            if after == MemberState::Left && node != self.id {
-                self.drop_rows(now, name, node, None, reason);
-            }
+        }
+        if after == MemberState::Left && node != self.id {
+            self.drop_everywhere(now, node, reason);
         }
         if after == MemberState::Restarting
             && let Some(at) = self.presences.next_hold()
@@ -98,9 +103,22 @@ impl Node {
         self.emit(NodeEvent::Member { node, state: after });
     }
 
+    /// Drops what a node owns in all networks: in the cluster network last, whose rows say where it is
+    /// attached.
+    fn drop_everywhere(&mut self, now: Now, node: NodeId, reason: DeleteReason) {
+        let (cluster, others): (Vec<_>, Vec<_>) =
+            self.networks.keys().cloned().partition(|name| name.as_str() == CLUSTER_NETWORK);
+        for name in others.iter().chain(&cluster) {
+            self.drop_rows(now, name, node, None, reason);
+        }
+    }
+
     pub(super) fn holds_due(&mut self, now: Now) {
         for transition in self.presences.expire_holds(now.mono) {
             self.transition(now, Some(transition));
+        }
+        if let Some(at) = self.presences.next_hold() {
+            self.timers.set(at, Timer::Hold);
         }
     }
 
@@ -130,7 +148,9 @@ impl Node {
         let generation = entry.dot.writer.generation;
         self.meet(now, entry, &record);
         self.notice_name(&record);
-        let hold = self.config.restart_hold;
+        // A restart that was announced a while ago is waited for that much less.
+        let age = self.cluster_time(now).0.saturating_sub(entry.at);
+        let hold = self.config.restart_hold.saturating_sub(Duration::from_micros(age));
         let node = record.member.id;
         let transition = self.presences.said(now.mono, hold, generation, record);
         self.transition(now, transition);
@@ -193,7 +213,9 @@ impl Node {
         if node == self.id {
             return;
         }
-        self.expect_again(&name, node);
+        if let Some((current, _)) = self.current_stream(&name, node) {
+            self.expect_again(&name, &current);
+        }
         let after = self.node_state(&name, node);
         self.show_owner(&name, node, before, after, DeleteReason::Detached);
         match (record, former) {
@@ -210,14 +232,13 @@ impl Node {
         }
     }
 
-    /// A node is attached with a stream that was dropped here before (its attachment was not known for a
-    /// while): what it wrote is news again.
-    fn expect_again(&mut self, name: &Name, node: NodeId) {
-        let Some((current, _)) = self.current_stream(name, node) else { return };
+    /// A node is here with a stream that was dropped before (it had failed for long, or its attachment was
+    /// not known for a while): what it wrote is news again.
+    fn expect_again(&mut self, name: &Name, current: &Writer) {
         if let Some(network) = self.networks.get_mut(name)
-            && network.replica.digest().is_retired(&current)
+            && network.replica.digest().is_retired(current)
         {
-            network.replica.digest_mut().forget(&current);
+            network.replica.digest_mut().forget(current);
         }
     }
 
@@ -279,6 +300,9 @@ impl Node {
         let Some(network) = self.networks.get(name) else { return };
         let due: Vec<NodeId> =
             network.replacing.iter().filter(|(_, at)| **at <= now.mono).map(|(n, _)| *n).collect();
+        if let Some(at) = network.replacing.values().filter(|at| **at > now.mono).min() {
+            self.timers.set(*at, Timer::Replace(Arc::clone(name)));
+        }
         for node in due {
             let keep = self.current_stream(name, node).map(|(keep, _)| keep);
             if keep.is_some() {
@@ -291,30 +315,55 @@ impl Node {
         self.timers.set(now.mono + HOUSEKEEPING, Timer::Housekeeping);
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for node in self.presences.long_gone(now.mono, self.config.purge_failed_after) {
-            for name in &names {
-                self.drop_rows(now, name, node, None, DeleteReason::OwnerLeft);
-            }
+            self.drop_everywhere(now, node, DeleteReason::OwnerLeft);
             self.presences.forget(node);
+            self.networks.values_mut().for_each(|network| {
+                network.replaced.remove(&node);
+            });
         }
-        self.retire_writers();
+        for name in &names {
+            self.retire_writers(name);
+        }
         self.save_peers();
     }
 
-    /// `Cluster` streams of past generations that own nothing any more are not exchanged any more.
-    fn retire_writers(&mut self) {
-        let generations: BTreeMap<NodeId, Generation> =
-            self.presences.iter().map(|(node, p)| (*node, p.member.generation)).collect();
-        for network in self.networks.values_mut() {
-            let done = network.replica.retire_finished(|writer| {
-                generations.get(&writer.node).is_none_or(|now| writer.generation < *now)
-            });
-            network.unsaved.extend(done);
+    /// Streams of which no more will come and that own nothing any more are not exchanged any more.
+    pub(super) fn retire_writers(&mut self, name: &Name) {
+        let finished = self.finished_writers(name);
+        if let Some(network) = self.networks.get_mut(name) {
+            let done = network.replica.retire_finished(finished);
+            network.unsaved.extend(done.iter().filter(|w| w.lifetime == Lifetime::Cluster));
+        }
+    }
+
+    /// Tells of which streams of a network no more will come: those of past generations and of nodes
+    /// that are not admitted (any more), and `Owner` streams of nodes that are not here with them.
+    pub(super) fn finished_writers(&self, name: &Name) -> impl Fn(&Writer) -> bool + use<> {
+        let admitted: BTreeSet<NodeId> =
+            self.admitted().into_iter().map(|(node, _)| node).collect();
+        let known = self.presences.iter().map(|(node, p)| {
+            let stream = self.current_stream(name, *node).map(|(stream, _)| stream);
+            (*node, (p.member.generation, p.is_up(), stream))
+        });
+        let known: BTreeMap<_, _> = known.collect();
+        move |writer| match known.get(&writer.node) {
+            _ if !admitted.contains(&writer.node) => true,
+            Some((generation, ..)) if writer.generation < *generation => true,
+            Some((_, up, stream)) => {
+                writer.lifetime == Lifetime::Owner
+                    && !(*up && stream.is_none_or(|stream| *writer >= stream))
+            }
+            None => writer.lifetime == Lifetime::Owner,
         }
     }
 
     fn save_peers(&mut self) {
-        let up = self.presences.iter().filter(|(node, p)| **node != self.id && p.is_up());
-        let peers: BTreeMap<NodeId, Member> = up.map(|(node, p)| (*node, p.member)).collect();
+        // Those that failed may be back when this node starts again.
+        let here = self
+            .presences
+            .iter()
+            .filter(|(node, p)| **node != self.id && p.state() != MemberState::Left);
+        let peers: BTreeMap<NodeId, Member> = here.map(|(node, p)| (*node, p.member)).collect();
         if !peers.is_empty() && peers != self.old_peers {
             self.disk.put_peers(&peers.values().copied().collect::<Vec<_>>());
             self.old_peers = peers;

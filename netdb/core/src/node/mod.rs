@@ -85,6 +85,7 @@ pub struct Node {
     rotation: Rotation,
     /// The clock difference learnt at the join, until probes know better.
     boot_until: Time,
+    reborn_at: Option<Time>,
     next_pull: u64,
     stats: NodeStats,
 }
@@ -290,19 +291,21 @@ impl Node {
         match message {
             Message::Push(push) => self.take_push(now, from, push),
             Message::Compare(items) => self.take_compare(now, from, items),
-            Message::Same(networks) => self.take_same(now, networks),
+            Message::Same(networks) => self.take_same(now, &networks),
             Message::NotAttached(network) => self.take_not_attached(now, from, &network),
             Message::Received { network, cutoff, parts } => {
                 self.take_received(now, from, &network, cutoff, parts);
             }
-            Message::Held { network, parts } => self.take_held(now, from, &network, parts),
+            Message::Held { network, settled, parts } => {
+                self.take_held(now, from, &network, settled, parts);
+            }
             Message::Pull(pull) => self.take_pull(now, from, pull),
             Message::Chunk(chunk) => self.take_chunk(now, from, chunk),
             Message::Gone { network, dots } => self.take_gone(now, &network, &dots),
             // Keys only travel from one node to one other, never under a key that all share.
             Message::KeysWanted if way == Way::Stream => self.send_keys(now, from),
             Message::Keys { keyring, admitted } if way == Way::Stream => {
-                self.take_keys(now, &keyring, admitted);
+                self.take_keys(now, from, &keyring, admitted);
             }
             Message::KeysWanted | Message::Keys { .. } => self.stats.malformed += 1,
         }
@@ -310,28 +313,32 @@ impl Node {
 
     /// Sends a message in an acknowledged frame if it fits, else on a stream. A peer that can't be
     /// reached, or whose queue is full, misses it: the next comparison makes up for that.
-    fn say(&mut self, now: Now, to: NodeId, message: &Message) {
-        self.say_bytes(now, to, wire::encode(message));
+    /// False if it is certain that it does.
+    fn say(&mut self, now: Now, to: NodeId, message: &Message) -> bool {
+        self.say_bytes(now, to, wire::encode(message))
     }
 
-    fn say_bytes(&mut self, now: Now, to: NodeId, bytes: Vec<u8>) {
-        if bytes.len() <= self.gossip.max_frame() {
-            if self.gossip.send(now, to, bytes.into(), 0, true).is_err() {
-                self.stats.unsent += 1;
-            }
-        } else {
-            self.say_on_stream(to, bytes);
+    fn say_bytes(&mut self, now: Now, to: NodeId, bytes: Vec<u8>) -> bool {
+        if bytes.len() > self.gossip.max_frame() {
+            return self.say_on_stream(to, bytes);
         }
+        let sent = self.gossip.send(now, to, bytes.into(), 0, true).is_ok();
+        self.stats.unsent += u64::from(!sent);
+        sent
     }
 
-    fn say_on_stream(&mut self, to: NodeId, message: Vec<u8>) {
+    fn say_on_stream(&mut self, to: NodeId, message: Vec<u8>) -> bool {
         let known = self.presences.get(to).map(|p| p.member.addr);
         let addr = known.or_else(|| self.old_peers.get(&to).map(|m| m.addr));
         match addr {
             Some(addr) if message.len() <= MAX_STREAM_MESSAGE => {
                 self.outputs.push_back(Output::Stream { to, addr, message });
+                true
             }
-            _ => self.stats.unsent += 1,
+            _ => {
+                self.stats.unsent += 1;
+                false
+            }
         }
     }
 }

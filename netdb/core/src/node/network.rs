@@ -41,6 +41,10 @@ pub(super) struct Network {
     pub(super) replacing: BTreeMap<NodeId, Time>,
     /// Per node, the first `Owner` stream that counts; what comes of older ones is stale.
     pub(super) replaced: BTreeMap<NodeId, Writer>,
+    /// Writers of whom writes were refused during the running pull: what it completes does not count.
+    pub(super) refused: BTreeSet<Writer>,
+    /// Names this copy: a copy that was dropped and begun anew has another one.
+    pub(super) copy: u64,
     /// `Cluster` writers whose progress is not on disk yet.
     pub(super) unsaved: BTreeSet<Writer>,
     /// The live nodes attached to the network, this one excluded; `None` when it must be made anew.
@@ -62,6 +66,10 @@ pub(super) struct PullState {
     pub(super) id: u64,
     pub(super) from: NodeId,
     pub(super) deadline: Time,
+    /// Everything was asked for, not a part.
+    pub(super) all: bool,
+    /// Which copy of the peer's the chunks come from, once the first is here.
+    pub(super) copy: Option<u64>,
     /// What the pull completes once all of it is here.
     pub(super) complete: Vec<Reached>,
     pub(super) purged: bool,
@@ -70,7 +78,13 @@ pub(super) struct PullState {
 }
 
 impl Network {
-    pub(super) fn new(name: Arc<Name>, attachment: u32, config: &Config, now: Time) -> Self {
+    pub(super) fn new(
+        name: Arc<Name>,
+        attachment: u32,
+        copy: u64,
+        config: &Config,
+        now: Time,
+    ) -> Self {
         Self {
             name,
             replica: Replica::new(config.tombstone_life, config.max_tombstones),
@@ -84,6 +98,8 @@ impl Network {
             gap: None,
             replacing: BTreeMap::new(),
             replaced: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            copy,
             unsaved: BTreeSet::new(),
             peers: None,
         }

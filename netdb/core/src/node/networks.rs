@@ -6,6 +6,7 @@ use netdb_gossip_core::{
     identity::{Generation, Name, NodeId},
     time::Now,
 };
+use rand::Rng;
 
 use super::{
     AttachError, MAX_NETWORKS, NetworkInfo, Node, NodeEvent, disk::Attachment, io::CLUSTER_NETWORK,
@@ -91,7 +92,8 @@ impl Node {
     /// Makes room for a network, with the number of its present attachment.
     pub(super) fn open_network(&mut self, now: Now, name: &Arc<Name>) -> &mut Network {
         let number = self.own_attachments.get(&**name).map_or(1, |a| a.number);
-        let network = Network::new(Arc::clone(name), number, &self.config, now.mono);
+        let copy = self.rng.next_u64();
+        let network = Network::new(Arc::clone(name), number, copy, &self.config, now.mono);
         self.networks.entry(Arc::clone(name)).or_insert(network)
     }
 
@@ -175,6 +177,7 @@ impl Node {
             .filter(|network| network.pull.as_ref().is_some_and(|pull| pull.from == from));
         if let Some(network) = waiting {
             network.pull = None;
+            network.schedule.at = now.mono;
             let name = Arc::clone(&network.name);
             self.timers.set(now.mono, Timer::Compare(name));
         }

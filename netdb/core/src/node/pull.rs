@@ -1,6 +1,6 @@
 //! Fetching rows from a peer in chunks, serving them, and asking for gaps.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use netdb_gossip_core::{
@@ -10,9 +10,9 @@ use netdb_gossip_core::{
 
 use super::{Node, network::PullState, timers::Timer};
 use crate::{
-    entry::Entry,
+    entry::{Entry, Lifetime},
     sync::serve,
-    wire::{Chunk, Message, Pull, PullWhat, Want},
+    wire::{Chunk, Message, Pull, PullWhat, Reached, Want},
 };
 
 /// How long a pull may go without a chunk before it is given up.
@@ -47,35 +47,47 @@ impl Node {
         if self.networks.get(name).is_none_or(|network| network.pull.is_some()) {
             return;
         }
+        let all = matches!(what, PullWhat::All(_));
         let (id, message) = self.pull_message(name, what);
+        if !self.say(now, peer, &message) {
+            return;
+        }
         let deadline = now.mono + PULL_TIMEOUT;
         if let Some(network) = self.networks.get_mut(name) {
             let complete = Vec::new();
             let (purged, doubtful) = (false, false);
-            network.pull = Some(PullState { id, from: peer, deadline, complete, purged, doubtful });
+            let (from, copy) = (peer, None);
+            network.refused.clear();
+            network.pull =
+                Some(PullState { id, from, deadline, all, copy, complete, purged, doubtful });
             self.timers.set(deadline, Timer::Pull(Arc::clone(&network.name)));
         }
-        self.say(now, peer, &message);
     }
 
     pub(super) fn take_pull(&mut self, now: Now, from: NodeId, pull: Pull) {
         let Some(network) = self.networks.get(&pull.network) else { return };
-        let chunk = serve::serve(&network.replica, network.synced, now.mono, pull);
+        let chunk = serve::serve(&network.replica, network.copy, network.synced, now.mono, pull);
         self.stats.chunks_served += 1;
         self.say(now, from, &Message::Chunk(chunk));
     }
 
     pub(super) fn take_chunk(&mut self, now: Now, from: NodeId, chunk: Chunk) {
-        let Chunk { network, id, batch, complete, synced, purged, more } = chunk;
+        let Chunk { network, id, copy, batch, complete, synced, purged, more } = chunk;
+        let whole = more.is_none();
         // Ask for the next chunk before working on this one.
-        let whole = self.advance_pull(now, from, &network, id, more);
-        let Some((name, rows)) = self.unpack(&network, batch) else { return };
-        self.take_rows(now, from, &name, rows);
-        let Some(network) = self.networks.get_mut(&name) else { return };
-        let Some(pull) = network.pull.as_mut().filter(|p| p.id == id && p.from == from) else {
+        let expected = self.advance_pull(now, from, &network, (id, copy), more);
+        let Some((name, rows)) = self.unpack(&network, batch) else {
+            self.drop_pull(now, &network, id);
             return;
         };
-        pull.complete.extend(complete);
+        self.take_rows(now, from, &name, rows);
+        let Some(network) = self.networks.get_mut(&name).filter(|_| expected) else { return };
+        let Some(pull) = network.pull.as_mut() else { return };
+        // What all chunks together complete is said by the first; one that is repeated says more, but
+        // of rows that were passed already.
+        if !pull.all || pull.complete.is_empty() {
+            pull.complete.extend(complete);
+        }
         pull.purged |= purged;
         pull.doubtful |= !synced;
         if whole {
@@ -83,54 +95,66 @@ impl Node {
         }
     }
 
-    /// Asks for what is left. True if nothing is.
+    /// Whether a chunk belongs to the running pull; if so, asks for what is left.
     fn advance_pull(
         &mut self,
         now: Now,
         from: NodeId,
         name: &Name,
-        id: u64,
+        (id, copy): (u64, u64),
         more: Option<PullWhat>,
     ) -> bool {
-        let Some(what) = more else { return true };
         let Some(network) = self.networks.get_mut(name) else { return false };
-        if let Some(pull) = network.pull.as_mut().filter(|p| p.id == id && p.from == from) {
-            pull.deadline = now.mono + PULL_TIMEOUT;
-            let at = pull.deadline;
+        let Some(pull) = network.pull.as_mut().filter(|p| p.id == id && p.from == from) else {
+            return false;
+        };
+        if *pull.copy.get_or_insert(copy) != copy {
+            // The peer began its copy anew meanwhile: these chunks are of another one.
+            self.drop_pull(now, name, id);
+            return false;
+        }
+        pull.deadline = now.mono + PULL_TIMEOUT;
+        if let Some(what) = more {
             let network = name.clone();
-            self.timers.set(at, Timer::Pull(Arc::new(network.clone())));
             self.say(now, from, &Message::Pull(Pull { network, id, what }));
         }
-        false
+        true
+    }
+
+    /// Gives a pull up; the next comparison finds what is still missing.
+    fn drop_pull(&mut self, now: Now, name: &Name, id: u64) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        if network.pull.take_if(|pull| pull.id == id).is_some() {
+            network.schedule.at = now.mono + self.config.compare_interval / 4;
+            self.timers.set(network.schedule.at, Timer::Compare(Arc::clone(&network.name)));
+        }
     }
 
     /// All chunks are here: what they complete counts from now on.
     fn finish_pull(&mut self, now: Now, name: &Arc<Name>) {
+        let generation = self.gossip.me().generation;
         let Some(network) = self.networks.get_mut(name) else { return };
         let Some(pull) = network.pull.take() else { return };
-        let generation = self.gossip.me().generation;
-        let mut nodes = Vec::new();
-        for reached in pull.complete {
-            let writer = reached.writer;
+        let mut nodes = BTreeSet::new();
+        for Reached { writer, contiguous } in pull.complete {
             // What this node wrote last it knows best; of its past others may know more.
             let own = network.writer(self.id, generation, writer.lifetime);
-            if writer == own || network.is_replaced(&writer) {
+            if writer == own || network.is_replaced(&writer) || network.refused.contains(&writer) {
                 continue;
             }
-            network.replica.digest_mut().advance(&writer, reached.contiguous);
-            nodes.push(writer.node);
-            if writer.lifetime == crate::entry::Lifetime::Cluster {
+            network.replica.digest_mut().advance(&writer, contiguous);
+            nodes.insert(writer.node);
+            if writer.lifetime == Lifetime::Cluster {
                 network.unsaved.insert(writer);
             }
         }
-        nodes.dedup();
         for node in nodes {
             self.expect_replacement(now, name, node);
         }
         if pull.purged {
             self.compare_held(now, pull.from, name);
         }
-        if !pull.doubtful || self.gives_up_doubt(name) {
+        if pull.all && (!pull.doubtful || self.gives_up_doubt(name)) {
             self.set_synced(name);
         }
         self.compare_with(now, name, pull.from);
@@ -138,7 +162,7 @@ impl Node {
 
     /// Rows came from a peer that is not in sync itself. Others are asked too, but when all of them have
     /// just begun, what they hold together is all there is.
-    fn gives_up_doubt(&mut self, name: &Name) -> bool {
+    pub(super) fn gives_up_doubt(&mut self, name: &Name) -> bool {
         let Some(network) = self.networks.get_mut(name) else { return false };
         network.doubts += 1;
         network.doubts >= MAX_DOUBTS
@@ -146,10 +170,14 @@ impl Node {
 
     pub(super) fn pull_due(&mut self, now: Now, name: &Arc<Name>) {
         let Some(network) = self.networks.get_mut(name) else { return };
-        if network.pull.as_ref().is_some_and(|pull| pull.deadline <= now.mono) {
-            network.pull = None;
-            network.schedule.at = now.mono;
-            self.timers.set(now.mono, Timer::Compare(Arc::clone(name)));
+        let Some((id, deadline)) = network.pull.as_ref().map(|pull| (pull.id, pull.deadline))
+        else {
+            return;
+        };
+        if deadline <= now.mono {
+            self.drop_pull(now, name, id);
+        } else {
+            self.timers.set(deadline, Timer::Pull(Arc::clone(name)));
         }
     }
 
@@ -186,7 +214,12 @@ impl Node {
 
     pub(super) fn gap_due(&mut self, now: Now, name: &Arc<Name>) {
         let Some(network) = self.networks.get_mut(name) else { return };
-        let Some((_, from)) = network.gap.take_if(|(at, _)| *at <= now.mono) else { return };
+        let Some((at, from)) = network.gap else { return };
+        if at > now.mono {
+            self.timers.set(at, Timer::Gap(Arc::clone(name)));
+            return;
+        }
+        network.gap = None;
         let digest = network.replica.digest();
         let gap = |(writer, progress): (&_, &crate::digest::Progress)| {
             let (after, through) = progress.first_gap()?;

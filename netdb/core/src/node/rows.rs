@@ -6,11 +6,12 @@ use core::{ops::Bound, time::Duration};
 use netdb_gossip_core::{
     identity::{Generation, Name, NodeId},
     relay::Span,
-    time::Now,
+    time::{Now, Wall, micros},
 };
 
 use super::{
-    Node, Operation, Receipt, Write, WriteError, io::CLUSTER_NETWORK, push::Outgoing, timers::Timer,
+    Node, Operation, Phase, Receipt, Write, WriteError, io::CLUSTER_NETWORK, network::SETTLE,
+    push::Outgoing, timers::Timer,
 };
 use crate::{
     clock::MAX_AHEAD,
@@ -27,7 +28,8 @@ impl Node {
     /// # Errors
     /// See [`WriteError`]; nothing changed then.
     pub fn write(&mut self, now: Now, write: &Write) -> Result<Receipt, WriteError> {
-        if self.is_starting() {
+        // A generation that the past of this node may have used already is written under no more.
+        if matches!(self.phase, Phase::Starting { .. } | Phase::Reborn { .. }) {
             return Err(WriteError::Starting);
         }
         if write.table.as_str().starts_with('_') {
@@ -37,7 +39,7 @@ impl Node {
         let value = (write.operation != Operation::Delete).then(|| Arc::clone(&write.value));
         self.check(write, &row)?;
         let (entry, commit) = self
-            .write_row(now, &write.network, row, value)
+            .write_row(now, &write.network, row, value, None)
             .ok_or_else(|| WriteError::NotAttached(write.network.clone()))?;
         Ok(Receipt { dot: entry.dot, at: entry.at, commit })
     }
@@ -98,26 +100,31 @@ impl Node {
         let Ok(table) = Name::new(table) else { return };
         let row = RowKey::of(&table, lifetime, key, self.id);
         let cluster = Arc::clone(&self.cluster_name);
-        let _ = self.write_row(now, &cluster, row, value.map(Arc::from));
+        let _ = self.write_row(now, &cluster, row, value.map(Arc::from), None);
     }
 
-    /// Makes the write, applies it and queues it for the peers. `None` if the network is not attached.
+    /// Makes the write, stamped `at` or now, applies it and queues it for the peers. `None` if the network
+    /// is not attached.
     fn write_row(
         &mut self,
         now: Now,
         name: &Name,
         row: RowKey,
         value: Option<Arc<[u8]>>,
+        at: Option<u64>,
     ) -> Option<(Arc<Entry>, Option<u64>)> {
         let cluster_time = self.cluster_time(now);
         let generation = self.gossip.me().generation;
         let lifetime = row.lifetime;
         let network = self.networks.get_mut(name)?;
-        let floor = network.replica.get(&row).map_or(0, |standing| standing.at);
-        let at = self.clock.tick(cluster_time, floor);
+        let replaces = network.replica.get(&row).filter(|_| lifetime == Lifetime::Cluster);
+        let floor = replaces.map_or(0, |standing| standing.at);
+        let at = at.unwrap_or_else(|| self.clock.tick(cluster_time, floor));
         let dot = network.next_dot(self.id, generation, lifetime);
         let entry = Entry::new(row, dot, at, value);
-        let change = network.replica.apply(now.mono, cluster_time, entry.clone(), Duration::ZERO);
+        // A node does not doubt its own clock: what it says it has written stands.
+        let believed = cluster_time.max(Wall(at));
+        let change = network.replica.apply(now.mono, believed, entry.clone(), Duration::ZERO);
         network.schedule.hurry(now.mono, &self.config);
         let name = Arc::clone(&network.name);
         let at = network.schedule.at;
@@ -132,14 +139,13 @@ impl Node {
         Some((entry, commit))
     }
 
-    /// This node's own live `Owner` rows in a network, and the `Cluster` rows that it wrote in
-    /// `generation`.
+    /// The rows that this node wrote in a network in `generation`. Deletes of shared rows are among them.
     pub(super) fn own_rows(&self, name: &Name, generation: Generation) -> Vec<Arc<Entry>> {
         let Some(network) = self.networks.get(name) else { return Vec::new() };
-        let writer = network.writer(self.id, generation, Lifetime::Cluster);
-        let shared = network.replica.dots(&writer, 0, u64::MAX);
-        let own = network.replica.owned_by(self.id);
-        own.chain(shared).filter(|e| !e.is_tombstone()).cloned().collect()
+        let [own, shared] = [Lifetime::Owner, Lifetime::Cluster]
+            .map(|lifetime| network.writer(self.id, generation, lifetime));
+        let own = network.replica.dots(&own, 0, u64::MAX).filter(|e| !e.is_tombstone());
+        own.chain(network.replica.dots(&shared, 0, u64::MAX)).cloned().collect()
     }
 
     /// Writes rows again under the present generation.
@@ -148,7 +154,9 @@ impl Node {
         let record =
             |e: &Arc<Entry>| name.as_str() == CLUSTER_NETWORK && e.row.lifetime == Lifetime::Owner;
         for entry in rows.into_iter().filter(|e| !record(e)) {
-            let _ = self.write_row(now, name, entry.row.clone(), entry.value.clone());
+            // A shared row keeps its stamp: what others wrote over it since stays above it.
+            let at = (entry.row.lifetime == Lifetime::Cluster).then_some(entry.at);
+            let _ = self.write_row(now, name, entry.row.clone(), entry.value.clone(), at);
         }
     }
 
@@ -182,7 +190,7 @@ impl Node {
 
     fn take_row(&mut self, now: Now, name: &Arc<Name>, entry: &Entry, age: Duration) -> bool {
         if entry.dot.writer.node == self.id {
-            self.notice_own(name, &entry.dot);
+            self.notice_own(now, name, &entry.dot);
         }
         let cluster_time = self.cluster_time(now);
         let Some(network) = self.networks.get_mut(name) else { return false };
@@ -193,11 +201,13 @@ impl Node {
             self.clock.observe(cluster_time, entry.at);
         }
         let applied = network.replica.apply(now.mono, cluster_time, entry.clone(), age);
+        if applied.refused {
+            network.refused.insert(entry.dot.writer);
+        }
         if applied.fresh && entry.row.lifetime == Lifetime::Cluster {
             network.unsaved.insert(entry.dot.writer);
         }
-        let aside = applied.fresh && network.replica.aside().next().is_some();
-        if aside {
+        if applied.aside {
             self.watch_aside(now, name);
         }
         if let Some(change) = applied.change {
@@ -248,9 +258,11 @@ impl Node {
     pub(super) fn save_writers(&mut self) {
         for (name, network) in &mut self.networks {
             for writer in core::mem::take(&mut network.unsaved) {
-                if let Some(progress) = network.replica.digest().progress(&writer) {
-                    let retired = network.replica.digest().is_retired(&writer);
-                    self.disk.put_writer(name, &writer, progress, retired);
+                let replica = &network.replica;
+                if let Some(progress) = replica.digest().progress(&writer) {
+                    let (contiguous, purged) = (replica.durable(&writer), progress.purged());
+                    let retired = replica.digest().is_retired(&writer);
+                    self.disk.put_writer(name, &writer, contiguous, purged, retired);
                 }
             }
         }
@@ -300,16 +312,29 @@ impl Node {
     pub(super) fn take_gone(&mut self, now: Now, name: &Name, dots: &[Dot]) {
         let Some(network) = self.networks.get(name) else { return };
         let name = Arc::clone(&network.name);
-        let generation = self.gossip.me().generation;
+        let own = network.writer(self.id, self.gossip.me().generation, Lifetime::Owner);
         for dot in dots {
-            let own = dot.writer.node == self.id
-                && dot.writer.lifetime == Lifetime::Owner
-                && dot.writer.generation == generation;
-            let held = self.networks.get_mut(&name).filter(|_| !own);
-            if let Some(change) = held.and_then(|network| network.replica.remove(dot)) {
+            if dot.writer == own {
+                self.say_again(now, &name, dot);
+                continue;
+            }
+            let Some(network) = self.networks.get_mut(&name) else { return };
+            if let Some(change) = network.replica.remove(dot) {
                 self.stats.rows_gone += 1;
                 self.absorb(now, &name, &change, DeleteReason::Deleted);
             }
+        }
+        self.retire_writers(&name);
+    }
+
+    /// A peer takes a row of this node for gone that is not: writing it again under a new dot puts all
+    /// right. Not more often than a write takes to settle.
+    fn say_again(&mut self, now: Now, name: &Arc<Name>, dot: &Dot) {
+        let settled = self.cluster_time(now).0.saturating_sub(micros(SETTLE));
+        let Some(network) = self.networks.get(name) else { return };
+        let standing = network.replica.dot(dot).filter(|e| !e.is_tombstone() && e.at < settled);
+        if let Some(entry) = standing.cloned() {
+            self.write_again(now, name, alloc::vec![entry]);
         }
     }
 

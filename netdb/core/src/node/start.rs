@@ -77,6 +77,7 @@ impl Node {
             timers: Timers::default(),
             rotation: Rotation::default(),
             boot_until: now.mono + BOOT_WAIT,
+            reborn_at: None,
             next_pull: 0,
             stats: NodeStats::default(),
             config: setup.config,

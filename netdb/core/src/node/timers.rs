@@ -1,6 +1,9 @@
 //! A node's deadlines. Timers are never hunted down: one that finds nothing due is ignored.
 
-use alloc::{collections::BTreeSet, sync::Arc};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use netdb_gossip_core::{identity::Name, time::Time};
 
@@ -30,13 +33,24 @@ pub(super) enum Timer {
     Depart,
 }
 
+/// One deadline per timer. Setting it again can only move it forward: a handler that fires early finds
+/// nothing due and sets it again from its own state.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     queue: BTreeSet<(Time, Timer)>,
+    due: BTreeMap<Timer, Time>,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, at: Time, timer: Timer) {
+        match self.due.get(&timer) {
+            Some(known) if *known <= at => return,
+            Some(known) => {
+                self.queue.remove(&(*known, timer.clone()));
+            }
+            None => {}
+        }
+        self.due.insert(timer.clone(), at);
         self.queue.insert((at, timer));
     }
 
@@ -48,6 +62,8 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.queue.pop_first().map(|(_, timer)| timer)
+        let (_, timer) = self.queue.pop_first()?;
+        self.due.remove(&timer);
+        Some(timer)
     }
 }

@@ -48,8 +48,14 @@ impl Graves {
         Some(dot)
     }
 
+    /// When there is something to purge: at once if there are too many.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.due.first().map(|(due, _)| *due)
+        let first = self.due.first().map(|(due, _)| *due);
+        if self.due.len() > self.limit { Some(Time(0)) } else { first }
+    }
+
+    pub(super) fn reconfigure(&mut self, life: Duration, limit: usize) {
+        (self.life, self.limit) = (life, limit);
     }
 
     pub(super) fn age(&self, now: Time, dot: &Dot) -> Duration {

@@ -31,6 +31,8 @@ use crate::{
 
 /// Entries from the far future that are kept aside per writer; more count as not received.
 pub const MAX_ASIDE_PER_WRITER: usize = 64;
+/// The same for all writers of a network together.
+pub const MAX_ASIDE: usize = 4096;
 
 /// What became of a row: the write that stood before and the one that stands now.
 #[derive(Clone, Debug)]
@@ -55,6 +57,10 @@ pub struct Applied {
     pub fresh: bool,
     /// The row changed.
     pub change: Option<Change>,
+    /// It was kept aside: its stamp is too far ahead.
+    pub aside: bool,
+    /// There was no room to keep it aside: it counts as not received.
+    pub refused: bool,
 }
 
 /// One node's copy of one network.
@@ -187,10 +193,12 @@ impl Replica {
         if self.digest.covers(&entry.dot) {
             return Applied::default();
         }
-        let ahead =
-            entry.row.lifetime == Lifetime::Cluster && Clock::is_ahead(cluster_time, entry.at);
-        if ahead && self.aside_count(&entry.dot.writer) >= MAX_ASIDE_PER_WRITER {
-            return Applied::default();
+        // What follows on a stamp that was accepted is no further ahead than that one.
+        let standing = self.rows.get(&entry.row).map_or(0, |standing| standing.0.at);
+        let ahead = entry.row.lifetime == Lifetime::Cluster
+            && Clock::is_ahead(cluster_time.max(Wall(standing)), entry.at);
+        if ahead && self.aside_is_full(&entry.dot.writer) {
+            return Applied { refused: true, ..Applied::default() };
         }
         let fresh = self.digest.add(&entry.dot);
         let entry = Arc::new(entry);
@@ -198,13 +206,13 @@ impl Replica {
             self.dots.insert(ByDot(entry.clone()));
             self.place(&entry);
             self.aside.insert(ByStamp(entry));
-            return Applied { fresh, change: None };
+            return Applied { fresh, aside: true, ..Applied::default() };
         }
         let writer_recent = (entry.at, entry.dot);
         let before = self.hash;
         let change = self.settle(now, entry, age);
         self.recent.note(cluster_time, writer_recent, self.hash.wrapping_sub(before));
-        Applied { fresh, change }
+        Applied { fresh, change, ..Applied::default() }
     }
 
     /// Lets kept-aside writes take effect whose time has come.
@@ -275,18 +283,12 @@ impl Replica {
         self.graves.age(now, &entry.dot)
     }
 
-    /// Retires `Cluster` writers that own nothing any more and for which `finished` says that no
-    /// more will come.
+    /// Retires writers that own nothing any more and for which `finished` says that no more will come.
     pub fn retire_finished(&mut self, finished: impl Fn(&Writer) -> bool) -> Vec<Writer> {
         let done: Vec<Writer> = self
             .digest
             .writers()
-            .filter(|(w, p)| {
-                w.lifetime == Lifetime::Cluster
-                    && p.first_gap().is_none()
-                    && finished(w)
-                    && self.dots(w, 0, u64::MAX).next().is_none()
-            })
+            .filter(|(w, p)| p.first_gap().is_none() && finished(w) && self.owns_nothing(w))
             .map(|(w, _)| *w)
             .collect();
         for writer in &done {
@@ -295,8 +297,27 @@ impl Replica {
         done
     }
 
-    fn aside_count(&self, writer: &Writer) -> usize {
-        self.aside.iter().filter(|e| e.0.dot.writer == *writer).count()
+    /// Whether nothing that a writer wrote is held, not even a tombstone.
+    pub fn owns_nothing(&self, writer: &Writer) -> bool {
+        self.dots(writer, 0, u64::MAX).next().is_none()
+    }
+
+    fn aside_is_full(&self, writer: &Writer) -> bool {
+        let of_writer = || self.aside.iter().filter(|e| e.0.dot.writer == *writer).count();
+        self.aside.len() >= MAX_ASIDE || of_writer() >= MAX_ASIDE_PER_WRITER
+    }
+
+    /// The contiguous sequence of a writer that a copy without the entries kept aside could claim: these
+    /// are not on disk.
+    pub fn durable(&self, writer: &Writer) -> u64 {
+        let aside = self.aside.iter().filter(|e| e.0.dot.writer == *writer);
+        let first = aside.map(|e| e.0.dot.sequence).min().unwrap_or(u64::MAX);
+        self.digest.contiguous(writer).min(first - 1)
+    }
+
+    /// Takes new bounds for tombstones.
+    pub fn reconfigure(&mut self, tombstone_life: Duration, max_tombstones: usize) {
+        self.graves.reconfigure(tombstone_life, max_tombstones);
     }
 
     /// Merges a write into its row and the indexes.

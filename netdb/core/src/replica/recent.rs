@@ -65,7 +65,9 @@ impl Recent {
     /// The view of `digest` and of the content hash `held` without what was written after `cutoff`.
     pub fn as_of(&self, cutoff: u64, digest: &Digest, held: u64) -> AsOf {
         let mut result = AsOf { held, received: digest.hash(), before: BTreeMap::new() };
-        for ((_, dot), delta) in self.writes.range((cutoff, LAST_DOT)..) {
+        // A stamp further ahead than that was given by a clock that has been set right since.
+        let end = cutoff.saturating_add(2 * WINDOW);
+        for ((_, dot), delta) in self.writes.range((cutoff, LAST_DOT)..=(end, LAST_DOT)) {
             result.held = result.held.wrapping_sub(*delta);
             let before = result.before.entry(dot.writer).or_insert(u64::MAX);
             *before = (*before).min(dot.sequence - 1);

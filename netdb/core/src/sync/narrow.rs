@@ -4,7 +4,7 @@
 //! hashes differ is cut into subranges of about equal count; small ranges are listed. Cost follows the
 //! number of differing items and the logarithm of all.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use crate::wire::{Part, PartContent};
 
@@ -42,25 +42,32 @@ pub fn whole<T: Item>(items: &[T]) -> Part<T> {
 /// Compares the other side's parts with `items`, sorted by place.
 pub fn answer<T: Item>(items: &[T], parts: Vec<Part<T>>) -> Findings<T> {
     let mut findings = Findings { theirs: Vec::new(), ours: Vec::new(), answer: Vec::new() };
+    let items = &Summed::new(items);
     let mut said = 0;
     for part in parts {
+        said += 1;
         if said >= MAX_PARTS || part.from > part.through {
             break;
         }
-        let mine = within(items, part.from, part.through);
+        let mine = items.within(part.from, part.through);
         match part.content {
-            PartContent::Hash(hash) if hash == sum(mine) => {}
-            PartContent::Hash(_) if mine.len() <= LIST_AT_MOST => {
-                said += mine.len() + 1;
-                let content = PartContent::Items(mine.to_vec());
+            PartContent::Hash(hash) if hash == mine.sum() => {}
+            PartContent::Hash(_) if mine.items().len() <= LIST_AT_MOST => {
+                said += mine.items().len();
+                let content = PartContent::Items(mine.items().to_vec());
                 findings.answer.push(Part { content, ..part });
             }
             PartContent::Hash(_) => {
                 said += CUT_INTO;
                 cut(&mut findings.answer, mine, part.from, part.through);
             }
+            // They list few, here are many: listing all that they lack might be the whole table.
+            PartContent::Items(_) if mine.items().len() > LIST_AT_MOST * 4 => {
+                said += CUT_INTO;
+                cut(&mut findings.answer, mine, part.from, part.through);
+            }
             PartContent::Items(theirs) => {
-                let (ours_only, theirs_only) = difference(mine, &theirs);
+                let (ours_only, theirs_only) = difference(mine.items(), &theirs);
                 if !ours_only.is_empty() {
                     said += ours_only.len();
                     let content = PartContent::Differing(ours_only.clone());
@@ -70,7 +77,7 @@ pub fn answer<T: Item>(items: &[T], parts: Vec<Part<T>>) -> Findings<T> {
                 findings.theirs.extend(theirs_only);
             }
             PartContent::Differing(theirs) => {
-                findings.theirs.extend(theirs.into_iter().filter(|item| !mine.contains(item)));
+                findings.theirs.extend(difference(mine.items(), &theirs).1);
             }
         }
     }
@@ -81,30 +88,76 @@ fn sum<T: Item>(items: &[T]) -> u64 {
     items.iter().fold(0, |sum, item| sum.wrapping_add(item.mark()))
 }
 
-fn within<T: Item>(items: &[T], from: u64, through: u64) -> &[T] {
-    let start = items.partition_point(|item| item.place() < from);
-    let end = items.partition_point(|item| item.place() <= through);
-    items.get(start..end).unwrap_or_default()
+/// Items with the sums of their marks, so that the hash of any range is one subtraction.
+struct Summed<'a, T> {
+    items: &'a [T],
+    /// The sum of the marks before each item, and at the end that of all.
+    sums: Vec<u64>,
+}
+
+/// A range of summed items.
+#[derive(Clone, Copy)]
+struct Slice<'a, T> {
+    all: &'a Summed<'a, T>,
+    start: usize,
+    end: usize,
+}
+
+impl<'a, T: Item> Summed<'a, T> {
+    fn new(items: &'a [T]) -> Self {
+        let mut sum = 0u64;
+        let mut sums = Vec::with_capacity(items.len() + 1);
+        sums.push(0);
+        for item in items {
+            sum = sum.wrapping_add(item.mark());
+            sums.push(sum);
+        }
+        Self { items, sums }
+    }
+
+    fn within(&'a self, from: u64, through: u64) -> Slice<'a, T> {
+        let start = self.items.partition_point(|item| item.place() < from);
+        let end = self.items.partition_point(|item| item.place() <= through);
+        Slice { all: self, start, end }
+    }
+}
+
+impl<'a, T: Item> Slice<'a, T> {
+    fn items(&self) -> &'a [T] {
+        self.all.items.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn sum(&self) -> u64 {
+        let at = |index: usize| self.all.sums.get(index).copied().unwrap_or_default();
+        at(self.end).wrapping_sub(at(self.start))
+    }
+
+    fn split_at(&self, middle: usize) -> (Self, Self) {
+        let middle = self.start + middle;
+        (Self { end: middle, ..*self }, Self { start: middle, ..*self })
+    }
 }
 
 /// Cuts a range so that subranges hold about equally many items and together cover all of it.
-fn cut<T: Item>(parts: &mut Vec<Part<T>>, items: &[T], from: u64, through: u64) {
+fn cut<T: Item>(parts: &mut Vec<Part<T>>, range: Slice<T>, from: u64, through: u64) {
     let mut start = from;
-    let mut left = items;
+    let mut left = range;
     for cuts_left in (1..=CUT_INTO).rev() {
-        let (mut group, mut others) = left.split_at(left.len().div_ceil(cuts_left));
+        let items = left.items();
+        let mut middle = items.len().div_ceil(cuts_left);
+        let (group, others) = items.split_at(middle);
         // Items that share a place stay together.
         if let (Some(last), Some(next)) = (group.last(), others.first())
             && last.place() == next.place()
         {
-            let end = left.partition_point(|item| item.place() <= last.place());
-            (group, others) = left.split_at(end);
+            middle = items.partition_point(|item| item.place() <= last.place());
         }
-        let end = match (group.last(), others.is_empty() || cuts_left == 1) {
+        let (group, others) = left.split_at(middle);
+        let end = match (group.items().last(), others.items().is_empty() || cuts_left == 1) {
             (Some(last), false) => last.place(),
             _ => through,
         };
-        parts.push(Part { from: start, through: end, content: PartContent::Hash(sum(group)) });
+        parts.push(Part { from: start, through: end, content: PartContent::Hash(group.sum()) });
         left = others;
         if end == through {
             break;
@@ -114,9 +167,14 @@ fn cut<T: Item>(parts: &mut Vec<Part<T>>, items: &[T], from: u64, through: u64) 
 }
 
 fn difference<T: Item>(mine: &[T], theirs: &[T]) -> (Vec<T>, Vec<T>) {
-    let ours_only = mine.iter().filter(|item| !theirs.contains(item)).cloned().collect();
-    let theirs_only = theirs.iter().filter(|item| !mine.contains(item)).cloned().collect();
-    (ours_only, theirs_only)
+    let keys = |items: &[T]| -> BTreeSet<(u64, u64)> {
+        items.iter().map(|item| (item.place(), item.mark())).collect()
+    };
+    let (here, there) = (keys(mine), keys(theirs));
+    let lacking = |items: &[T], keys: &BTreeSet<(u64, u64)>| {
+        items.iter().filter(|item| !keys.contains(&(item.place(), item.mark()))).cloned().collect()
+    };
+    (lacking(mine, &there), lacking(theirs, &here))
 }
 
 #[cfg(test)]

@@ -14,11 +14,15 @@ use crate::{
 /// Bytes of rows in one chunk.
 pub const CHUNK_BUDGET: usize = 128 * 1024;
 
+/// The most writers that one chunk completes; the others are left to the comparison that follows.
+const MAX_COMPLETE: usize = 8192;
+
 /// The answer to a pull.
-pub fn serve(replica: &Replica, synced: bool, now: Time, pull: Pull) -> Chunk {
+pub fn serve(replica: &Replica, copy: u64, synced: bool, now: Time, pull: Pull) -> Chunk {
     let mut chunk = Chunk {
         network: pull.network,
         id: pull.id,
+        copy,
         batch: crate::wire::Batch::default(),
         complete: Vec::new(),
         synced,
@@ -57,6 +61,7 @@ fn all(
         chunk.complete = digest
             .map(|(writer, p)| Reached { writer: *writer, contiguous: p.contiguous() })
             .filter(|reached| reached.contiguous > 0 && !aside.contains(&reached.writer))
+            .take(MAX_COMPLETE)
             .collect();
     }
     let mut last: Option<&RowKey> = start.as_ref();

@@ -10,7 +10,10 @@ use netdb_gossip_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey, Writer};
+use crate::{
+    digest::MAX_SEQUENCE,
+    entry::{Dot, Entry, Lifetime, MAX_GENERATION, MAX_KEY, MAX_VALUE, RowKey, Writer},
+};
 
 /// Writes as they travel.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -89,7 +92,10 @@ fn unpack(packed: Packed, writers: &[Writer], tables: &[Arc<str>]) -> Result<Unp
     };
     let key_fits = (1..=MAX_KEY).contains(&packed.key.len());
     // No signature scheme exists yet: the room for it must be empty.
-    if !key_fits || packed.sequence == 0 || !packed.signature.is_empty() {
+    let sane = (1..=MAX_SEQUENCE).contains(&packed.sequence)
+        && writer.generation <= MAX_GENERATION
+        && packed.signature.is_empty();
+    if !key_fits || !sane {
         return Err(Malformed);
     }
     let owner = if writer.lifetime == Lifetime::Owner { writer.node } else { NodeId::default() };
@@ -190,7 +196,7 @@ fn index(position: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use netdb_gossip_core::{codec, identity::Generation};
+    use netdb_gossip_core::codec;
     use proptest::prelude::*;
 
     use super::*;
@@ -198,9 +204,9 @@ mod tests {
     fn entry(node: u8, cluster: bool, table: &str, key: &[u8], value: Option<Vec<u8>>) -> Entry {
         let lifetime = if cluster { Lifetime::Cluster } else { Lifetime::Owner };
         let node = NodeId([node; 16]);
-        let writer = Writer { node, lifetime, generation: Generation(1 << 40), attachment: 9 };
+        let writer = Writer { node, lifetime, generation: MAX_GENERATION, attachment: u32::MAX };
         let table = Name::new(table).unwrap();
-        let dot = Dot { writer, sequence: u64::MAX };
+        let dot = Dot { writer, sequence: MAX_SEQUENCE };
         Entry::new(RowKey::of(&table, lifetime, key, node), dot, u64::MAX, value.map(Into::into))
     }
 
@@ -252,6 +258,12 @@ mod tests {
             builder.finish().unpack(|table| table.into())
         };
         assert!(pack(&entry(1, true, "t", &[1; MAX_KEY], None)).is_ok());
+        let mut absurd = entry(1, true, "t", b"k", None);
+        absurd.dot.sequence = u64::MAX;
+        assert!(pack(&absurd).is_err());
+        absurd.dot.sequence = 1;
+        absurd.dot.writer.generation.0 += 1;
+        assert!(pack(&absurd).is_err());
         assert!(pack(&entry(1, true, "t", &[1; MAX_KEY + 1], None)).is_err());
         assert!(pack(&entry(1, true, "t", &[], None)).is_err());
         assert!(pack(&entry(1, true, "t", &[1], Some(alloc::vec![0; MAX_VALUE]))).is_ok());

@@ -25,8 +25,8 @@ pub enum Message {
     Push(Push),
     /// "Do we hold the same?", for several networks at once.
     Compare(Vec<Compare>),
-    /// The answer where it is yes.
-    Same(Vec<Name>),
+    /// The answer where it is yes, and whether the answering copy is itself in sync.
+    Same(Vec<(Name, bool)>),
     /// The asked node is not attached (any more).
     NotAttached(Name),
     /// What was received, narrowed down. Positions are those of writers.
@@ -42,6 +42,9 @@ pub enum Message {
     Held {
         /// The network.
         network: Name,
+        /// Both sides had received the same when this began: what one side holds and the other has
+        /// received and does not hold is gone for sure.
+        settled: bool,
         /// Ranges that differ, or may.
         parts: Vec<Part<Holding>>,
     },
@@ -187,6 +190,8 @@ pub struct Chunk {
     pub network: Name,
     /// The pull's id.
     pub id: u64,
+    /// Which copy the rows come from: if it changes, the chunks don't add up.
+    pub copy: u64,
     /// Rows.
     pub batch: Batch,
     /// What the rows so far complete: the receiver now knows all that the sender knows of these
