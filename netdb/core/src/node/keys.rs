@@ -31,6 +31,10 @@ const SEAL_CONTEXT: &[u8] = b"netdb rotation";
 const STEP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a keyring is asked for, at most.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often all nodes together look for failed nodes that lack the present key.
+const CALL_EVERY: Duration = Duration::from_secs(2);
+/// How rarely one node does, at most.
+const CALL_EVERY_MAX: Duration = Duration::from_mins(5);
 /// How often the keyring is seen to when nothing calls for it.
 const IDLE_CHECK: Duration = Duration::from_secs(30);
 /// How long an announced key may be held by nobody before another rotation may begin.
@@ -46,6 +50,8 @@ pub(super) struct Rotation {
     /// The newest key and its stage, and since when they are known.
     stage: Option<(KeyId, KeyStage, Time)>,
     asked_at: Option<Time>,
+    /// When this node last looked for failed nodes that lack the present key.
+    called_at: Option<Time>,
 }
 
 impl Node {
@@ -163,6 +169,7 @@ impl Node {
         self.follow(now);
         self.lead(now);
         self.ask_if_isolated(now);
+        self.call_sleepers(now);
         self.timers.set(now.mono + IDLE_CHECK, Timer::Keys);
     }
 
@@ -343,6 +350,34 @@ impl Node {
             self.ask_keys(now, peer);
             self.timers.set(now.mono + ASK_EVERY * 4, Timer::Keys);
         }
+    }
+
+    /// Failed nodes that lack the present key can't hear this node's calls: perhaps they are back, and
+    /// have nobody to ask. All live nodes together look about every two seconds.
+    fn call_sleepers(&mut self, now: Now) {
+        let primary = self.gossip.keyring().primary().id();
+        let sleeps = |p: &crate::presence::Presence| {
+            let lacks = p.record.as_ref().is_none_or(|(_, r)| !r.keys.contains(&primary));
+            p.state() == MemberState::Failed && lacks
+        };
+        let sleepers = self.presences.iter().filter(|(_, p)| sleeps(p)).map(|(node, _)| *node);
+        let sleepers: Vec<NodeId> = sleepers.collect();
+        if sleepers.is_empty() {
+            return;
+        }
+        let live = u32::try_from(self.live().len()).unwrap_or(u32::MAX);
+        let every = CALL_EVERY.saturating_mul(live).min(CALL_EVERY_MAX);
+        let at = self.rotation.called_at.map_or(now.mono + every, |called| called + every);
+        if now.mono < at {
+            self.rotation.called_at.get_or_insert(now.mono);
+            self.timers.set(at, Timer::Keys);
+            return;
+        }
+        self.rotation.called_at = Some(now.mono);
+        if let Some(node) = self.pick(&sleepers) {
+            self.ask_keys(now, node);
+        }
+        self.timers.set(now.mono + every, Timer::Keys);
     }
 
     /// The keyring to one node, with the admissions that it was made for.

@@ -29,6 +29,9 @@ use crate::{
 /// A record younger than this is word of a living node, even if the gossip has not met it yet.
 const RECORD_IS_NEWS: u64 = 10_000_000;
 
+/// How long the list of peers may settle before it is saved.
+const PEERS_SETTLE: Duration = Duration::from_secs(1);
+
 impl Node {
     pub(super) fn member_event(&mut self, now: Now, event: MemberEvent) {
         match event {
@@ -99,6 +102,7 @@ impl Node {
         }
         if matches!(after, MemberState::Alive | MemberState::Failed | MemberState::Left) {
             self.timers.set(now.mono, Timer::Keys);
+            self.timers.set(now.mono + PEERS_SETTLE, Timer::Peers);
         }
         self.emit(NodeEvent::Member { node, state: after });
     }
@@ -324,7 +328,6 @@ impl Node {
         for name in &names {
             self.retire_writers(name);
         }
-        self.save_peers();
     }
 
     /// Streams of which no more will come and that own nothing any more are not exchanged any more.
@@ -357,7 +360,7 @@ impl Node {
         }
     }
 
-    fn save_peers(&mut self) {
+    pub(super) fn save_peers(&mut self) {
         // Those that failed may be back when this node starts again.
         let here = self
             .presences

@@ -246,6 +246,7 @@ impl Node {
             Timer::Hold => self.holds_due(now),
             Timer::Keys => self.keys_due(now),
             Timer::Boot => self.boot_due(now),
+            Timer::Peers => self.save_peers(),
             Timer::Housekeeping => self.housekeeping_due(now),
             Timer::Depart => {}
         }

@@ -27,7 +27,9 @@ pub(super) enum Timer {
     Keys,
     /// Whoever was going to answer at the start has.
     Boot,
-    /// Purge who failed long ago, retire writers, save the peers.
+    /// Save the list of peers.
+    Peers,
+    /// Purge who failed long ago, retire writers.
     Housekeeping,
     /// The last words had their time.
     Depart,
