@@ -10,6 +10,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use netnode_api::error::{Code, Problem};
 use tokio::{
     net::UnixStream,
     sync::watch as signal,
@@ -17,13 +18,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{ControlSocket, stopped};
+use super::{ControlSocket, problem::Refused, stopped};
 
 /// Connections open at a time, those of watches among them.
-pub(crate) const MAX_CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 
 /// How long a client may take to send the head of a request, and be idle between two.
 const HEAD: Duration = Duration::from_secs(30);
+
+/// The same when there are too many connections already.
+const HEAD_WHEN_FULL: Duration = Duration::from_secs(1);
 
 /// How long requests may take to finish once the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -34,10 +38,8 @@ const REST: Duration = Duration::from_millis(100);
 /// The most bytes of a request's head, which also bounds what is read ahead.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// What a client hears when there are too many.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 95\r\nconnection: close\r\n\r\n\
-    {\"error\":{\"code\":\"full\",\"message\":\"too many connections to netnode's control socket are open\"}}";
+/// Connections beyond that which are told so; yet further ones are closed without a word.
+const TOLD: usize = 16;
 
 /// The task that serves.
 pub(crate) struct Server(JoinHandle<()>);
@@ -61,18 +63,24 @@ impl Server {
 }
 
 async fn serve(socket: ControlSocket, router: Router, mut stopping: signal::Receiver<bool>) {
+    let full = Router::new().fallback(too_many);
     let mut connections = JoinSet::new();
+    let mut told = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stopping) => break,
             accepted = socket.listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
+            Some(_) = told.join_next() => continue,
         };
         match accepted {
             Ok((stream, _)) if connections.len() < MAX_CONNECTIONS => {
-                connections.spawn(connection(stream, router.clone(), stopping.clone()));
+                connections.spawn(connection(stream, router.clone(), HEAD, stopping.clone()));
             }
-            Ok((stream, _)) => refuse(&stream),
+            Ok((stream, _)) if told.len() < TOLD => {
+                told.spawn(connection(stream, full.clone(), HEAD_WHEN_FULL, stopping.clone()));
+            }
+            Ok(_) => tracing::debug!("too many connections to the control socket"),
             Err(error) => {
                 tracing::warn!(%error, "a connection to the control socket can't be accepted");
                 sleep(REST).await;
@@ -86,18 +94,23 @@ async fn serve(socket: ControlSocket, router: Router, mut stopping: signal::Rece
         tracing::debug!(left = connections.len(), "cutting off requests that did not finish");
     }
     connections.shutdown().await;
+    told.shutdown().await;
 }
 
-/// Says so if it can be said at once.
-fn refuse(stream: &UnixStream) {
-    let _ = stream.try_write(FULL);
-    tracing::debug!("too many connections to the control socket");
+async fn too_many() -> Refused {
+    let message = format!("{MAX_CONNECTIONS} connections to the control socket are open already");
+    Problem::new(Code::Full, message).with_hint("end some watches").into()
 }
 
-async fn connection(stream: UnixStream, router: Router, mut stopping: signal::Receiver<bool>) {
+async fn connection(
+    stream: UnixStream,
+    router: Router,
+    patience: Duration,
+    mut stopping: signal::Receiver<bool>,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(patience)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
@@ -110,21 +123,5 @@ async fn connection(stream: UnixStream, router: Router, mut stopping: signal::Re
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the control socket broke");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use netnode_api::error::{Code, ErrorBody};
-
-    use super::*;
-
-    #[test]
-    fn the_refusal_is_a_whole_answer() {
-        let text = std::str::from_utf8(FULL).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
-        let error: ErrorBody = serde_json::from_str(body).unwrap();
-        assert_eq!(error.error.code, Code::Full);
     }
 }

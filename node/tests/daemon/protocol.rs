@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::Host;
+use crate::harness::{Host, until};
 
 /// Sends bytes; returns the status and the body of the answer.
 fn ask(host: &Host, request: &str) -> (u16, Value) {
@@ -64,4 +64,22 @@ fn clients_that_say_nothing_stop_nobody_and_no_stop() {
     host.ok("status");
     host.stop();
     drop(idle);
+}
+
+/// As many connections as netnode serves at a time.
+const MAX_CONNECTIONS: usize = 256;
+
+#[test]
+fn a_connection_over_the_limit_is_told_so_and_a_freed_one_is_served() {
+    let host = Host::running("a");
+    let connect = || UnixStream::connect(host.socket()).unwrap();
+    let mut open: Vec<UnixStream> = (1..MAX_CONNECTIONS).map(|_| connect()).collect();
+    // The last one that fits.
+    assert!(host.ctl("status").code == 0);
+    until("the limit is reached", || {
+        open.push(connect());
+        host.ctl("status").err.contains("256 connections to the control socket are open already")
+    });
+    open.clear();
+    until("connections are served again", || host.ctl("status").code == 0);
 }
