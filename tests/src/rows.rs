@@ -85,7 +85,7 @@ impl<'a> Table<'a> {
         client: &Client,
         rows: impl IntoIterator<Item = (String, String)>,
     ) -> Result<usize> {
-        let mut loader = client.load(&Load {
+        let mut upload = client.load(&Load {
             network: self.network.to_owned(),
             table: self.table.to_owned(),
             lifetime: self.lifetime,
@@ -94,11 +94,11 @@ impl<'a> Table<'a> {
         });
         for (key, value) in rows {
             let row = LoadRow { key: key.as_str().into(), value: value.as_str().into() };
-            if !loader.send(&row).await? {
+            if !upload.send(&row).await? {
                 break;
             }
         }
-        let loaded = in_time("a load was answered", loader.finish()).await??;
+        let loaded = in_time("a load was answered", upload.finish()).await??;
         ensure!(loaded.refused == 0, "rows were refused: {:?}", loaded.refusals);
         Ok(usize::try_from(loaded.written)?)
     }

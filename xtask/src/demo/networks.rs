@@ -16,8 +16,7 @@ pub(crate) async fn attach_and_load(stage: &mut Stage) -> Result<()> {
     load(stage).await?;
     stage.live.write(stage.node(0)?.client().clone(), BLUE.name);
     stage.live.write(stage.node(4)?.client().clone(), GREEN.name);
-    let live = format!("n1 and n5 change {ROWS} rows each, all the time");
-    stage.report.tell(&live);
+    println!("   from now on n1 and n5 change {ROWS} rows each, all the time");
     Ok(())
 }
 

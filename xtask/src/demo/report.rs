@@ -26,11 +26,6 @@ impl Report {
         println!("\n{}. {title}", self.stages);
     }
 
-    /// Tells what happens, without measuring it.
-    pub(crate) fn tell(&self, text: &str) {
-        println!("   {text}");
-    }
-
     /// Something took a time.
     pub(crate) fn took(&mut self, what: &str, time: Duration) {
         self.line(what, &shown(time), true);
