@@ -113,6 +113,7 @@ pub use netdb_core::{
         MemberState, NetworkInfo, NodeEvent, NodeInfo, NodeStats, Operation, Receipt, RotateError,
         RotationStep, StartError, TokenInfo, WriteError as WriteRefused,
     },
+    records::describe,
     view::{DeleteReason, Event, EventKind, Filter, OwnerState, Row},
 };
 pub use netdb_gossip::{BindError, JoinError as JoinAttemptError, Stats as TransportStats};

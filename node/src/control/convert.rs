@@ -76,7 +76,7 @@ fn value(network: &str, entry: &Entry) -> Payload {
 /// The fields of a row in one of the node's own tables.
 fn decoded(network: &str, entry: &Entry) -> Option<BTreeMap<String, String>> {
     let value = entry.value.as_deref().filter(|_| network == CLUSTER_NETWORK)?;
-    let fields = netdb_core::records::describe(&entry.row.table, &entry.row.key, value)?;
+    let fields = netdb::describe(&entry.row.table, &entry.row.key, value)?;
     Some(fields.into_iter().map(|(name, text)| (name.to_owned(), text)).collect())
 }
 

@@ -212,7 +212,9 @@ impl Node {
         let finished = self.finished_writers(name);
         let early: Vec<Writer> = theirs.iter().map(|r| r.writer).filter(|w| !finished(w)).collect();
         if let Some(network) = self.networks.get_mut(name) {
-            early.iter().for_each(|writer| network.replica.digest_mut().revive(writer));
+            for writer in &early {
+                network.replica.digest_mut().revive(writer);
+            }
         }
     }
 

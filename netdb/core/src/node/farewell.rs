@@ -82,7 +82,9 @@ impl Node {
             network.replica.reconfigure(config.tombstone_life, config.max_tombstones);
         }
         self.config = config;
-        names.iter().for_each(|name| self.watch_graves(name));
+        for name in &names {
+            self.watch_graves(name);
+        }
         self.timers.set(now.mono, Timer::Keys);
     }
 }
