@@ -38,7 +38,13 @@ pub trait Check {
     }
 
     /// A node said that a member changed its state.
-    fn member(&mut self, _world: &World, _host: usize, _node: NodeId, _state: MemberState) -> Verdict {
+    fn member(
+        &mut self,
+        _world: &World,
+        _host: usize,
+        _node: NodeId,
+        _state: MemberState,
+    ) -> Verdict {
         Ok(())
     }
 

@@ -59,17 +59,27 @@ impl History {
     }
 }
 
+/// Which write of which row.
+type Written = (Name, RowKey, Dot);
+
 /// All writes.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     rows: BTreeMap<(Name, RowKey), History>,
     /// By host and commit: what is acknowledged when that is durable.
-    waiting: BTreeMap<(usize, u64), Vec<(Name, RowKey, Dot)>>,
+    waiting: BTreeMap<(usize, u64), Vec<Written>>,
 }
 
 impl Ledger {
     /// Takes a write down.
-    pub fn issued(&mut self, host: usize, network: Name, row: RowKey, write: Issued, commit: Option<u64>) {
+    pub fn issued(
+        &mut self,
+        host: usize,
+        network: Name,
+        row: RowKey,
+        write: Issued,
+        commit: Option<u64>,
+    ) {
         let mut write = write;
         match commit {
             None => write.acknowledged = true,

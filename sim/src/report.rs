@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long everything may take to come to rest when a scenario is over.
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_mins(2);
 /// How long nothing is done at the end, to see that nobody talks endlessly.
 const QUIET: Duration = Duration::from_secs(40);
 /// The last part of it, in which the bytes are counted.
@@ -37,6 +37,9 @@ pub struct Report {
     pub ok: bool,
     /// What broke, if anything did.
     pub broken: Option<String>,
+    /// If something broke: every host at that moment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// The command that runs it again.
     pub replay: String,
     /// Two runs of one seed have the same.
@@ -82,6 +85,7 @@ pub fn run(
         let text = broken.to_string();
         world.note(format_args!("BROKEN    {text}"));
     }
+    let broken_now = broken.is_some();
     let traffic = (0..nodes).map(|host| world.fabric.traffic(host).datagrams);
     Report {
         scenario: scenario.name,
@@ -89,6 +93,7 @@ pub fn run(
         seed,
         ok: broken.is_none(),
         broken: broken.map(|broken| broken.to_string()),
+        hosts: if broken_now { world.describe() } else { Vec::new() },
         replay,
         trace: format!("{:016x}", world.fabric.trace.hash()),
         virtual_us: world.now().0,
@@ -104,14 +109,15 @@ pub fn run(
 fn whole(scenario: &Scenario, world: &mut World) -> Outcome {
     (scenario.run)(world)?;
     world.settle(REST)?;
-    world.run_for(QUIET - COUNTED)?;
+    world.run_for(QUIET.saturating_sub(COUNTED))?;
     let before = world.bytes_sent();
     world.run_for(COUNTED)?;
     let live = world.running().len().max(1) as u64;
     let rate = (world.bytes_sent() - before) / COUNTED.as_secs() / live;
     world.figures.number("at rest, bytes per second and node", rate);
     if rate > QUIET_BYTES_PER_SECOND {
-        let what = format!("{rate} bytes per second and node at rest, limit {QUIET_BYTES_PER_SECOND}");
+        let what =
+            format!("{rate} bytes per second and node at rest, limit {QUIET_BYTES_PER_SECOND}");
         return Err(world.broken("bounds", what));
     }
     world.settle(Duration::from_secs(10)).map(|_| ())

@@ -34,7 +34,7 @@ impl Trace {
         self.hash.write_u64(other);
         self.hash.write(bytes);
         if self.sink.is_some() {
-            self.line(format_args!("{at} {what:<9} n{host} {other} {}b", bytes.len()));
+            self.line(format_args!("{at} {what:<9} n{host} {other} {} B", bytes.len()));
         }
     }
 

@@ -34,6 +34,7 @@ use netdb_gossip_core::{
     time::Time,
 };
 
+use self::{fabric::Fabric, machine::Delivery};
 pub use self::{
     faults::{Disk, Stop},
     host::Host,
@@ -42,7 +43,6 @@ pub use self::{
     sabotage::Sabotage,
     script::Table,
 };
-use self::{fabric::Fabric, machine::Delivery};
 use crate::{
     broken::{Broken, Outcome},
     check::{self, Check, Verdict, replay::View},
@@ -128,7 +128,11 @@ impl World {
     }
 
     /// Runs until `until`, or until `go_on` says no after an event; whether it did.
-    pub fn run_while(&mut self, until: Time, mut go_on: impl FnMut(&Self) -> bool) -> Outcome<bool> {
+    pub fn run_while(
+        &mut self,
+        until: Time,
+        mut go_on: impl FnMut(&Self) -> bool,
+    ) -> Outcome<bool> {
         loop {
             while let Some((host, delivery)) = self.fabric.next(until.min(self.next_tick)) {
                 self.take(host, delivery)?;
@@ -159,7 +163,7 @@ impl World {
         }
         .unzip();
         if let (Delivery::Dialled { from, connection }, Some(public)) = (&delivery, public) {
-            let own = self.hosts.get(host).map(|host| host.public).unwrap_or(public);
+            let own = self.hosts.get(host).map_or(public, |host| host.public);
             let admitted = self.admits(host, &public) && self.admits(*from, &own);
             self.fabric.answer(host, *from, *connection, admitted);
             return Ok(());
@@ -173,7 +177,9 @@ impl World {
             Delivery::Stream { message, .. } => {
                 node.handle_stream(now, from.unwrap_or_default(), &message);
             }
-            Delivery::StreamFailed { .. } => node.handle_stream_failed(now, from.unwrap_or_default()),
+            Delivery::StreamFailed { .. } => {
+                node.handle_stream_failed(now, from.unwrap_or_default());
+            }
             Delivery::Committed(ids) => {
                 for id in ids {
                     node.handle_committed(now, id);
@@ -226,23 +232,27 @@ impl World {
             }
         }
         self.fabric.set_timer(host, timer);
-        events.into_iter().try_for_each(|event| self.node_event(host, event))
+        events.iter().try_for_each(|event| self.node_event(host, event))
     }
 
     fn send_stream(&mut self, host: usize, to: NodeId, addr: SocketAddr, message: Vec<u8>) {
         // Whoever else answers at that address can't prove to be the one that is meant.
-        let meant = self.by_id.get(&to).copied().filter(|meant| self.fabric.host_at(addr) == Some(*meant));
+        let meant =
+            self.by_id.get(&to).copied().filter(|meant| self.fabric.host_at(addr) == Some(*meant));
         self.fabric.send_stream(host, meant.unwrap_or(usize::MAX), message);
     }
 
-    fn node_event(&mut self, host: usize, event: NodeEvent) -> Outcome {
-        match event {
+    fn node_event(&mut self, host: usize, event: &NodeEvent) -> Outcome {
+        match *event {
             NodeEvent::WatchReady(_) => return self.poll_watch(host),
             NodeEvent::Member { node, state } => {
                 let subject = self.by_id.get(&node).copied();
                 let now = self.fabric.now();
-                let shown = subject.map_or_else(|| format!("{node}"), |subject| format!("n{subject}"));
-                self.fabric.trace.note(now, format_args!("member    n{host} sees {shown} {state:?}"));
+                let shown =
+                    subject.map_or_else(|| format!("{node}"), |subject| format!("n{subject}"));
+                self.fabric
+                    .trace
+                    .note(now, format_args!("member    n{host} sees {shown} {state:?}"));
                 return self.ask(|check, world| check.member(world, host, node, state));
             }
             NodeEvent::Synced(_) | NodeEvent::Keys | NodeEvent::Conflict { .. } => {}
@@ -331,7 +341,9 @@ fn sabotaged(sabotage: Option<&Sabotage>, event: Event) -> Vec<Event> {
             let again = Event { kind, ..event.clone() };
             vec![event, again]
         }
-        (Some(Sabotage::DropsRow(prefix)), EventKind::Created { new }) if new.row.key.starts_with(prefix) => {
+        (Some(Sabotage::DropsRow(prefix)), EventKind::Created { new })
+            if new.row.key.starts_with(prefix) =>
+        {
             Vec::new()
         }
         _ => vec![event],

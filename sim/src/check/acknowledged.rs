@@ -37,7 +37,10 @@ impl Check for Acknowledged {
 
 fn owner_lives(world: &World, network: &netdb_gossip_core::identity::Name, row: &RowKey) -> bool {
     row.lifetime == Lifetime::Cluster
-        || world.attached(network).iter().any(|host| world.host(*host).is_some_and(|h| h.id == row.owner))
+        || world
+            .attached(network)
+            .iter()
+            .any(|host| world.host(*host).is_some_and(|h| h.id == row.owner))
 }
 
 fn words(row: &RowKey) -> String {
@@ -70,19 +73,16 @@ fn judge(
         };
         return if may_stand { Ok(()) } else { Err(format!("{} stands", dot(standing))) };
     }
-    let fits = match standing {
-        Some(entry) => {
-            let known = history.writes.iter().any(|write| write.dot == entry.dot);
-            let order = (entry.at, entry.dot.writer.node);
-            known && order >= (last.at, last.dot.writer.node)
-        }
-        None => {
-            let later = |write: &&crate::ledger::Issued| {
-                write.value.is_none()
-                    && (write.at, write.dot.writer.node) >= (last.at, last.dot.writer.node)
-            };
-            history.writes.iter().any(|write| later(&write))
-        }
+    let fits = if let Some(entry) = standing {
+        let known = history.writes.iter().any(|write| write.dot == entry.dot);
+        let order = (entry.at, entry.dot.writer.node);
+        known && order >= (last.at, last.dot.writer.node)
+    } else {
+        let later = |write: &&crate::ledger::Issued| {
+            write.value.is_none()
+                && (write.at, write.dot.writer.node) >= (last.at, last.dot.writer.node)
+        };
+        history.writes.iter().any(|write| later(&write))
     };
     if fits { Ok(()) } else { Err(format!("{} stands instead of {:?}", dot(standing), last.dot)) }
 }

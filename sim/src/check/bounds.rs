@@ -37,13 +37,19 @@ fn one_host(world: &World, index: usize) -> Verdict {
     for (member, _) in node.gossip().members() {
         let queued = node.gossip().queued(member.id);
         if queued > limit {
-            return Err(format!("n{index} queues {queued} bytes for {:?}, limit {limit}", member.id));
+            return Err(format!(
+                "n{index} queues {queued} bytes for {:?}, limit {limit}",
+                member.id
+            ));
         }
     }
     for network in node.networks() {
         if network.tombstones > config.max_tombstones {
             let (count, limit) = (network.tombstones, config.max_tombstones);
-            return Err(format!("n{index} keeps {count} tombstones in {}, limit {limit}", network.name));
+            return Err(format!(
+                "n{index} keeps {count} tombstones in {}, limit {limit}",
+                network.name
+            ));
         }
     }
     Ok(())

@@ -23,9 +23,10 @@ impl Check for Convergence {
 pub fn difference(world: &World) -> Option<String> {
     let mut names: Vec<Name> = Name::new(CLUSTER_NETWORK).into_iter().collect();
     names.extend(world.networks());
-    names.iter().find_map(|name| hashes(world, name)).or_else(|| {
-        names.iter().find_map(|name| rows(world, name))
-    })
+    names
+        .iter()
+        .find_map(|name| hashes(world, name))
+        .or_else(|| names.iter().find_map(|name| rows(world, name)))
 }
 
 fn hashes(world: &World, name: &Name) -> Option<String> {

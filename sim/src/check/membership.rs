@@ -31,14 +31,17 @@ impl Check for Membership {
         }
         // Who was let in and not heard of yet counts as failed.
         let met = self.met.contains(&(host, node));
-        let subject = world.index_of(node).filter(|_| met).filter(|subject| world.is_healthy(*subject));
+        let subject =
+            world.index_of(node).filter(|_| met).filter(|subject| world.is_healthy(*subject));
         match subject {
             Some(subject)
                 if world.is_calm()
                     && world.is_healthy(host)
                     && matches!(state, MemberState::Suspect | MemberState::Failed) =>
             {
-                Err(format!("n{host} says that n{subject} is {state:?}, and nothing is wrong with it"))
+                Err(format!(
+                    "n{host} says that n{subject} is {state:?}, and nothing is wrong with it"
+                ))
             }
             _ => Ok(()),
         }
@@ -62,8 +65,12 @@ fn view_of(world: &World, host: usize, live: usize) -> Option<String> {
                 return Some(format!("n{host} sees n{} as {state:?}", subject.unwrap_or(0)));
             }
             (false, MemberState::Alive | MemberState::Suspect) => {
-                let name = subject.map_or_else(|| "a stranger".into(), |subject| format!("n{subject}"));
-                return Some(format!("n{host} sees {name}, which does not run, as {:?}", info.state));
+                let name =
+                    subject.map_or_else(|| "a stranger".into(), |subject| format!("n{subject}"));
+                return Some(format!(
+                    "n{host} sees {name}, which does not run, as {:?}",
+                    info.state
+                ));
             }
             (false, _) => {}
         }

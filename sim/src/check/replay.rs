@@ -47,7 +47,11 @@ impl View {
                 match told {
                     Some((told, before)) if told.value == old.value => {
                         let news = old.value != new.value || before != state;
-                        if news { Ok(()) } else { Err(format!("updated to what it was: {}", show(new))) }
+                        if news {
+                            Ok(())
+                        } else {
+                            Err(format!("updated to what it was: {}", show(new)))
+                        }
                     }
                     told => Err(format!(
                         "updated {} to {}, but told before was {}",
@@ -136,7 +140,12 @@ impl Check for ReplayEqualsRows {
             if let Some((told, listed)) = differs {
                 return Err(format!(
                     "n{host} lists {}/{} {:?}, but its watcher was told {}/{} {:?}",
-                    listed.0, show(listed.1), listed.2, told.0, show(told.1), told.2,
+                    listed.0,
+                    show(listed.1),
+                    listed.2,
+                    told.0,
+                    show(told.1),
+                    told.2,
                 ));
             }
             if view.rows.len() != listed.len() {

@@ -46,7 +46,11 @@ impl Check for Resurrection {
         if let (Some(gone), Some(new)) = (self.gone.get(&key), new)
             && !new.beats(gone)
         {
-            return Err(format!("n{host} shows {} again, after {} was gone", show(new), show(gone)));
+            return Err(format!(
+                "n{host} shows {} again, after {} was gone",
+                show(new),
+                show(gone)
+            ));
         }
         if let Some(old) = old {
             self.gone.insert(key, Arc::clone(old));

@@ -44,6 +44,9 @@ pub(super) fn report(report: &Report, took: Duration) {
     match &report.broken {
         None => line(format_args!("every invariant held")),
         Some(what) => {
+            for host in &report.hosts {
+                line(format_args!("  {host}"));
+            }
             line(format_args!("BROKEN: {what}"));
             line(format_args!("replay: {}", report.replay));
         }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Scenario, untuned, value};
-use crate::{broken::Outcome, world::{Table, World}};
+use crate::{
+    broken::Outcome,
+    world::{Table, World},
+};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "burst",
@@ -24,7 +27,7 @@ fn run(world: &mut World) -> Outcome {
     for n in 0..ROWS {
         world.put(0, &table, &format!("endpoint-{n:07}"), &value(n))?;
     }
-    let took = world.await_converged(Duration::from_secs(60))?;
+    let took = world.await_converged(Duration::from_mins(1))?;
     world.figures.time("all rows held by all", took);
     let sent = world.bytes_sent() - before;
     world.figures.number("bytes sent in all", sent);

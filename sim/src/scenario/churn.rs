@@ -17,8 +17,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SAFETY: Duration = Duration::from_secs(120);
-const LIVENESS: Duration = Duration::from_secs(180);
+const SAFETY: Duration = Duration::from_mins(2);
+const LIVENESS: Duration = Duration::from_mins(3);
 const NETWORKS: [&str; 3] = ["red", "green", "blue"];
 /// Keys per table, few enough to collide.
 const KEYS: u64 = 40;
@@ -73,7 +73,10 @@ fn step(world: &mut World) -> Outcome {
         0..60 => writes(world, host),
         60..64 => kill(world, host),
         64..76 => revive(world, host),
-        76..79 => split(world),
+        76..79 => {
+            split(world);
+            Ok(())
+        }
         79..85 => {
             world.heal();
             Ok(())
@@ -112,7 +115,9 @@ fn step(world: &mut World) -> Outcome {
             Ok(())
         }
         // A refusal (one is under way) is as good.
-        98 if world.is_running(host) => world.on(host, |node, now| node.rotate(now).is_ok()).map(|_| ()),
+        98 if world.is_running(host) => {
+            world.on(host, |node, now| node.rotate(now).is_ok()).map(|_| ())
+        }
         _ => Ok(()),
     }
 }
@@ -128,8 +133,11 @@ fn writes(world: &mut World, host: usize) -> Outcome {
     }
     let network = some_network(world);
     let shared = world.draws.chance(MILLION / 2);
-    let table =
-        if shared { Table::cluster(network, "services") } else { Table::owner(network, "endpoints") };
+    let table = if shared {
+        Table::cluster(network, "services")
+    } else {
+        Table::owner(network, "endpoints")
+    };
     for _ in 0..world.draws.between(1, 8) {
         let key = format!("key-{}", world.draws.below(KEYS));
         if world.draws.chance(MILLION / 4) {
@@ -170,13 +178,12 @@ fn revive(world: &mut World, host: usize) -> Outcome {
     world.restart(host, disk)
 }
 
-fn split(world: &mut World) -> Outcome {
+fn split(world: &mut World) {
     let mut hosts: Vec<usize> = (0..world.hosts().len()).collect();
     world.draws.shuffle(&mut hosts);
     let size = world.draws.index(hosts.len());
     hosts.truncate(size);
     world.partition(&[hosts]);
-    Ok(())
 }
 
 /// Attaches a node to a network, or detaches it.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Scenario, calm, value};
-use crate::{broken::Outcome, world::{Table, World}};
+use crate::{
+    broken::Outcome,
+    world::{Table, World},
+};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "create",

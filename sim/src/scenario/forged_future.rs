@@ -26,7 +26,7 @@ pub(super) const MANY: Scenario = Scenario {
 
 const UPDATES: usize = 100;
 /// Far enough ahead to be doubted, near enough to see the time come.
-const AHEAD: Duration = Duration::from_secs(120);
+const AHEAD: Duration = Duration::from_mins(2);
 
 fn run(world: &mut World, keys: usize) -> Outcome {
     let table = Table::cluster("net", "services");
@@ -53,7 +53,7 @@ fn run(world: &mut World, keys: usize) -> Outcome {
 
     // When its time has come the write takes effect like any other, and can be replaced like any other.
     world.run_for(AHEAD + Duration::from_secs(10))?;
-    world.settle(Duration::from_secs(60))?;
+    world.settle(Duration::from_mins(1))?;
     for n in 0..keys {
         world.timed_put(2, &table, &format!("service-{n}"), "after")?;
     }

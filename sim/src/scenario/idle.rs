@@ -13,11 +13,11 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run,
 };
 
-const SPAN: Duration = Duration::from_secs(300);
+const SPAN: Duration = Duration::from_mins(5);
 
 fn run(world: &mut World) -> Outcome {
     world.start()?;
-    world.run_for(Duration::from_secs(60))?;
+    world.run_for(Duration::from_mins(1))?;
     let before = world.bytes_sent();
     world.run_for(SPAN)?;
     let sent = world.bytes_sent() - before;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{Scenario, calm, value};
-use crate::{broken::Outcome, world::{Table, World}};
+use crate::{
+    broken::Outcome,
+    world::{Table, World},
+};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "join-populated",
@@ -29,7 +32,7 @@ fn run(world: &mut World) -> Outcome {
             world.run_for(Duration::from_millis(50))?;
         }
     }
-    world.settle(Duration::from_secs(60))?;
+    world.settle(Duration::from_mins(1))?;
     let before = world.bytes_sent();
     world.attach(last, "net")?;
     let name = world.name("net")?;

@@ -49,14 +49,14 @@ fn once(world: &mut World, table: &Table, victim: usize) -> Outcome {
         let members = world.node(host).map(netdb_core::node::Node::members).unwrap_or_default();
         members.iter().any(|info| info.member.id == id && info.state == MemberState::Alive)
     };
-    world.await_until("membership", Duration::from_secs(60), |world| {
+    world.await_until("membership", Duration::from_mins(1), |world| {
         let host = world.running().into_iter().find(|host| unsuspecting(world, *host))?;
         Some(format!("n{host} still takes n{victim} for alive"))
     })?;
     let suspected = world.now().since(killed);
     world.figures.time("killed, suspected on all", suspected);
-    world.await_timed("killed, hidden on all", Duration::from_secs(60))?;
-    world.settle(Duration::from_secs(60))?;
+    world.await_timed("killed, hidden on all", Duration::from_mins(1))?;
+    world.settle(Duration::from_mins(1))?;
 
     world.restart(victim, Disk::Kept)?;
     world.await_ready(victim)?;
@@ -64,6 +64,6 @@ fn once(world: &mut World, table: &Table, victim: usize) -> Outcome {
         world.timed_put(victim, table, &format!("{victim}-{n}"), &value(n))?;
     }
     world.mark_complete(victim, "net")?;
-    world.await_timed("back, a row visible on all", Duration::from_secs(60))?;
-    world.settle(Duration::from_secs(60)).map(|_| ())
+    world.await_timed("back, a row visible on all", Duration::from_mins(1))?;
+    world.settle(Duration::from_mins(1)).map(|_| ())
 }

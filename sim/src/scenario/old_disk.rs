@@ -46,7 +46,7 @@ fn run(world: &mut World) -> Outcome {
     }
     world.mark_complete(1, "net")?;
     let back = world.now();
-    world.settle(Duration::from_secs(60))?;
+    world.settle(Duration::from_mins(1))?;
     let took = world.now().since(back);
     world.figures.time("back, all agree", took);
     for n in 0..ROWS / 2 {

@@ -18,7 +18,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const ROWS: usize = 40;
 const WRITES: usize = 100;
-const SPAN: Duration = Duration::from_secs(60);
+const SPAN: Duration = Duration::from_mins(1);
 
 fn run(world: &mut World) -> Outcome {
     let (shared, own) = (Table::cluster("net", "services"), Table::owner("net", "endpoints"));
@@ -39,11 +39,11 @@ fn run(world: &mut World) -> Outcome {
         for side in &half {
             write(world, side, n, &shared, &own)?;
         }
-        world.run_for(SPAN / WRITES as u32)?;
+        world.run_for(SPAN / u32::try_from(WRITES).unwrap_or(u32::MAX))?;
     }
     world.heal();
     let healed = world.now();
-    world.await_converged(Duration::from_secs(60))?;
+    world.await_converged(Duration::from_mins(1))?;
     let took = world.now().since(healed);
     world.figures.time("healed, all agree", took);
     Ok(())

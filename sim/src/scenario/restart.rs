@@ -43,14 +43,16 @@ fn once(world: &mut World, table: &Table, how: Stop) -> Outcome {
         world.put(1, table, &format!("endpoint-{n}"), &value(n))?;
     }
     world.mark_complete(1, "net")?;
-    let took = world.settle(Duration::from_secs(60))?;
+    let took = world.settle(Duration::from_mins(1))?;
     world.figures.time("restarted, all agree", took);
     // What is replaced must still be there when the node is no longer given time.
     world.run_for(Duration::from_secs(15))?;
     let seen = changes(world) - before;
     world.figures.number("events elsewhere", seen);
     if seen > 0 {
-        return Err(world.broken("restart without events", format!("{how:?}: {seen} events elsewhere")));
+        return Err(
+            world.broken("restart without events", format!("{how:?}: {seen} events elsewhere"))
+        );
     }
     Ok(())
 }

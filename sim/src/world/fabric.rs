@@ -297,7 +297,9 @@ impl Fabric {
 
     fn deliver(&mut self, (host, delivery): (usize, Delivery)) -> (usize, Delivery) {
         let (what, other, bytes): (_, u64, &[u8]) = match &delivery {
-            Delivery::Datagram { from, bytes } => ("packet", u64::from(from.port()), bytes),
+            Delivery::Datagram { from, bytes } => {
+                ("packet", self.host_at(*from).map_or(0, |from| from as u64), bytes)
+            }
             Delivery::Stream { from, message } => ("stream", *from as u64, message),
             Delivery::StreamFailed { to } => ("broken", *to as u64, &[]),
             Delivery::Dialled { from, .. } => ("dialled", *from as u64, &[]),

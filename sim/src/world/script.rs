@@ -57,7 +57,7 @@ impl World {
             self.join(host, 0)?;
             self.run_for(Duration::from_millis(1))?;
         }
-        self.settle(Duration::from_secs(120)).map(|_| ())
+        self.settle(Duration::from_mins(2)).map(|_| ())
     }
 
     /// Makes a cluster of one host.
@@ -251,7 +251,10 @@ impl World {
         let value = (operation != Operation::Delete).then(|| Arc::clone(&write.value));
         let issued = Issued { dot: receipt.dot, at: receipt.at, value, over, acknowledged: false };
         self.ledger.issued(host, write.network, row, issued, receipt.commit);
-        self.note(format_args!("write     n{host} {operation:?} {}/{}/{key} {:?}", table.network, table.table, receipt.dot));
+        self.note(format_args!(
+            "write     n{host} {operation:?} {}/{}/{key} {:?}",
+            table.network, table.table, receipt.dot
+        ));
         self.drain(host)?;
         Ok(Ok(receipt))
     }
@@ -346,7 +349,8 @@ impl World {
                 format!("n{host} shows {}", crate::check::replay::show(&entry)),
             )),
             (None, true) => {
-                Err(self.broken("no acknowledged write lost", format!("n{host} does not show {key}")))
+                Err(self
+                    .broken("no acknowledged write lost", format!("n{host} does not show {key}")))
             }
         }
     }

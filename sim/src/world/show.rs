@@ -78,7 +78,8 @@ impl World {
     pub fn attached(&self, network: &Name) -> Vec<usize> {
         let takes_part =
             |host: &Host| network.as_str() == CLUSTER_NETWORK || host.attached.contains(network);
-        let hosts = self.hosts.iter().filter(|host| self.is_running(host.index) && takes_part(host));
+        let hosts =
+            self.hosts.iter().filter(|host| self.is_running(host.index) && takes_part(host));
         hosts.map(|host| host.index).collect()
     }
 
@@ -128,5 +129,56 @@ impl World {
     /// Bytes that all hosts sent so far.
     pub fn bytes_sent(&self) -> u64 {
         (0..self.hosts.len()).map(|host| self.fabric.traffic(host).bytes()).sum()
+    }
+
+    /// Every host in a few words, for whoever looks for the cause of a broken invariant.
+    pub fn describe(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| self.describe_host(host)).collect()
+    }
+
+    fn describe_host(&self, host: &Host) -> String {
+        let index = host.index;
+        let Some(node) = host.node() else { return format!("n{index} {:?} does not run", host.id) };
+        let members: Vec<String> = node
+            .members()
+            .iter()
+            .map(|info| {
+                let who = self.index_of(info.member.id).unwrap_or(usize::MAX);
+                format!("n{who} {:?}", info.state)
+            })
+            .collect();
+        let gossip = node.gossip();
+        let keyring = gossip.keyring();
+        let keys: Vec<String> =
+            keyring.iter().map(|key| format!("{}@{}", key.id(), key.epoch())).collect();
+        let dropped: Vec<String> = gossip
+            .stats()
+            .drops
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| format!("{} {count}", reason.name()))
+            .collect();
+        let networks: Vec<String> = node
+            .networks()
+            .iter()
+            .map(|info| {
+                let synced = if info.synced { "" } else { " not in sync" };
+                format!(
+                    "{} {} rows {:016x} aside {}{synced}",
+                    info.name, info.entries, info.hash, info.aside
+                )
+            })
+            .collect();
+        format!(
+            "n{index} {:?} generation {} · sees {} · seals with {} of {} · {:?} · dropped {} · holds {}",
+            host.id,
+            node.info().member.generation.0,
+            members.join(", "),
+            keyring.primary().id(),
+            keys.join(", "),
+            node.keys().rotation,
+            dropped.join(", "),
+            networks.join(", "),
+        )
     }
 }

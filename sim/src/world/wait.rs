@@ -6,10 +6,7 @@ use netdb_core::entry::RowKey;
 use netdb_gossip_core::identity::Name;
 
 use super::{Host, Probe, Table, Want, World};
-use crate::{
-    broken::Outcome,
-    check::{Check, convergence::difference},
-};
+use crate::{broken::Outcome, check::convergence::difference};
 
 /// How often a state is looked at that no event tells of.
 const EVERY: Duration = Duration::from_millis(5);
@@ -57,18 +54,15 @@ impl World {
     }
 
     fn pending(&self) -> Option<(&'static str, String)> {
-        let pending = |check: &Box<dyn Check>| Some((check.name(), check.pending(self)?));
-        self.checks.iter().find_map(pending)
+        self.checks.iter().find_map(|check| Some((check.name(), check.pending(self)?)))
     }
 
     /// Waits until a node that was just started takes commands.
     pub fn await_ready(&mut self, host: usize) -> Outcome {
         let ready = |world: &Self| {
             let (node, entry) = world.node(host).zip(world.host(host))?;
-            let sees_itself = node
-                .members()
-                .iter()
-                .any(|info| info.member.id == entry.id && info.name.is_some());
+            let sees_itself =
+                node.members().iter().any(|info| info.member.id == entry.id && info.name.is_some());
             (!sees_itself).then(|| format!("n{host} is not ready"))
         };
         self.await_until("start", Duration::from_secs(5), ready).map(|_| ())
@@ -105,7 +99,9 @@ impl World {
         except: &[usize],
     ) -> Outcome {
         let network = self.name(&table.network)?;
-        self.time(network, row.clone(), Want::Value(value.as_bytes().into()), |host| !except.contains(&host.index));
+        self.time(network, row.clone(), Want::Value(value.as_bytes().into()), |host| {
+            !except.contains(&host.index)
+        });
         Ok(())
     }
 
@@ -135,7 +131,9 @@ impl World {
             if let Some(host) = probe.missing.first() {
                 let key = String::from_utf8_lossy(&probe.row.key).into_owned();
                 let (count, want) = (probe.missing.len(), &probe.want);
-                let what = format!("after {within:?} {count} hosts don't see {key} as {want:?}, n{host} first");
+                let what = format!(
+                    "after {within:?} {count} hosts don't see {key} as {want:?}, n{host} first"
+                );
                 return Err(self.broken("convergence", what));
             }
             self.figures.time(figure, probe.done.unwrap_or(now).since(probe.since));
