@@ -4,6 +4,8 @@ mod out;
 mod run;
 mod sweep;
 
+use std::fmt::Write as _;
+
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -67,10 +69,10 @@ impl Network {
     fn arguments(&self) -> String {
         let mut text = String::new();
         if self.loss > 0.0 {
-            text.push_str(&format!(" --loss {}", self.loss));
+            let _ = write!(text, " --loss {}", self.loss);
         }
         if (self.delay - 1.0).abs() > f64::EPSILON {
-            text.push_str(&format!(" --delay {}", self.delay));
+            let _ = write!(text, " --delay {}", self.delay);
         }
         text
     }

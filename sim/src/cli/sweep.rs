@@ -132,7 +132,8 @@ fn show(
         out::line(format_args!("{text}"));
     }
     let took = started.elapsed();
-    let left = took.mul_f64((all - done) as f64 / done as f64);
+    let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let left = took / times(done).max(1) * times(all - done);
     let failed = failed + usize::from(!report.ok);
     out::progress(format_args!(
         "{done} of {all}, {failed} failed, {} left · {} n{} seed {}",

@@ -13,7 +13,25 @@ const TIDY: &str = "tidy";
 /// Cases of each property test in a long run; proptest's own default is 256.
 const LONG_PROPERTY_CASES: &str = "4096";
 /// The simulator's scenarios, each run once; churn again over many seeds.
-const SCENARIOS: &[&str] = &["churn"];
+const SCENARIOS: &[&str] = &[
+    "create",
+    "burst",
+    "join-populated",
+    "kill",
+    "restart",
+    "all-restart",
+    "leave",
+    "partition",
+    "long-partition",
+    "concurrent",
+    "forged-future",
+    "clock-skew",
+    "rotation",
+    "rotation-asleep",
+    "rotation-apart",
+    "old-disk",
+    "idle",
+];
 
 /// In the order of what is soonest known.
 pub(crate) const LANES: &[Lane] = &[
@@ -64,14 +82,14 @@ fn unit(shell: &Shell) -> Result<Verdict> {
 }
 
 fn simulator(shell: &Shell) -> Result<Verdict> {
-    let (nodes, seeds) = if shell.long() { ("100", "1000") } else { ("25", "100") };
+    let (nodes, seeds) = if shell.long() { ("25", "1000") } else { ("10", "100") };
     let simulate = |args: &[&str]| {
         shell.run(cargo(["run", "--quiet", "--package", "netdb-sim", "--"]).args(args))
     };
     for scenario in SCENARIOS {
         simulate(&["run", "--nodes", nodes, "--seed", "7", "--scenario", scenario])?;
     }
-    simulate(&["sweep", "--scenario", "churn", "--seeds", seeds])?;
+    simulate(&["sweep", "--scenario", "churn", "--nodes", nodes, "--seeds", seeds])?;
     Ok(Verdict::Passed)
 }
 
