@@ -52,10 +52,17 @@ impl History {
         replaced
     }
 
-    /// The acknowledged write with the highest stamp.
+    /// The acknowledged write that should stand: of `Owner` rows the last, no clock involved, of
+    /// `Cluster` rows the one with the highest stamp.
     pub fn last_acknowledged(&self) -> Option<&Issued> {
         let acknowledged = self.writes.iter().filter(|write| write.acknowledged);
-        acknowledged.max_by_key(|write| (write.at, write.dot.writer.node, write.dot))
+        acknowledged.max_by_key(|write| {
+            let stamp = match write.dot.writer.lifetime {
+                Lifetime::Owner => 0,
+                Lifetime::Cluster => write.at,
+            };
+            (stamp, write.dot.writer.node, write.dot)
+        })
     }
 }
 
