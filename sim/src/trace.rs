@@ -49,6 +49,18 @@ impl Trace {
         }
     }
 
+    /// Takes down what a watcher was told; `line` is only asked for if somebody reads.
+    pub fn told(&mut self, at: Time, host: usize, mark: u64, line: impl FnOnce() -> String) {
+        self.events += 1;
+        self.hash.write_u64(at.0);
+        self.hash.write_u64(host as u64);
+        self.hash.write_u64(mark);
+        if self.sink.is_some() {
+            let line = line();
+            self.line(format_args!("{at} told      n{host} {line}"));
+        }
+    }
+
     fn line(&mut self, line: fmt::Arguments<'_>) {
         if let Some(sink) = &mut self.sink
             && writeln!(sink, "{line}").is_err()

@@ -280,6 +280,13 @@ impl World {
     }
 
     fn view_event(&mut self, host: usize, event: &Event) -> Outcome {
+        let mark = match &event.kind {
+            EventKind::Created { new } | EventKind::Updated { new, .. } => new.mark(),
+            EventKind::Deleted { old, .. } => !old.mark(),
+            EventKind::SnapshotEnd => 0,
+        };
+        let now = self.fabric.now();
+        self.fabric.trace.told(now, host, mark, || check::replay::words(event));
         let verdict = match self.views.get_mut(host) {
             Some(Some(view)) => view.replay(event),
             _ => return Ok(()),

@@ -116,6 +116,19 @@ pub fn show(entry: &Entry) -> String {
 /// A row in a view: its network, what stands, how its owner is doing.
 type Sight<'a> = (&'a Arc<Name>, &'a Arc<Entry>, OwnerState);
 
+/// An event in words.
+pub fn words(event: &Event) -> String {
+    let network = &event.network;
+    match &event.kind {
+        EventKind::Created { new } => format!("created {network}/{}", show(new)),
+        EventKind::Updated { old, new } => {
+            format!("updated {network}/{} over {:?} {:?}", show(new), old.dot, event.owner_state)
+        }
+        EventKind::Deleted { old, reason } => format!("deleted {network}/{} {reason:?}", show(old)),
+        EventKind::SnapshotEnd => "snapshot end".into(),
+    }
+}
+
 /// At rest every replayed view equals what the node lists.
 pub struct ReplayEqualsRows;
 

@@ -119,8 +119,16 @@ impl Disk {
         }
     }
 
-    /// The process ends in good order: everything is written.
+    /// Whether anything is not durable yet.
+    pub fn is_behind(&self) -> bool {
+        !self.writing.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// The process ends in good order: everything is written, if there is room.
     pub fn flush(&mut self) {
+        if self.stalled {
+            return self.crash();
+        }
         let first = mem::take(&mut self.writing);
         for commit in first.into_iter().chain(mem::take(&mut self.waiting)) {
             apply(&mut self.content, commit.ops);
@@ -186,6 +194,12 @@ mod tests {
         assert_eq!(disk.commit(Time(1), 2, put(2, 2)), None);
         assert_eq!(disk.written(first), (vec![], None));
         let due = disk.stall(Time(90_000), false).unwrap();
+        assert!(disk.is_behind());
         assert_eq!(disk.written(due), (vec![1, 2], None));
+        assert!(!disk.is_behind());
+        disk.commit(due, 3, put(3, 3));
+        disk.stall(due, true);
+        disk.flush();
+        assert_eq!(disk.content().len(), 2, "there was no room to the end");
     }
 }

@@ -222,6 +222,11 @@ impl Fabric {
         self.machines.get(host).map(|machine| machine.disk.content().clone()).unwrap_or_default()
     }
 
+    /// Whether a host's disk has not written everything yet.
+    pub fn disk_is_behind(&self, host: usize) -> bool {
+        self.machines.get(host).is_some_and(|machine| machine.disk.is_behind())
+    }
+
     /// Writes to the disk of a host that does not run.
     pub fn write_disk(&mut self, host: usize, ops: Vec<DiskOp>) {
         if let Some(machine) = self.machines.get_mut(host) {

@@ -58,6 +58,7 @@ impl World {
             }
         }
         let power = if how == Stop::PowerOff { Power::Off } else { Power::Dead };
+        let behind = self.fabric.disk_is_behind(host);
         self.fabric.stop(host, power, how_told.is_some());
         for probe in &mut self.probes {
             probe.missing.remove(&host);
@@ -69,7 +70,13 @@ impl World {
         entry.node = None;
         entry.watch = None;
         self.ledger.gone(host, entry.id);
-        if how == Stop::Leave {
+        if behind {
+            // Another disk may have been lost while this one only had in memory what that one held.
+            self.excuse_all();
+        }
+        if how == Stop::Leave
+            && let Some(entry) = self.hosts.get_mut(host)
+        {
             entry.member = false;
             entry.attached.clear();
             self.fabric.replace_disk(host, super::disk::Content::new());
