@@ -1,6 +1,9 @@
 //! An update is seen by all, and so is a delete.
 
-use netdb_tests::{cluster::Cluster, rows::Table};
+use netdb_tests::{
+    cluster::Cluster,
+    rows::{EventLog, Table},
+};
 use netnode_api::rows::{DeleteReason, Operation, WatchEvent};
 
 use crate::PATIENT;
@@ -17,29 +20,32 @@ async fn every_watcher_sees_every_update_and_the_delete() {
         for node in &cluster.nodes {
             logs.push(table.follow(node.client()).await.unwrap());
         }
+        // A watcher may pass over a change that came too soon before another: so each is waited for.
         table.write(writer, Operation::Create, "k", Some("0")).await.unwrap();
+        told(&logs, "the create", |event| matches!(event, WatchEvent::Created { .. })).await;
         assert!(table.write(writer, Operation::Create, "k", Some("0")).await.is_err());
         for update in 1..=UPDATES {
             let value = update.to_string();
             table.write(writer, Operation::Update, "k", Some(&value)).await.unwrap();
-            // A watcher may pass over an update that came too soon after another: so wait for each.
-            for log in &logs {
-                log.wait_for("the update", 1, |event| {
-                    matches!(event, WatchEvent::Updated { row, .. } if row.value.0 == value.as_bytes())
-                })
-                .await
-                .unwrap();
-            }
+            told(&logs, "the update", |event| {
+                matches!(event, WatchEvent::Updated { row, .. } if row.value.0 == value.as_bytes())
+            })
+            .await;
         }
         table.delete(writer, "k").await.unwrap();
+        told(&logs, "the delete", |event| {
+            matches!(event, WatchEvent::Deleted { reason: DeleteReason::Deleted, .. })
+        })
+        .await;
         for log in &logs {
-            log.wait_for("the delete", 1, |event| {
-                matches!(event, WatchEvent::Deleted { reason: DeleteReason::Deleted, .. })
-            })
-            .await
-            .unwrap();
             let events = log.told().unwrap();
             assert_eq!(events.len(), UPDATES + 2, "{events:?}");
         }
+    }
+}
+
+async fn told(logs: &[EventLog], what: &str, wanted: impl Fn(&WatchEvent) -> bool) {
+    for log in logs {
+        log.wait_for(what, 1, &wanted).await.unwrap();
     }
 }
