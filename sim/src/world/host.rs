@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use netdb_core::node::{Node, Setup, StartError, WatchId};
 use netdb_gossip_core::{
     identity::{Identity, Name, NodeId, PublicIdentity},
-    time::Now,
+    time::{Now, Time},
 };
 
 use super::{disk::Content, options::Options, sabotage::Sabotage};
@@ -27,6 +27,8 @@ pub struct Host {
     pub attached: BTreeSet<Name>,
     /// Whether it belongs to the cluster, running or not.
     pub member: bool,
+    /// When its node was started last.
+    pub started_at: Time,
     /// A copy of its disk, taken by the script.
     pub copy: Option<Content>,
     pub(crate) node: Option<Node>,
@@ -49,6 +51,7 @@ impl Host {
             addr,
             attached: BTreeSet::new(),
             member: false,
+            started_at: Time(0),
             copy: None,
             node: None,
             watch: None,

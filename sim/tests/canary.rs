@@ -1,0 +1,111 @@
+//! Worlds in which something is broken on purpose: the checks must say so, and say what.
+
+use std::time::Duration;
+
+use netdb_sim::{
+    broken::Outcome,
+    world::{Disk, Options, Sabotage, Stop, Table, World},
+};
+
+const REST: Duration = Duration::from_secs(20);
+
+/// A small cluster with a few rows of both lifetimes.
+fn cluster(seed: u64) -> Outcome<World> {
+    let mut world = World::new(Options::lan(seed, 5));
+    world.start()?;
+    world.attach_all("net")?;
+    for host in world.running() {
+        world.put(host, &services(), &format!("service-{host}"), "here")?;
+        world.put(host, &Table::owner("net", "endpoints"), &format!("endpoint-{host}"), "here")?;
+    }
+    world.settle(REST)?;
+    Ok(world)
+}
+
+fn services() -> Table {
+    Table::cluster("net", "services")
+}
+
+/// The invariant that `script` breaks.
+fn broken(script: impl FnOnce(&mut World) -> Outcome) -> &'static str {
+    let mut world = cluster(1).expect("nothing is wrong yet");
+    script(&mut world).expect_err("a check must notice").invariant
+}
+
+#[test]
+fn a_world_without_sabotage_holds() {
+    let mut world = cluster(1).expect("nothing is wrong");
+    world.put(1, &services(), "one-more", "row").expect("a live node takes a write");
+    world.settle(REST).expect("nothing is wrong");
+}
+
+#[test]
+fn a_node_that_hears_nothing_is_noticed() {
+    let invariant = broken(|world| {
+        world.sabotage(2, Sabotage::Deaf);
+        world.put(1, &services(), "unheard", "row")?;
+        world.settle(REST).map(drop)
+    });
+    assert!(["convergence", "membership"].contains(&invariant), "{invariant}");
+}
+
+#[test]
+fn a_row_that_one_node_drops_is_noticed() {
+    let invariant = broken(|world| {
+        world.sabotage(3, Sabotage::DropsRow(b"dropped".to_vec()));
+        world.put(1, &services(), "dropped", "row")?;
+        world.settle(REST).map(drop)
+    });
+    assert_eq!(invariant, "convergence");
+}
+
+#[test]
+fn a_row_that_all_nodes_drop_is_noticed() {
+    let invariant = broken(|world| {
+        for host in world.running() {
+            world.sabotage(host, Sabotage::DropsRow(b"dropped".to_vec()));
+        }
+        world.put(1, &services(), "dropped", "row")?;
+        world.settle(REST).map(drop)
+    });
+    assert_eq!(invariant, "no acknowledged write lost");
+}
+
+#[test]
+fn an_event_told_twice_is_noticed() {
+    let invariant = broken(|world| {
+        world.sabotage(0, Sabotage::RepeatsEvents);
+        world.put(1, &services(), "twice", "row")?;
+        world.settle(REST).map(drop)
+    });
+    assert_eq!(invariant, "event order");
+}
+
+#[test]
+fn a_deleted_row_that_returns_is_noticed() {
+    let invariant = broken(|world| {
+        world.sabotage(0, Sabotage::Revives);
+        world.delete(1, &services(), "service-1")?;
+        world.settle(REST).map(drop)
+    });
+    assert_eq!(invariant, "nothing deleted returns");
+}
+
+#[test]
+fn disks_that_write_nothing_are_noticed() {
+    let invariant = broken(|world| {
+        for host in world.running() {
+            world.sabotage(host, Sabotage::ForgetsCommits);
+        }
+        world.put(1, &services(), "forgotten", "row")?;
+        world.settle(REST)?;
+        for host in world.running() {
+            world.stop(host, Stop::PowerOff)?;
+        }
+        for host in 0..world.hosts().len() {
+            world.restart(host, Disk::Kept)?;
+        }
+        world.settle(Duration::from_secs(60)).map(drop)
+    });
+    assert_eq!(invariant, "no acknowledged write lost");
+}
