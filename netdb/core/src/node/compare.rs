@@ -10,7 +10,7 @@ use netdb_gossip_core::{
 use super::{Node, io::CLUSTER_NETWORK, network::SETTLE, timers::Timer};
 use crate::{
     digest::MAX_SEQUENCE,
-    entry::{Dot, Writer},
+    entry::{Dot, Entry, Writer},
     sync::{self, narrow},
     wire::{Compare, Holding, Message, Part, PartContent, Pull, PullWhat, Reached, Want},
 };
@@ -148,7 +148,7 @@ impl Node {
             if *synced || self.gives_up_doubt(name) {
                 self.set_synced(name);
             }
-            if let Some(network) = self.networks.get_mut(name) {
+            if let Some(network) = self.networks.get_mut(name).filter(|n| n.synced) {
                 network.schedule.relax(now.mono, &self.config);
             }
         }
@@ -233,11 +233,17 @@ impl Node {
         let (mut gone, mut wanted) = (Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
             let standing = replica.places(place, place).next();
+            // Equal digests only speak of what is contiguous: the other side need not have received a
+            // replacement that stands behind a gap.
+            let counted = |e: &Entry| {
+                e.at < settled_before
+                    && e.dot.sequence <= replica.digest().contiguous(&e.dot.writer)
+            };
             if !replica.digest().covers(&dot) {
                 if !network.is_replaced(&dot.writer) {
                     wanted.push(dot);
                 }
-            } else if standing.is_none_or(|e| settled && e.at < settled_before) {
+            } else if standing.is_none_or(|e| settled && counted(e)) {
                 // Received here and not held: it was deleted or overwritten. If what replaced it stands
                 // here, the other side hears of that first, unless it had received that as well.
                 gone.push(dot);

@@ -30,6 +30,8 @@ impl Node {
             self.give_up_admission(now);
         }
         self.publish_self(now, status);
+        // Whom it is to call when it starts again may have changed a moment ago.
+        self.save_peers();
         if how == Farewell::Leaving {
             self.disk.remove_cluster();
         }
