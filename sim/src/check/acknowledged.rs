@@ -44,7 +44,7 @@ fn owner_lives(world: &World, network: &netdb_gossip_core::identity::Name, row: 
 }
 
 fn words(row: &RowKey) -> String {
-    format!("{}/{} ({})", row.table, String::from_utf8_lossy(&row.key), row.lifetime)
+    format!("{}/{} ({})", row.table, super::replay::key_words(&row.key), row.lifetime)
 }
 
 fn judge(

@@ -109,8 +109,15 @@ impl View {
 
 /// A write in words.
 pub fn show(entry: &Entry) -> String {
-    let key = String::from_utf8_lossy(&entry.row.key);
-    format!("{}/{key} {:?}", entry.row.table, entry.dot)
+    format!("{}/{} {:?}", entry.row.table, key_words(&entry.row.key), entry.dot)
+}
+
+/// A key as text if it is some, else in hexadecimal.
+pub fn key_words(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if text.chars().all(|c| c.is_ascii_graphic()) => text.to_owned(),
+        _ => key.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+    }
 }
 
 /// A row in a view: its network, what stands, how its owner is doing.

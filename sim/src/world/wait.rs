@@ -129,7 +129,7 @@ impl World {
         let now = self.now();
         for probe in std::mem::take(&mut self.probes) {
             if let Some(host) = probe.missing.first() {
-                let key = String::from_utf8_lossy(&probe.row.key).into_owned();
+                let key = crate::check::replay::key_words(&probe.row.key);
                 let (count, want) = (probe.missing.len(), &probe.want);
                 let what = format!(
                     "after {within:?} {count} hosts don't see {key} as {want:?}, n{host} first"
