@@ -120,7 +120,16 @@ impl Ledger {
     }
 
     /// A node left a network: so did its `Owner` rows.
-    pub fn detached(&mut self, network: &Name, node: netdb_gossip_core::identity::NodeId) {
+    pub fn detached(
+        &mut self,
+        host: usize,
+        network: &Name,
+        node: netdb_gossip_core::identity::NodeId,
+    ) {
+        // Who still waits for a disk has dropped what it wrote together with the network.
+        for ((of, _), written) in &mut self.waiting {
+            written.retain(|(name, ..)| *of != host || name != network);
+        }
         self.rows.retain(|(name, row), _| {
             name != network || row.lifetime == Lifetime::Cluster || row.owner != node
         });

@@ -326,7 +326,7 @@ impl World {
         self.note(format_args!("detach    n{host} {name}"));
         if let Some(entry) = self.hosts.get_mut(host) {
             entry.attached.remove(name);
-            self.ledger.detached(name, entry.id);
+            self.ledger.detached(host, name, entry.id);
         }
         // It may have been the only one to hold a shared row.
         self.excuse(name);
