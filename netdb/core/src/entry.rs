@@ -109,6 +109,12 @@ impl RowKey {
         Self { table: table.as_str().into(), lifetime, key: key.into(), owner }
     }
 
+    /// A row of a `Cluster` table.
+    pub fn shared(table: &str, key: &[u8]) -> Self {
+        let owner = NodeId::default();
+        Self { table: table.into(), lifetime: Lifetime::Cluster, key: key.into(), owner }
+    }
+
     /// Where the row stands in the order by which two nodes compare what they hold.
     pub fn place(&self) -> u64 {
         let mut hash = SipHasher13::new();

@@ -97,6 +97,11 @@ impl Presences {
         self.nodes.get(&node)
     }
 
+    /// What a node said of itself last.
+    pub fn record(&self, node: NodeId) -> Option<&NodeRecord> {
+        self.get(node)?.record.as_ref().map(|(_, record)| record)
+    }
+
     /// How a node is doing; unknown nodes count as failed: stored, not shown.
     pub fn state(&self, node: NodeId) -> MemberState {
         self.nodes.get(&node).map_or(MemberState::Failed, Presence::state)

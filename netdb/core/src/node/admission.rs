@@ -103,9 +103,7 @@ impl Node {
         let mut replica = Replica::new(Duration::MAX, usize::MAX);
         if let Ok(network) = Name::new(CLUSTER_NETWORK) {
             for (sequence, (table, key, value)) in (1..).zip(rows) {
-                let lifetime = Lifetime::Cluster;
-                let owner = NodeId::default();
-                let row = RowKey { table: table.into(), lifetime, key: key.into(), owner };
+                let row = RowKey::shared(table, &key);
                 let at = now.0 + sequence;
                 let entry = Entry::new(row, Dot { writer, sequence }, at, Some(value.into()));
                 disk.put_row(&network, &entry, Duration::ZERO, now);
@@ -150,12 +148,7 @@ impl Node {
     /// looked, those it knew count.
     pub fn is_admitted(&self, identity: &PublicIdentity) -> bool {
         let id = identity.node_id();
-        let row = RowKey {
-            table: records::ADMITTED.into(),
-            lifetime: Lifetime::Cluster,
-            key: id.0.into(),
-            owner: NodeId::default(),
-        };
+        let row = RowKey::shared(records::ADMITTED, &id.0);
         let standing = self.networks.get(&*self.cluster_name).and_then(|n| n.replica.get(&row));
         let record = standing.and_then(|entry| records::decode(entry.value.as_ref()?).ok());
         record.is_some_and(|r: AdmittedRecord| r.admitted && r.identity == *identity)

@@ -7,12 +7,18 @@ use netdb_gossip_core::{
     time::{Now, micros},
 };
 
-use super::{Node, io::CLUSTER_NETWORK, network::SETTLE, timers::Timer};
+use super::{
+    Node,
+    io::CLUSTER_NETWORK,
+    network::{SETTLE, Schedule},
+    timers::Timer,
+};
 use crate::{
+    config::Config,
     digest::MAX_SEQUENCE,
     entry::{Dot, Entry, Writer},
     sync::{self, narrow},
-    wire::{Compare, Holding, Message, Part, PartContent, Pull, PullWhat, Reached, Want},
+    wire::{Compare, Holding, Message, Part, PartContent, PullWhat, Reached, Want},
 };
 
 /// The most networks in one comparison message; further ones are compared with the next.
@@ -55,13 +61,13 @@ impl Node {
                 names.push(Arc::clone(other));
             }
         }
-        let items: Vec<Compare> = names.iter().filter_map(|n| self.compare_item(now, n)).collect();
         for name in &names {
             self.reschedule(now, name);
         }
         if self.fetch_all_if_empty(now, name, peer) {
             return;
         }
+        let items: Vec<Compare> = names.iter().filter_map(|n| self.compare_item(now, n)).collect();
         self.stats.compares += 1;
         self.say(now, peer, &Message::Compare(items));
     }
@@ -77,11 +83,22 @@ impl Node {
         Some(Compare { network: name.clone(), cutoff, received, held })
     }
 
-    fn reschedule(&mut self, now: Now, name: &Arc<Name>) {
+    fn reschedule(&mut self, now: Now, name: &Name) {
         let spread = self.random_byte();
+        self.plan_compare(name, |schedule, _| schedule.advance(now.mono, spread));
+    }
+
+    /// Something changed, or differs: compare soon, and again once it has settled.
+    pub(super) fn compare_soon(&mut self, now: Now, name: &Name) {
+        self.plan_compare(name, |schedule, config| schedule.hurry(now.mono, config));
+    }
+
+    /// Changes when a network is compared next.
+    pub(super) fn plan_compare(&mut self, name: &Name, plan: impl FnOnce(&mut Schedule, &Config)) {
         if let Some(network) = self.networks.get_mut(name) {
-            network.schedule.advance(now.mono, spread);
-            self.timers.set(network.schedule.at, Timer::Compare(Arc::clone(name)));
+            plan(&mut network.schedule, &self.config);
+            let at = network.schedule.at;
+            self.timers.set(at, Timer::Compare(Arc::clone(&network.name)));
         }
     }
 
@@ -136,11 +153,7 @@ impl Node {
     /// A comparison found a difference: look again soon.
     fn differs(&mut self, now: Now, name: &Name) {
         self.stats.differences += 1;
-        if let Some(network) = self.networks.get_mut(name) {
-            network.schedule.hurry(now.mono, &self.config);
-            let (at, name) = (network.schedule.at, Arc::clone(&network.name));
-            self.timers.set(at, Timer::Compare(name));
-        }
+        self.compare_soon(now, name);
     }
 
     pub(super) fn take_same(&mut self, now: Now, names: &[(Name, bool)]) {
@@ -267,13 +280,6 @@ impl Node {
         let Some(network) = self.networks.get(name) else { return };
         let parts = alloc::vec![narrow::whole(&sync::held_items(&network.replica))];
         self.say(now, peer, &Message::Held { network: name.clone(), settled: false, parts });
-    }
-
-    /// A request for rows that fits the wire.
-    pub(super) fn pull_message(&mut self, name: &Name, what: PullWhat) -> (u64, Message) {
-        self.next_pull += 1;
-        let id = self.next_pull;
-        (id, Message::Pull(Pull { network: name.clone(), id, what }))
     }
 }
 

@@ -123,8 +123,7 @@ impl Node {
     fn is_abandoned(&self, now: Now) -> bool {
         let Some((id, KeyStage::Install, since)) = self.rotation.stage else { return false };
         let holds = |node: &NodeId| {
-            let record = self.presences.get(*node).and_then(|p| p.record.as_ref());
-            record.is_some_and(|(_, record)| record.keys.contains(&id))
+            self.presences.record(*node).is_some_and(|record| record.keys.contains(&id))
         };
         now.mono >= since + ABANDONED_AFTER && !self.live().iter().any(holds)
     }
@@ -226,12 +225,7 @@ impl Node {
     fn unseal(&self, id: KeyId) -> Option<Key> {
         let row = records::sealed_key_row(id, self.id);
         let cluster = self.networks.get(&*self.cluster_name)?;
-        let row = RowKey {
-            table: records::SEALED_KEYS.into(),
-            lifetime: Lifetime::Cluster,
-            key: row.into(),
-            owner: NodeId::default(),
-        };
+        let row = RowKey::shared(records::SEALED_KEYS, &row);
         let sealed = cluster.replica.get(&row)?.value.clone()?;
         let secret = open_sealed(&self.identity, SEAL_CONTEXT, &sealed).ok()?;
         let key: Key = codec::decode(&secret).ok()?;
@@ -301,8 +295,7 @@ impl Node {
                     KeyStage::RemoveOlder => self.gossip.keyring().iter().count() == 1,
                 };
             }
-            let record = self.presences.get(*node).and_then(|p| p.record.as_ref());
-            record.is_some_and(|(_, record)| match stage {
+            self.presences.record(*node).is_some_and(|record| match stage {
                 KeyStage::Install => record.keys.contains(&id),
                 KeyStage::Use => record.primary == id,
                 KeyStage::RemoveOlder => record.keys == [id],
@@ -423,8 +416,8 @@ impl Node {
         let keyring = self.gossip.keyring();
         let held_by = |id: KeyId| {
             let others = live.iter().filter(|node| **node != self.id);
-            let record = |node: &NodeId| self.presences.get(*node).and_then(|p| p.record.as_ref());
-            1 + others.filter_map(record).filter(|(_, record)| record.keys.contains(&id)).count()
+            let records = others.filter_map(|node| self.presences.record(*node));
+            1 + records.filter(|record| record.keys.contains(&id)).count()
         };
         let primary = keyring.primary().id();
         let info = |key: &Key| KeyInfo {

@@ -123,16 +123,13 @@ impl Node {
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for name in &names {
             let own = self.own_rows(name, former);
-            if let Some(network) = self.networks.get_mut(&**name) {
-                let was_complete = network.complete.is_some();
-                network.restart_streams(network.attachment);
-                self.write_again(now, name, own);
-                if was_complete && name.as_str() != CLUSTER_NETWORK {
-                    let network = self.networks.get_mut(&**name);
-                    if let Some(network) = network {
-                        network.complete = Some(network.written(Lifetime::Owner));
-                    }
-                }
+            let Some(network) = self.networks.get_mut(&**name) else { continue };
+            let was_complete = network.complete.is_some() && name.as_str() != CLUSTER_NETWORK;
+            network.restart_streams();
+            self.write_again(now, name, own);
+            let network = self.networks.get_mut(&**name).filter(|_| was_complete);
+            if let Some(network) = network {
+                network.complete = Some(network.written(Lifetime::Owner));
             }
         }
         self.publish_everything(now);

@@ -141,10 +141,7 @@ impl Node {
 
     fn node_record_changed(&mut self, now: Now, entry: &Arc<Entry>) {
         let record = entry.value.as_ref().and_then(|value| records::decode(value).ok());
-        let record: NodeRecord = match record {
-            Some(record) => record,
-            None => return,
-        };
+        let Some(record): Option<NodeRecord> = record else { return };
         if record.member.id != entry.dot.writer.node {
             self.stats.malformed += 1;
             return;
@@ -184,8 +181,8 @@ impl Node {
             let same = p.record.as_ref().is_some_and(|(_, r)| r.name == record.name);
             (*node != id && same && p.is_up()).then_some(*node)
         };
-        let known = self.presences.get(id).and_then(|p| p.record.as_ref());
-        let is_news = known.is_none_or(|(_, known)| known.name != record.name);
+        let known = self.presences.record(id);
+        let is_news = known.is_none_or(|known| known.name != record.name);
         let other = self.presences.iter().find_map(claims).filter(|_| is_news);
         if let Some(other) = other {
             let claimed = record.name.to_string();
@@ -331,11 +328,12 @@ impl Node {
     }
 
     /// Streams of which no more will come and that own nothing any more are not exchanged any more.
-    pub(super) fn retire_writers(&mut self, name: &Name) {
+    pub(super) fn retire_writers(&mut self, name: &Arc<Name>) {
         let finished = self.finished_writers(name);
         if let Some(network) = self.networks.get_mut(name) {
-            let done = network.replica.retire_finished(finished);
-            network.unsaved.extend(done.iter().filter(|w| w.lifetime == Lifetime::Cluster));
+            let done = network.replica.retire_finished(finished).into_iter();
+            let shared = done.filter(|writer| writer.lifetime == Lifetime::Cluster);
+            self.unsaved.extend(shared.map(|writer| (Arc::clone(name), writer)));
         }
     }
 

@@ -25,7 +25,7 @@ mod tests;
 mod timers;
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -50,6 +50,7 @@ use self::{
 use crate::{
     clock::Clock,
     config::Config,
+    entry::Writer,
     presence::Presences,
     records::AttachmentRecord,
     view::Event,
@@ -81,9 +82,11 @@ pub struct Node {
     outbox: Vec<Outgoing>,
     outputs: VecDeque<Output>,
     disk: Disk,
+    /// `Cluster` writers whose progress is not on disk yet, by network.
+    unsaved: BTreeSet<(Arc<Name>, Writer)>,
     timers: Timers,
     rotation: Rotation,
-    /// The clock difference learnt at the join, until probes know better.
+    /// Until then a peer of former days may still answer.
     boot_until: Time,
     reborn_at: Option<Time>,
     next_pull: u64,

@@ -45,8 +45,6 @@ pub(super) struct Network {
     pub(super) refused: BTreeSet<Writer>,
     /// Names this copy: a copy that was dropped and begun anew has another one.
     pub(super) copy: u64,
-    /// `Cluster` writers whose progress is not on disk yet.
-    pub(super) unsaved: BTreeSet<Writer>,
     /// The live nodes attached to the network, this one excluded; `None` when it must be made anew.
     pub(super) peers: Option<Arc<[NodeId]>>,
 }
@@ -100,7 +98,6 @@ impl Network {
             replaced: BTreeMap::new(),
             refused: BTreeSet::new(),
             copy,
-            unsaved: BTreeSet::new(),
             peers: None,
         }
     }
@@ -125,9 +122,8 @@ impl Network {
         if life == Lifetime::Owner { owner } else { cluster }
     }
 
-    /// Begins new streams: after a new generation or attachment.
-    pub(super) fn restart_streams(&mut self, attachment: u32) {
-        self.attachment = attachment;
+    /// Begins new streams, for a new generation.
+    pub(super) fn restart_streams(&mut self) {
         self.written = [0; 2];
         self.complete = None;
     }

@@ -177,9 +177,7 @@ impl Node {
             .filter(|network| network.pull.as_ref().is_some_and(|pull| pull.from == from));
         if let Some(network) = waiting {
             network.pull = None;
-            network.schedule.at = now.mono;
-            let name = Arc::clone(&network.name);
-            self.timers.set(now.mono, Timer::Compare(name));
+            self.plan_compare(name, |schedule, _| schedule.at = now.mono);
         }
     }
 }

@@ -48,7 +48,9 @@ impl Node {
             return;
         }
         let all = matches!(what, PullWhat::All(_));
-        let (id, message) = self.pull_message(name, what);
+        self.next_pull += 1;
+        let id = self.next_pull;
+        let message = Message::Pull(Pull { network: name.clone(), id, what });
         if !self.say(now, peer, &message) {
             return;
         }
@@ -125,8 +127,9 @@ impl Node {
     fn drop_pull(&mut self, now: Now, name: &Name, id: u64) {
         let Some(network) = self.networks.get_mut(name) else { return };
         if network.pull.take_if(|pull| pull.id == id).is_some() {
-            network.schedule.at = now.mono + self.config.compare_interval / 4;
-            self.timers.set(network.schedule.at, Timer::Compare(Arc::clone(&network.name)));
+            self.plan_compare(name, |schedule, config| {
+                schedule.at = now.mono + config.compare_interval / 4;
+            });
         }
     }
 
@@ -145,7 +148,7 @@ impl Node {
             network.replica.digest_mut().advance(&writer, contiguous);
             nodes.insert(writer.node);
             if writer.lifetime == Lifetime::Cluster {
-                network.unsaved.insert(writer);
+                self.unsaved.insert((Arc::clone(name), writer));
             }
         }
         for node in nodes {
@@ -183,12 +186,12 @@ impl Node {
 
     /// A peer can't be reached on streams: what was asked of it is asked of others.
     pub(super) fn abandon_pulls(&mut self, now: Now, peer: NodeId) {
-        for (name, network) in &mut self.networks {
-            if network.pull.as_ref().is_some_and(|pull| pull.from == peer) {
-                network.pull = None;
-                network.schedule.at = now.mono + self.config.compare_interval / 4;
-                self.timers.set(network.schedule.at, Timer::Compare(Arc::clone(name)));
-            }
+        let asked = self.networks.values().filter_map(|network| {
+            let pull = network.pull.as_ref().filter(|pull| pull.from == peer)?;
+            Some((Arc::clone(&network.name), pull.id))
+        });
+        for (name, id) in asked.collect::<Vec<_>>() {
+            self.drop_pull(now, &name, id);
         }
     }
 

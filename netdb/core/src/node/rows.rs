@@ -124,16 +124,14 @@ impl Node {
         let entry = Entry::new(row, dot, at, value);
         // A node does not doubt its own clock: what it says it has written stands.
         let believed = cluster_time.max(Wall(at));
-        let change = network.replica.apply(now.mono, believed, entry.clone(), Duration::ZERO);
-        network.schedule.hurry(now.mono, &self.config);
+        let entry = Arc::new(entry);
+        let applied = network.replica.apply(now.mono, believed, Arc::clone(&entry), Duration::ZERO);
         let name = Arc::clone(&network.name);
-        let at = network.schedule.at;
-        self.timers.set(at, Timer::Compare(Arc::clone(&name)));
+        self.compare_soon(now, &name);
         let commit = (lifetime == Lifetime::Cluster).then(|| self.disk.next_commit());
-        if let Some(change) = change.change {
+        if let Some(change) = applied.change {
             self.absorb(now, &name, &change, DeleteReason::Deleted);
         }
-        let entry = Arc::new(entry);
         let span = Span::all_but(self.id);
         self.outbox.push(Outgoing::news(name, span, Arc::clone(&entry)));
         Some((entry, commit))
@@ -170,25 +168,22 @@ impl Node {
     ) -> Vec<Arc<Entry>> {
         let mut fresh = Vec::new();
         for Unpacked { entry, age } in rows {
+            let entry = Arc::new(entry);
             if self.take_row(now, name, &entry, age) {
                 self.stats.entries_fresh += 1;
-                fresh.push(Arc::new(entry));
+                fresh.push(entry);
             } else {
                 self.stats.entries_known += 1;
             }
         }
-        if !fresh.is_empty()
-            && let Some(network) = self.networks.get_mut(name)
-        {
-            network.schedule.hurry(now.mono, &self.config);
-            let at = network.schedule.at;
-            self.timers.set(at, Timer::Compare(Arc::clone(name)));
+        if !fresh.is_empty() {
+            self.compare_soon(now, name);
             self.watch_gaps(now, from, name, &fresh);
         }
         fresh
     }
 
-    fn take_row(&mut self, now: Now, name: &Arc<Name>, entry: &Entry, age: Duration) -> bool {
+    fn take_row(&mut self, now: Now, name: &Arc<Name>, entry: &Arc<Entry>, age: Duration) -> bool {
         if entry.dot.writer.node == self.id {
             self.notice_own(now, name, &entry.dot);
         }
@@ -200,12 +195,12 @@ impl Node {
         if entry.row.lifetime == Lifetime::Cluster {
             self.clock.observe(cluster_time, entry.at);
         }
-        let applied = network.replica.apply(now.mono, cluster_time, entry.clone(), age);
+        let applied = network.replica.apply(now.mono, cluster_time, Arc::clone(entry), age);
         if applied.refused {
             network.refused.insert(entry.dot.writer);
         }
         if applied.fresh && entry.row.lifetime == Lifetime::Cluster {
-            network.unsaved.insert(entry.dot.writer);
+            self.unsaved.insert((Arc::clone(name), entry.dot.writer));
         }
         if applied.aside {
             self.watch_aside(now, name);
@@ -229,21 +224,19 @@ impl Node {
         if change.new.as_ref().is_some_and(|new| new.is_tombstone()) {
             self.watch_graves(name);
         }
+        self.show_change(name, change, reason);
         if name.as_str() == CLUSTER_NETWORK {
-            self.show_change(name, change, reason);
             self.record_changed(now, change);
-        } else {
-            self.show_change(name, change, reason);
         }
     }
 
-    fn save_row(&mut self, now: Now, name: &Name, change: &Change) {
+    fn save_row(&mut self, now: Now, name: &Arc<Name>, change: &Change) {
         let cluster_time = self.cluster_time(now);
         let Some(entry) = change.entry().filter(|e| e.row.lifetime == Lifetime::Cluster) else {
             return;
         };
-        let Some(network) = self.networks.get_mut(name) else { return };
-        network.unsaved.insert(entry.dot.writer);
+        let Some(network) = self.networks.get(name) else { return };
+        self.unsaved.insert((Arc::clone(name), entry.dot.writer));
         match &change.new {
             Some(new) => {
                 let age = network.replica.age(now.mono, new);
@@ -256,14 +249,13 @@ impl Node {
 
     /// Puts the progress of the writers that moved into the commit of the rows that moved them.
     pub(super) fn save_writers(&mut self) {
-        for (name, network) in &mut self.networks {
-            for writer in core::mem::take(&mut network.unsaved) {
-                let replica = &network.replica;
-                if let Some(progress) = replica.digest().progress(&writer) {
-                    let (contiguous, purged) = (replica.durable(&writer), progress.purged());
-                    let retired = replica.digest().is_retired(&writer);
-                    self.disk.put_writer(name, &writer, contiguous, purged, retired);
-                }
+        for (name, writer) in core::mem::take(&mut self.unsaved) {
+            let Some(network) = self.networks.get(&name) else { continue };
+            let replica = &network.replica;
+            if let Some(progress) = replica.digest().progress(&writer) {
+                let (contiguous, purged) = (replica.durable(&writer), progress.purged());
+                let retired = replica.digest().is_retired(&writer);
+                self.disk.put_writer(&name, &writer, contiguous, purged, retired);
             }
         }
     }
@@ -274,7 +266,7 @@ impl Node {
         for entry in network.replica.purge(now.mono) {
             if entry.row.lifetime == Lifetime::Cluster {
                 self.disk.remove_row(name, &entry.row);
-                network.unsaved.insert(entry.dot.writer);
+                self.unsaved.insert((Arc::clone(name), entry.dot.writer));
             }
         }
         self.watch_graves(name);

@@ -74,6 +74,7 @@ impl Node {
             outbox: Vec::new(),
             outputs: alloc::collections::VecDeque::new(),
             disk,
+            unsaved: alloc::collections::BTreeSet::new(),
             timers: Timers::default(),
             rotation: Rotation::default(),
             boot_until: now.mono + BOOT_WAIT,

@@ -226,7 +226,7 @@ fn a_newcomer_is_told_once_to_who_watches_failed_nodes_too() {
     net.poll(0, watch);
     net.add(3);
     net.run(Duration::from_secs(3));
-    let mut seen = alloc::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for event in net.poll(0, watch) {
         if let EventKind::Created { new } = event.kind {
             assert!(seen.insert(new.row.clone()), "created twice: {:?}", new.row);

@@ -189,7 +189,14 @@ impl Replica {
     }
 
     /// Merges one write. `age` is how long ago a tombstone was written; it only matters for those.
-    pub fn apply(&mut self, now: Time, cluster_time: Wall, entry: Entry, age: Duration) -> Applied {
+    pub fn apply(
+        &mut self,
+        now: Time,
+        cluster_time: Wall,
+        entry: impl Into<Arc<Entry>>,
+        age: Duration,
+    ) -> Applied {
+        let entry: Arc<Entry> = entry.into();
         if self.digest.covers(&entry.dot) {
             return Applied::default();
         }
@@ -201,7 +208,6 @@ impl Replica {
             return Applied { refused: true, ..Applied::default() };
         }
         let fresh = self.digest.add(&entry.dot);
-        let entry = Arc::new(entry);
         if ahead {
             self.dots.insert(ByDot(entry.clone()));
             self.place(&entry);
