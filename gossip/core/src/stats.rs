@@ -19,8 +19,6 @@ pub struct Stats {
     pub frames_ignored: u64,
     /// Packets of senders that are down here, answered by telling them so.
     pub from_down: u64,
-    /// Packets of further unknown senders, dropped because too many are remembered already.
-    pub strangers_refused: u64,
     /// What membership counts.
     pub membership: MembershipStats,
     /// What links count.

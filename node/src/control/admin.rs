@@ -104,7 +104,6 @@ pub(super) async fn stats(State(control): State<Arc<Control>>) -> Result<Json<St
         ("packets_received_bytes", gossip.bytes_received),
         ("packets_frames_ignored", gossip.frames_ignored),
         ("packets_from_down", gossip.from_down),
-        ("packets_strangers_refused", gossip.strangers_refused),
         ("members_malformed", members.malformed),
         ("members_misdirected", members.misdirected),
         ("members_refused", members.members_refused),
