@@ -1,6 +1,8 @@
 //! All live attached nodes hold and show the same rows.
 
-use netdb_core::node::CLUSTER_NETWORK;
+use std::collections::BTreeMap;
+
+use netdb_core::{entry::Writer, node::CLUSTER_NETWORK};
 use netdb_gossip_core::identity::Name;
 
 use super::Check;
@@ -36,7 +38,8 @@ fn hashes(world: &World, name: &Name) -> Option<String> {
             return Some(format!("n{host} does not know that it is attached to {name}"));
         };
         if !info.synced {
-            return Some(format!("n{host} is not in sync in {name}"));
+            let differs = received(world, name, host);
+            return Some(format!("n{host} is not in sync in {name}{differs}"));
         }
         let (one, hash, entries) = *first.get_or_insert((host, info.hash, info.entries));
         if hash != info.hash {
@@ -49,6 +52,23 @@ fn hashes(world: &World, name: &Name) -> Option<String> {
         }
     }
     None
+}
+
+/// A stream of which a host received another part than a peer of its.
+fn received(world: &World, name: &Name, host: usize) -> String {
+    let of = |host: usize| -> BTreeMap<Writer, u64> {
+        world.node(host).map(|node| node.received(name)).unwrap_or_default().into_iter().collect()
+    };
+    let own = of(host);
+    for other in world.attached(name).into_iter().filter(|other| *other != host) {
+        let theirs = of(other);
+        let differs = |writer: &&Writer| own.get(*writer) != theirs.get(*writer);
+        if let Some(writer) = own.keys().chain(theirs.keys()).find(differs) {
+            let (own, theirs) = (own.get(writer), theirs.get(writer));
+            return format!("; of {writer:?} it received {own:?}, n{other} {theirs:?}");
+        }
+    }
+    String::new()
 }
 
 /// One row that two nodes hold differently.

@@ -67,6 +67,7 @@ impl World {
             *view = None;
         }
         let Some(entry) = self.hosts.get_mut(host) else { return Ok(()) };
+        entry.note_generation();
         entry.node = None;
         entry.watch = None;
         self.ledger.gone(host, entry.id);

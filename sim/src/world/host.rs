@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use netdb_core::node::{Node, Setup, StartError, WatchId};
 use netdb_gossip_core::{
-    identity::{Identity, Name, NodeId, PublicIdentity},
-    time::{Now, Time},
+    identity::{Generation, Identity, Name, NodeId, PublicIdentity},
+    time::Now,
 };
 
 use super::{disk::Content, options::Options, sabotage::Sabotage};
@@ -27,8 +27,8 @@ pub struct Host {
     pub attached: BTreeSet<Name>,
     /// Whether it belongs to the cluster, running or not.
     pub member: bool,
-    /// When its node was started last.
-    pub started_at: Time,
+    /// The highest generation that its node lived in.
+    pub generation: Generation,
     /// A copy of its disk, taken by the script.
     pub copy: Option<Content>,
     pub(crate) node: Option<Node>,
@@ -51,7 +51,7 @@ impl Host {
             addr,
             attached: BTreeSet::new(),
             member: false,
-            started_at: Time(0),
+            generation: Generation(0),
             copy: None,
             node: None,
             watch: None,
@@ -92,6 +92,13 @@ impl Host {
         };
         self.node = Some(Node::start(setup, now)?);
         self.watch = None;
+        self.note_generation();
         Ok(())
+    }
+
+    /// Takes note of the generation that the node lives in.
+    pub(crate) fn note_generation(&mut self) {
+        let now = self.node.as_ref().map(|node| node.info().member.generation);
+        self.generation = self.generation.max(now.unwrap_or_default());
     }
 }

@@ -130,9 +130,7 @@ impl World {
         let names = self.node(host).map(Node::networks).unwrap_or_default().into_iter();
         let names = names.map(|info| info.name).filter(|name| name.as_str() != CLUSTER_NETWORK);
         let names = names.collect();
-        let now = self.now();
         if let Some(entry) = self.hosts.get_mut(host) {
-            entry.started_at = now;
             entry.attached = names;
         }
         if host < self.options.watched {

@@ -173,7 +173,7 @@ impl Fabric {
         None
     }
 
-    /// The answer to [`Delivery::Dialled`]: whether each side admits the other.
+    /// The answer to [`Delivery::Dialled`]: whether the dialled host admits the other.
     pub fn answer(&mut self, to: usize, from: usize, connection: u64, admitted: bool) {
         let (pair, _) = pair(from, to);
         let trips = SETUP_ROUND_TRIPS - 1;
