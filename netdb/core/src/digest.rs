@@ -29,6 +29,8 @@ pub struct Progress {
     ahead: BTreeMap<u64, u64>,
     /// Tombstones up to here may have been purged on this node.
     purged: u64,
+    /// What this node held of the writer was dropped, not deleted: peers may still hold it.
+    dropped: bool,
 }
 
 impl Progress {
@@ -182,27 +184,28 @@ impl Digest {
         }
     }
 
-    /// Forgets a writer altogether: what it wrote would be new again.
-    pub fn forget(&mut self, writer: &Writer) {
-        if let Some(progress) = self.active.remove(writer) {
-            self.hash = self.hash.wrapping_sub(progress_mark(writer, progress.contiguous));
-        }
-        self.retired.remove(writer);
-    }
-
     /// Moves a writer that owns nothing any more out of what is exchanged, but keeps its progress.
     pub fn retire(&mut self, writer: &Writer) {
+        self.move_out(writer, false);
+    }
+
+    /// The same for a writer whose rows were dropped here: should it be exchanged again, they are news.
+    pub fn abandon(&mut self, writer: &Writer) {
+        self.move_out(writer, true);
+    }
+
+    fn move_out(&mut self, writer: &Writer, dropped: bool) {
         let Some(progress) = self.active.remove(writer) else { return };
         self.hash = self.hash.wrapping_sub(progress_mark(writer, progress.contiguous));
-        self.retired.insert(*writer, progress);
+        self.retired.insert(*writer, Progress { dropped, ..progress });
         while self.retired.len() > MAX_RETIRED {
             self.retired.pop_first();
         }
     }
 
-    /// Exchanges a retired writer again.
+    /// Exchanges a retired writer again, and forgets what was received of an abandoned one.
     pub fn revive(&mut self, writer: &Writer) {
-        if let Some(progress) = self.retired.remove(writer) {
+        if let Some(progress) = self.retired.remove(writer).filter(|progress| !progress.dropped) {
             self.hash = self.hash.wrapping_add(progress_mark(writer, progress.contiguous));
             self.active.insert(*writer, progress);
         }
@@ -302,5 +305,16 @@ mod tests {
         assert!(digest.covers(&Dot { writer: writer(1), sequence: 5 }));
         assert!(digest.add(&Dot { writer: writer(1), sequence: 6 }), "it comes back to life");
         assert_eq!(digest.contiguous(&writer(1)), 6);
+    }
+
+    #[test]
+    fn what_was_dropped_of_an_abandoned_writer_is_news_again() {
+        let mut digest = Digest::default();
+        digest.advance(&writer(1), 5);
+        digest.abandon(&writer(1));
+        assert_eq!(digest.hash(), 0);
+        assert!(digest.covers(&Dot { writer: writer(1), sequence: 5 }), "until it is back");
+        digest.revive(&writer(1));
+        assert!(!digest.covers(&Dot { writer: writer(1), sequence: 5 }));
     }
 }

@@ -147,11 +147,19 @@ impl Node {
     /// Whether a node may speak. While this node has not yet heard who was admitted since it last
     /// looked, those it knew count.
     pub fn is_admitted(&self, identity: &PublicIdentity) -> bool {
-        let id = identity.node_id();
-        let row = RowKey::shared(records::ADMITTED, &id.0);
-        let standing = self.networks.get(&*self.cluster_name).and_then(|n| n.replica.get(&row));
-        let record = standing.and_then(|entry| records::decode(entry.value.as_ref()?).ok());
-        record.is_some_and(|r: AdmittedRecord| r.admitted && r.identity == *identity)
+        self.admission(identity.node_id()).is_some_and(|record| record.identity == *identity)
+    }
+
+    /// Whether this node has heard that another one may speak.
+    pub(super) fn admits(&self, node: NodeId) -> bool {
+        self.admission(node).is_some()
+    }
+
+    fn admission(&self, node: NodeId) -> Option<AdmittedRecord> {
+        let row = RowKey::shared(records::ADMITTED, &node.0);
+        let standing = self.networks.get(&*self.cluster_name)?.replica.get(&row)?;
+        let record: AdmittedRecord = records::decode(standing.value.as_ref()?).ok()?;
+        record.admitted.then_some(record)
     }
 
     fn token_record(&self) -> Option<(Token, Option<Wall>)> {

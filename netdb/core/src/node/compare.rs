@@ -245,7 +245,7 @@ impl Node {
         let found = narrow::answer(&sync::held_items(replica), parts);
         let (mut gone, mut wanted) = (Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
-            let standing = replica.places(place, place).next();
+            let standing = replica.standing(place);
             // Equal digests only speak of what is contiguous: the other side need not have received a
             // replacement that stands behind a gap.
             let counted = |e: &Entry| {

@@ -231,15 +231,15 @@ impl Node {
             }
             _ => self.expect_replacement(now, &name, node),
         }
+        // What it announces may have been sent while it did not know whom to send it to.
+        self.compare_soon(now, &name);
     }
 
-    /// A node is here with a stream that was dropped before (it had failed for long, or its attachment was
-    /// not known for a while): what it wrote is news again.
+    /// A node is here with a stream that is not exchanged: it was thought to be gone. If its rows were dropped
+    /// (it had failed for long, or its attachment was not known for a while), they are news again.
     fn expect_again(&mut self, name: &Name, current: &Writer) {
-        if let Some(network) = self.networks.get_mut(name)
-            && network.replica.digest().is_retired(current)
-        {
-            network.replica.digest_mut().forget(current);
+        if let Some(network) = self.networks.get_mut(name) {
+            network.replica.digest_mut().revive(current);
         }
     }
 
@@ -305,9 +305,18 @@ impl Node {
             self.timers.set(*at, Timer::Replace(Arc::clone(name)));
         }
         for node in due {
-            let keep = self.current_stream(name, node).map(|(keep, _)| keep);
-            if keep.is_some() {
-                self.drop_rows(now, name, node, keep, DeleteReason::Deleted);
+            match self.current_stream(name, node) {
+                Some((keep, None)) => {
+                    self.drop_rows(now, name, node, Some(keep), DeleteReason::Deleted);
+                }
+                // It said what its new set is, and comparing fetches what is missing of it.
+                Some((_, Some(_))) => {
+                    if let Some(network) = self.networks.get_mut(name) {
+                        network.replacing.remove(&node);
+                    }
+                    self.expect_replacement(now, name, node);
+                }
+                None => {}
             }
         }
     }

@@ -80,6 +80,8 @@ pub struct Node {
     cluster_name: Arc<Name>,
     watchers: Watchers,
     outbox: Vec<Outgoing>,
+    /// What waits until the cluster network says who is attached to what.
+    early: Vec<Outgoing>,
     outputs: VecDeque<Output>,
     disk: Disk,
     /// `Cluster` writers whose progress is not on disk yet, by network.

@@ -13,7 +13,7 @@ use super::{
     network::Network, timers::Timer,
 };
 use crate::{
-    entry::Lifetime,
+    entry::{Lifetime, Writer},
     records::{self, AttachmentRecord},
     replica::Change,
     view::DeleteReason,
@@ -76,6 +76,7 @@ impl Node {
             self.disk.put_attachment(&name, record);
         }
         self.outbox.retain(|outgoing| outgoing.network != name);
+        self.early.retain(|outgoing| outgoing.network != name);
         Ok(())
     }
 
@@ -112,6 +113,13 @@ impl Node {
         self.networks.values().map(info).collect()
     }
 
+    /// What this node received of a network: how far without gaps, for each stream that is compared.
+    pub fn received(&self, name: &Name) -> Vec<(Writer, u64)> {
+        let Some(network) = self.networks.get(name) else { return Vec::new() };
+        let writers = network.replica.digest().writers();
+        writers.map(|(writer, progress)| (*writer, progress.contiguous())).collect()
+    }
+
     /// All networks of the cluster, with how many nodes are attached to each.
     pub fn known_networks(&self) -> Vec<(Name, usize)> {
         let attached = self.attachments.iter().filter(|(_, nodes)| !nodes.is_empty());
@@ -139,6 +147,9 @@ impl Node {
     pub(super) fn set_synced(&mut self, name: &Name) {
         if let Some(network) = self.networks.get_mut(name).filter(|n| !n.synced) {
             network.synced = true;
+            if *name == *self.cluster_name {
+                self.outbox.append(&mut self.early);
+            }
             self.emit(NodeEvent::Synced(name.clone()));
         }
     }

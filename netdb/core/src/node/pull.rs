@@ -12,7 +12,7 @@ use super::{Node, network::PullState, timers::Timer};
 use crate::{
     entry::{Entry, Lifetime},
     sync::serve,
-    wire::{Chunk, Message, Pull, PullWhat, Reached, Want},
+    wire::{self, Chunk, Message, Pull, PullWhat, Reached, Want},
 };
 
 /// How long a pull may go without a chunk before it is given up.
@@ -51,7 +51,13 @@ impl Node {
         self.next_pull += 1;
         let id = self.next_pull;
         let message = Message::Pull(Pull { network: name.clone(), id, what });
-        if !self.say(now, peer, &message) {
+        // A peer that this node does not know to be admitted yet can't open a stream to answer on.
+        let sent = if self.admits(peer) {
+            self.say(now, peer, &message)
+        } else {
+            self.say_on_stream(peer, wire::encode(&message))
+        };
+        if !sent {
             return;
         }
         let deadline = now.mono + PULL_TIMEOUT;

@@ -15,6 +15,9 @@ use crate::{
     wire::{self, Batch, BatchBuilder, Message, Push},
 };
 
+/// The most writes that wait for word of who is attached; further ones are found by comparing.
+const MAX_EARLY: usize = 65_536;
+
 /// A write to be passed on.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -37,10 +40,18 @@ impl Outgoing {
 }
 
 impl Node {
-    /// Sends what waits, writes that go the same way together.
+    /// Sends what waits, writes that go the same way together. Before the cluster network is in sync this
+    /// node does not know who is attached to others: what it has for them waits.
     pub(super) fn flush_outbox(&mut self, now: Now) {
         let mut routes: BTreeMap<Route, Vec<Arc<Entry>>> = BTreeMap::new();
+        let oriented = self.is_synced(&self.cluster_name);
         for out in core::mem::take(&mut self.outbox) {
+            if !oriented && out.network != self.cluster_name {
+                if self.early.len() < MAX_EARLY {
+                    self.early.push(out);
+                }
+                continue;
+            }
             let route = (out.network, out.span, out.again, out.except);
             routes.entry(route).or_default().push(out.entry);
         }

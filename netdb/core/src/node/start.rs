@@ -72,6 +72,7 @@ impl Node {
             cluster_name: Arc::new(cluster_name),
             watchers: Watchers::default(),
             outbox: Vec::new(),
+            early: Vec::new(),
             outputs: alloc::collections::VecDeque::new(),
             disk,
             unsaved: alloc::collections::BTreeSet::new(),

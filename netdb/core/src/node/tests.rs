@@ -10,7 +10,9 @@ use self::net::{DELAY, Net, name};
 use super::*;
 use crate::{
     entry::Lifetime,
+    sync,
     view::{DeleteReason, EventKind, Filter},
+    wire::{Part, PartContent},
 };
 
 #[test]
@@ -216,6 +218,42 @@ fn detaching_drops_and_reattaching_fetches() {
     let count = compares(&net) - before;
     assert!(count < 60, "what it wrote before it left is settled: {count} comparisons");
     assert!(net.agree());
+}
+
+#[test]
+fn what_is_written_before_the_node_knows_who_is_attached_reaches_all_at_once() {
+    let mut net = Net::new(5);
+    net.attach_all();
+    net.run(Duration::from_secs(3));
+    net.hosts[1].node = None;
+    net.run(Duration::from_secs(1));
+    net.start(1);
+    for n in 0..40 {
+        net.write(1, Lifetime::Owner, &n.to_string(), Operation::Create, b"1").unwrap();
+    }
+    let seen = |net: &Net| (0..5).all(|i| net.values(i).len() == 40);
+    let took = net.until(Duration::from_secs(5), seen);
+    assert!(took < Duration::from_millis(50), "{took:?}");
+}
+
+#[test]
+fn a_delete_on_its_way_does_not_count_as_known() {
+    let mut net = Net::new(2);
+    net.attach_all();
+    net.write(0, Lifetime::Cluster, "k", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(3));
+    net.cut.insert((0, 1));
+    net.write(0, Lifetime::Cluster, "k", Operation::Delete, b"").unwrap();
+    net.cut.clear();
+    let network = name("net");
+    let theirs = sync::held_items(&net.node(1).networks.get(&network).unwrap().replica);
+    let part = Part { from: 0, through: u64::MAX, content: PartContent::Items(theirs) };
+    let peer = net.id(1);
+    net.call(0, |node, now| node.take_held(now, peer, &network, true, [part].into()));
+    net.until(Duration::from_secs(1), |net| net.values(1).is_empty());
+    // What is called gone leaves no tombstone behind that stands against older writes.
+    assert_eq!(net.node(1).stats().rows_gone, 0);
+    assert_eq!(net.node(1).networks()[1].tombstones, 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use netdb_gossip_core::time::Time;
 
-use crate::entry::Dot;
+use crate::entry::{Dot, Entry};
 
 #[derive(Debug)]
 pub(super) struct Graves {
@@ -13,39 +13,45 @@ pub(super) struct Graves {
     limit: usize,
     due: BTreeSet<(Time, Dot)>,
     by_dot: BTreeMap<Dot, Time>,
+    /// Two rows that share a place are too unlikely to matter.
+    by_place: BTreeMap<u64, Dot>,
 }
 
 impl Graves {
     pub(super) fn new(life: Duration, limit: usize) -> Self {
-        Self { life, limit, due: BTreeSet::new(), by_dot: BTreeMap::new() }
+        let (due, by_dot, by_place) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { life, limit, due, by_dot, by_place }
     }
 
     /// Keeps a tombstone that was written `age` ago. False if its life is over.
-    pub(super) fn dig(&mut self, now: Time, dot: Dot, age: Duration) -> bool {
+    pub(super) fn dig(&mut self, now: Time, entry: &Entry, age: Duration) -> bool {
         let Some(left) = self.life.checked_sub(age).filter(|left| !left.is_zero()) else {
             return false;
         };
         let due = now + left;
-        self.due.insert((due, dot));
-        self.by_dot.insert(dot, due);
+        self.due.insert((due, entry.dot));
+        self.by_dot.insert(entry.dot, due);
+        self.by_place.insert(entry.place(), entry.dot);
         true
     }
 
     /// Forgets a tombstone.
-    pub(super) fn close(&mut self, dot: &Dot) {
-        if let Some(due) = self.by_dot.remove(dot) {
-            self.due.remove(&(due, *dot));
+    pub(super) fn close(&mut self, entry: &Entry) {
+        if let Some(due) = self.by_dot.remove(&entry.dot) {
+            self.due.remove(&(due, entry.dot));
+            self.by_place.remove(&entry.place());
         }
     }
 
-    /// Takes the next tombstone that is due, or one too many.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<Dot> {
+    /// The next tombstone that is due, or one too many.
+    pub(super) fn next(&self, now: Time) -> Option<Dot> {
         let &(due, dot) = self.due.first()?;
-        if due > now && self.due.len() <= self.limit {
-            return None;
-        }
-        self.close(&dot);
-        Some(dot)
+        (due <= now || self.due.len() > self.limit).then_some(dot)
+    }
+
+    /// The tombstone of the row with this place.
+    pub(super) fn at_place(&self, place: u64) -> Option<&Dot> {
+        self.by_place.get(&place)
     }
 
     /// When there is something to purge: at once if there are too many.

@@ -171,6 +171,12 @@ impl Replica {
         self.places.range((from, 0)..=(to, u64::MAX)).map(|(_, e)| e)
     }
 
+    /// What stands for the row with a place: a live entry, or else a tombstone.
+    pub fn standing(&self, place: u64) -> Option<&Arc<Entry>> {
+        let live = self.places(place, place).next();
+        live.or_else(|| self.dot(self.graves.at_place(place)?))
+    }
+
     /// Held writes of one node's `Owner` streams.
     pub fn owned_by(&self, node: NodeId) -> impl Iterator<Item = &Arc<Entry>> {
         let first = Dot { writer: Writer::first_of(node, Lifetime::Owner), sequence: 0 };
@@ -260,7 +266,7 @@ impl Replica {
         let writers: Vec<Writer> =
             self.digest.range(first..end).map(|(w, _)| *w).filter(stale).collect();
         for writer in writers {
-            self.digest.retire(&writer);
+            self.digest.abandon(&writer);
         }
         changes
     }
@@ -268,13 +274,12 @@ impl Replica {
     /// Purges tombstones that are due, and the oldest ones beyond the limit. Returns them.
     pub fn purge(&mut self, now: Time) -> Vec<Arc<Entry>> {
         let mut purged = Vec::new();
-        while let Some(dot) = self.graves.pop_due(now) {
-            if let Some(entry) = self.dot(&dot).cloned() {
-                self.rows.remove(&entry.row);
-                self.unindex(&entry);
-                self.digest.note_purged(&dot.writer, dot.sequence);
-                purged.push(entry);
-            }
+        while let Some(dot) = self.graves.next(now) {
+            let Some(entry) = self.dot(&dot).cloned() else { break };
+            self.rows.remove(&entry.row);
+            self.unindex(&entry);
+            self.digest.note_purged(&dot.writer, dot.sequence);
+            purged.push(entry);
         }
         purged
     }
@@ -291,21 +296,24 @@ impl Replica {
 
     /// Retires writers that own nothing any more and for which `finished` says that no more will come.
     pub fn retire_finished(&mut self, finished: impl Fn(&Writer) -> bool) -> Vec<Writer> {
-        let done: Vec<Writer> = self
-            .digest
-            .writers()
-            .filter(|(w, p)| p.first_gap().is_none() && finished(w) && self.owns_nothing(w))
-            .map(|(w, _)| *w)
-            .collect();
+        let writers = self.digest.writers().map(|(w, _)| *w);
+        let done: Vec<Writer> = writers.filter(|w| finished(w) && self.owns_nothing(w)).collect();
         for writer in &done {
+            // What is left of a stream that nobody else writes to guards nothing that the digest does not.
+            let left: Vec<Dot> = self.dots(writer, 0, u64::MAX).map(|e| e.dot).collect();
+            for dot in left {
+                self.remove(&dot);
+            }
             self.digest.retire(writer);
         }
         done
     }
 
-    /// Whether nothing that a writer wrote is held, not even a tombstone.
+    /// Whether nothing that a writer wrote is held: of a shared table not even a tombstone, which may
+    /// stand against the writes of others.
     pub fn owns_nothing(&self, writer: &Writer) -> bool {
-        self.dots(writer, 0, u64::MAX).next().is_none()
+        let mut held = self.dots(writer, 0, u64::MAX);
+        held.all(|e| writer.lifetime == Lifetime::Owner && e.is_tombstone())
     }
 
     fn aside_is_full(&self, writer: &Writer) -> bool {
@@ -338,7 +346,7 @@ impl Replica {
             self.uncount(old);
         }
         if entry.is_tombstone() {
-            if !self.graves.dig(now, entry.dot, age) {
+            if !self.graves.dig(now, &entry, age) {
                 self.digest.note_purged(&entry.dot.writer, entry.dot.sequence);
                 return old.map(|old| Change { old: Some(old), new: None });
             }
@@ -362,7 +370,7 @@ impl Replica {
     fn unindex(&mut self, entry: &Arc<Entry>) {
         self.dots.remove(&entry.dot);
         if entry.is_tombstone() {
-            self.graves.close(&entry.dot);
+            self.graves.close(entry);
         }
         let mark = entry.mark();
         if self.places.remove(&(entry.place(), mark)).is_some() {

@@ -203,3 +203,23 @@ fn replacing_a_generation_drops_only_what_is_older() {
     assert_eq!(replica.live(), 1);
     assert_consistent(&replica);
 }
+
+#[test]
+fn a_tombstone_stands_for_its_row() {
+    let mut replica = apply_all(&[(true, 1, 7, 1, 1, Some(0)), (true, 1, 7, 2, 2, None)]);
+    let row = entry(&(true, 1, 7, 1, 1, None)).row;
+    let standing = replica.standing(row.place()).map(|e| e.dot.sequence);
+    assert_eq!(standing, Some(2));
+    replica.purge(Time(0) + LIFE);
+    assert!(replica.standing(row.place()).is_none());
+}
+
+#[test]
+fn tombstones_keep_a_shared_stream_alive_and_an_owned_one_not() {
+    let deletes = [true, false].map(|cluster| (cluster, 1, 1, 1, 1, None));
+    let mut replica = apply_all(&deletes);
+    let retired = replica.retire_finished(|_| true);
+    assert_eq!(retired.iter().map(|w| w.lifetime).collect::<Vec<_>>(), [Lifetime::Owner]);
+    assert_eq!(replica.tombstones(), 1);
+    assert!(!replica.apply(Time(0), NOON, entry(&(false, 1, 1, 1, 1, None)), LIFE).fresh);
+}

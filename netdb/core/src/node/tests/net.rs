@@ -35,6 +35,8 @@ pub(super) struct Host {
     pub(super) disk: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) node: Option<Node>,
     pub(super) events: Vec<NodeEvent>,
+    /// How far its wall clock is off, in microseconds.
+    pub(super) skew: i64,
 }
 
 pub(super) struct Net {
@@ -85,6 +87,12 @@ impl Net {
         Now { mono: self.now, wall: Wall(EPOCH + self.now.0) }
     }
 
+    /// The clocks of one host.
+    fn clocks(&self, index: usize) -> Now {
+        let Now { mono, wall } = self.now();
+        Now { mono, wall: wall.offset_by(self.hosts[index].skew) }
+    }
+
     pub(super) fn add(&mut self, index: usize) {
         let identity = Identity::generate(&mut entropy(1000 + index as u64));
         let addr = SocketAddr::from(([10, 0, 0, u8::try_from(index).unwrap() + 1], 7946));
@@ -102,12 +110,12 @@ impl Net {
         };
         let disk = ops.into_iter().map(|op| (op.key, op.value.unwrap())).collect();
         let events = Vec::new();
-        self.hosts.push(Host { identity, addr, name, disk, node: None, events });
+        self.hosts.push(Host { identity, addr, name, disk, node: None, events, skew: 0 });
         self.start(index);
     }
 
     pub(super) fn start(&mut self, index: usize) {
-        let now = self.now();
+        let now = self.clocks(index);
         let host = &mut self.hosts[index];
         let setup = Setup {
             config: self.config.clone(),
@@ -140,14 +148,14 @@ impl Net {
 
     /// Calls a node and carries out what follows.
     pub(super) fn call<T>(&mut self, index: usize, call: impl FnOnce(&mut Node, Now) -> T) -> T {
-        let now = self.now();
+        let now = self.clocks(index);
         let result = call(self.hosts[index].node.as_mut().unwrap(), now);
         self.drain(index);
         result
     }
 
     pub(super) fn drain(&mut self, index: usize) {
-        let now = self.now();
+        let now = self.clocks(index);
         let host = &mut self.hosts[index];
         let Some(node) = host.node.as_mut() else { return };
         let mut out = VecDeque::new();
