@@ -21,7 +21,7 @@ impl Gossip {
             Ok(opened) => {
                 self.stats.packets_received += 1;
                 self.stats.bytes_received += len;
-                self.take(now, &opened);
+                self.take(now, from, &opened);
             }
             Err(reason) => {
                 self.stats.drops.count(reason);
@@ -45,13 +45,13 @@ impl Gossip {
         let known = self.membership.view().get(id).map(|known| known.member.generation);
         if known.is_some_and(|known| known > generation) {
             // Its life is over; it may be a restored snapshot that has to be told.
-            self.membership.answer_outcast(now.mono, id, generation);
+            self.membership.answer_outcast(now.mono, (id, generation), from);
             return Err(DropReason::StaleGeneration);
         }
         self.links.accept(now.mono, (id, generation, opened.number), from)
     }
 
-    fn take(&mut self, now: Now, opened: &Opened) {
+    fn take(&mut self, now: Now, from: SocketAddr, opened: &Opened) {
         let id = opened.sender;
         let mut membership = false;
         for frame in opened.frames.clone().filter(|frame| frame.kind == Kind::Membership as u8) {
@@ -63,7 +63,7 @@ impl Gossip {
         if state == Some(MemberState::Down) {
             self.stats.from_down += 1;
             if !membership {
-                self.membership.answer_outcast(now.mono, id, opened.generation);
+                self.membership.answer_outcast(now.mono, (id, opened.generation), from);
             }
             return;
         }

@@ -221,6 +221,20 @@ fn a_restored_snapshot_learns_of_its_later_generation() {
 }
 
 #[test]
+fn a_copy_at_another_address_is_noticed_by_the_original() {
+    let mut net = lan(5, 10);
+    let known: Vec<_> =
+        net.nodes[0].gossip.members().map(|(member, state)| (*member, state)).collect();
+    // A copy of the state of node 1 starts on another host: a later generation there.
+    let copy = Generation(1_900_000_000);
+    net.add(Member { generation: copy, addr: addr(77), ..member(1) });
+    let last = net.nodes.len() - 1;
+    net.with(last, |gossip, now| gossip.contact(now, &known));
+    let seen = MemberEvent::GenerationSeen(copy);
+    net.until(5 * SECOND, "told", |net| net.count(1, |event| *event == seen) > 0);
+}
+
+#[test]
 fn a_deaf_node_doubts_itself_and_recovers() {
     let mut net = lan(10, 11);
     net.nodes[4].group = 1;

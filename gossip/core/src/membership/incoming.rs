@@ -1,6 +1,7 @@
 //! What peers say: read, checked and cut down to what may be believed before foca gets it.
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::net::SocketAddr;
 
 use foca::{Message, State};
 
@@ -91,13 +92,19 @@ impl Membership {
         }
     }
 
-    /// A packet of a sender that is down or stale here and said nothing of membership: let it know.
-    pub(crate) fn answer_outcast(&mut self, now: Time, id: NodeId, generation: Generation) {
+    /// A packet from `addr` of a sender that is down or stale here and said nothing of membership: let it
+    /// know, there and not where its id is known to be: a copy of its state may run elsewhere.
+    pub(crate) fn answer_outcast(
+        &mut self,
+        now: Time,
+        (id, generation): (NodeId, Generation),
+        addr: SocketAddr,
+    ) {
         let Some(known) = self.view.get(id).copied() else { return };
         if self.leaving.is_some() {
             return;
         }
-        self.correct(now, Member { generation, ..known.member });
+        self.correct(now, Member { generation, addr, ..known.member });
     }
 
     /// Members learnt by other means: joins, and exchanges of everything.
