@@ -61,7 +61,7 @@ struct StoredWriter {
 
 /// A row read back.
 pub(super) struct LoadedRow {
-    pub(super) entry: Entry,
+    pub(super) entry: Arc<Entry>,
     pub(super) age: Duration,
 }
 

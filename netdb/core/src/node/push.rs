@@ -10,10 +10,7 @@ use netdb_gossip_core::{
 };
 
 use super::Node;
-use crate::{
-    entry::Entry,
-    wire::{self, Batch, BatchBuilder, Message, Push},
-};
+use crate::wire::{self, Batch, BatchBuilder, Message, Push, Unpacked};
 
 /// The most writes that wait for word of who is attached; further ones are found by comparing.
 const MAX_EARLY: usize = 65_536;
@@ -23,19 +20,18 @@ const MAX_EARLY: usize = 65_536;
 pub(super) struct Outgoing {
     pub(super) network: Arc<Name>,
     span: Span,
-    again: bool,
     /// Who failed to take it.
     except: Option<NodeId>,
-    entry: Arc<Entry>,
+    write: Unpacked,
 }
 
 /// What writes that go the same way share.
-type Route = (Arc<Name>, Span, bool, Option<NodeId>);
+type Route = (Arc<Name>, Span, Option<NodeId>);
 
 impl Outgoing {
-    /// A write that is news to everybody in `span`.
-    pub(super) fn news(network: Arc<Name>, span: Span, entry: Arc<Entry>) -> Self {
-        Self { network, span, again: false, except: None, entry }
+    /// A write to be passed on to everybody in `span`.
+    pub(super) fn news(network: Arc<Name>, span: Span, write: Unpacked) -> Self {
+        Self { network, span, except: None, write }
     }
 }
 
@@ -43,7 +39,7 @@ impl Node {
     /// Sends what waits, writes that go the same way together. Before the cluster network is in sync this
     /// node does not know who is attached to others: what it has for them waits.
     pub(super) fn flush_outbox(&mut self, now: Now) {
-        let mut routes: BTreeMap<Route, Vec<Arc<Entry>>> = BTreeMap::new();
+        let mut routes: BTreeMap<Route, Vec<Unpacked>> = BTreeMap::new();
         let oriented = self.is_synced(&self.cluster_name);
         for out in core::mem::take(&mut self.outbox) {
             if !oriented && out.network != self.cluster_name {
@@ -52,10 +48,10 @@ impl Node {
                 }
                 continue;
             }
-            let route = (out.network, out.span, out.again, out.except);
-            routes.entry(route).or_default().push(out.entry);
+            let route = (out.network, out.span, out.except);
+            routes.entry(route).or_default().push(out.write);
         }
-        for ((name, span, again, except), entries) in routes {
+        for ((name, span, except), writes) in routes {
             let targets = self.targets(&name);
             let others: Vec<NodeId>;
             let members: &[NodeId] = match except {
@@ -68,7 +64,7 @@ impl Node {
             let trusted = |node| self.is_trusted(node);
             let hops = relay::split(span, members, self.id, self.config.fanout, trusted);
             if !hops.is_empty() {
-                self.send_along(now, &name, again, &entries, &hops);
+                self.send_along(now, &name, &writes, &hops);
             }
         }
     }
@@ -78,19 +74,12 @@ impl Node {
         self.presences.state(node) == super::MemberState::Alive && self.gossip.is_responsive(node)
     }
 
-    fn send_along(
-        &mut self,
-        now: Now,
-        name: &Name,
-        again: bool,
-        entries: &[Arc<Entry>],
-        hops: &[Hop],
-    ) {
+    fn send_along(&mut self, now: Now, name: &Name, writes: &[Unpacked], hops: &[Hop]) {
         let room = self.gossip.max_frame().saturating_sub(wire::push_overhead(name));
-        for (batch, fits) in self.batches(now, name, entries, room) {
+        for (batch, fits) in batches(writes, room) {
             let bytes = codec::encode(&batch);
             for hop in hops {
-                let message = wire::encode_push(name, hop.rest, again, &bytes);
+                let message = wire::encode_push(name, hop.rest, &bytes);
                 if fits {
                     self.say_bytes(now, hop.to, message);
                 } else {
@@ -100,49 +89,16 @@ impl Node {
         }
     }
 
-    /// Packs writes into batches that fit into a frame; one that is too large goes alone.
-    fn batches(
-        &self,
-        now: Now,
-        name: &Name,
-        entries: &[Arc<Entry>],
-        room: usize,
-    ) -> Vec<(Batch, bool)> {
-        let Some(network) = self.networks.get(name) else { return Vec::new() };
-        let mut batches = Vec::new();
-        let mut builder = BatchBuilder::new(room);
-        for entry in entries {
-            let age = network.replica.age(now.mono, entry);
-            if BatchBuilder::cost_alone(entry) > room {
-                let mut alone = BatchBuilder::new(room);
-                alone.add(entry, age);
-                batches.push((alone.finish(), false));
-            } else if !builder.add(entry, age) {
-                let full = core::mem::replace(&mut builder, BatchBuilder::new(room));
-                batches.push((full.finish(), true));
-                builder.add(entry, age);
-            }
-        }
-        if !builder.is_empty() {
-            batches.push((builder.finish(), true));
-        }
-        batches
-    }
-
+    /// Takes a push in and passes all of it on to its span: also what this node knew already, by comparing
+    /// or from somebody else, for those in the span may not.
     pub(super) fn take_push(&mut self, now: Now, from: NodeId, push: Push) {
         let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
-        let all: Vec<Arc<Entry>> = if push.again {
-            rows.iter().map(|row| Arc::new(row.entry.clone())).collect()
-        } else {
-            Vec::new()
-        };
-        let fresh = self.take_rows(now, from, &name, rows);
         if let Some(span) = push.span {
-            let entries = if push.again { all } else { fresh };
-            self.stats.entries_relayed += u64::try_from(entries.len()).unwrap_or(0);
-            let news = |entry| Outgoing::news(Arc::clone(&name), span, entry);
-            self.outbox.extend(entries.into_iter().map(news));
+            self.stats.entries_relayed += u64::try_from(rows.len()).unwrap_or(0);
+            let news = |row: &Unpacked| Outgoing::news(Arc::clone(&name), span, row.clone());
+            self.outbox.extend(rows.iter().map(news));
         }
+        self.take_rows(now, from, &name, rows);
     }
 
     /// A peer did not confirm a frame in time. If it was to pass something on, others do that now.
@@ -151,12 +107,11 @@ impl Node {
         let Some(span) = push.span else { return };
         let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
         self.stats.takeovers += 1;
-        let outgoing = rows.into_iter().map(|row| Outgoing {
+        let outgoing = rows.into_iter().map(|write| Outgoing {
             network: Arc::clone(&name),
             span,
-            again: true,
             except: Some(to),
-            entry: Arc::new(row.entry),
+            write,
         });
         self.outbox.extend(outgoing);
     }
@@ -166,7 +121,7 @@ impl Node {
         &mut self,
         network: &Name,
         batch: Batch,
-    ) -> Option<(Arc<Name>, Vec<wire::Unpacked>)> {
+    ) -> Option<(Arc<Name>, Vec<Unpacked>)> {
         let network = self.networks.get_mut(network)?;
         let name = Arc::clone(&network.name);
         let rows = batch.unpack(|table| network.replica.intern(table));
@@ -175,4 +130,25 @@ impl Node {
         }
         rows.ok().map(|rows| (name, rows))
     }
+}
+
+/// Packs writes into batches that fit into a frame; one that is too large goes alone.
+fn batches(writes: &[Unpacked], room: usize) -> Vec<(Batch, bool)> {
+    let mut batches = Vec::new();
+    let mut builder = BatchBuilder::new(room);
+    for Unpacked { entry, age } in writes {
+        if BatchBuilder::cost_alone(entry) > room {
+            let mut alone = BatchBuilder::new(room);
+            alone.add(entry, *age);
+            batches.push((alone.finish(), false));
+        } else if !builder.add(entry, *age) {
+            let full = core::mem::replace(&mut builder, BatchBuilder::new(room));
+            batches.push((full.finish(), true));
+            builder.add(entry, *age);
+        }
+    }
+    if !builder.is_empty() {
+        batches.push((builder.finish(), true));
+    }
+    batches
 }

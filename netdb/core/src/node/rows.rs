@@ -133,7 +133,8 @@ impl Node {
             self.absorb(now, &name, &change, DeleteReason::Deleted);
         }
         let span = Span::all_but(self.id);
-        self.outbox.push(Outgoing::news(name, span, Arc::clone(&entry)));
+        let write = Unpacked { entry: Arc::clone(&entry), age: Duration::ZERO };
+        self.outbox.push(Outgoing::news(name, span, write));
         Some((entry, commit))
     }
 
@@ -158,17 +159,16 @@ impl Node {
         }
     }
 
-    /// Takes writes in that a peer sent. Returns those that were news.
+    /// Takes writes in that a peer sent.
     pub(super) fn take_rows(
         &mut self,
         now: Now,
         from: NodeId,
         name: &Arc<Name>,
         rows: Vec<Unpacked>,
-    ) -> Vec<Arc<Entry>> {
+    ) {
         let mut fresh = Vec::new();
         for Unpacked { entry, age } in rows {
-            let entry = Arc::new(entry);
             if self.take_row(now, name, &entry, age) {
                 self.stats.entries_fresh += 1;
                 fresh.push(entry);
@@ -180,7 +180,6 @@ impl Node {
             self.compare_soon(now, name);
             self.watch_gaps(now, from, name, &fresh);
         }
-        fresh
     }
 
     fn take_row(&mut self, now: Now, name: &Arc<Name>, entry: &Arc<Entry>, age: Duration) -> bool {

@@ -44,10 +44,10 @@ enum Content {
 }
 
 /// One write out of a batch, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Unpacked {
     /// The write.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     /// How long ago a tombstone was written.
     pub age: Duration,
 }
@@ -101,7 +101,8 @@ fn unpack(packed: Packed, writers: &[Writer], tables: &[Arc<str>]) -> Result<Unp
     let owner = if writer.lifetime == Lifetime::Owner { writer.node } else { NodeId::default() };
     let row = RowKey { table, lifetime: writer.lifetime, key: packed.key.into(), owner };
     let dot = Dot { writer, sequence: packed.sequence };
-    Ok(Unpacked { entry: Entry::new(row, dot, packed.at, value), age: Duration::from_millis(age) })
+    let entry = Arc::new(Entry::new(row, dot, packed.at, value));
+    Ok(Unpacked { entry, age: Duration::from_millis(age) })
 }
 
 /// Packs writes up to a budget of bytes.
@@ -225,7 +226,7 @@ mod tests {
             for (node, cluster, table, key, value) in &writes {
                 let entry = entry(*node, *cluster, table, key, value.clone());
                 if builder.add(&entry, Duration::from_secs(7)) {
-                    added.push(entry);
+                    added.push(Arc::new(entry));
                 }
             }
             let batch = builder.finish();

@@ -77,8 +77,6 @@ pub struct Push {
     pub network: Name,
     /// Whom the receiver is to reach besides itself.
     pub span: Option<Span>,
-    /// The span was somebody else's first: pass on known writes too.
-    pub again: bool,
     /// The writes.
     pub batch: Batch,
 }
@@ -213,16 +211,16 @@ pub fn encode(message: &Message) -> Vec<u8> {
 /// A push of an already encoded batch: the bytes that [`encode`] would give for it.
 ///
 /// The same batch goes to several peers with different spans; it is encoded once.
-pub fn encode_push(network: &Name, span: Option<Span>, again: bool, batch: &[u8]) -> Vec<u8> {
+pub fn encode_push(network: &Name, span: Option<Span>, batch: &[u8]) -> Vec<u8> {
     const PUSH: u8 = 0;
-    let mut bytes = codec::encode(&(VERSION, PUSH, network, span, again));
+    let mut bytes = codec::encode(&(VERSION, PUSH, network, span));
     bytes.extend_from_slice(batch);
     bytes
 }
 
 /// The most bytes that [`encode_push`] puts before the batch, for a network of this name.
 pub fn push_overhead(network: &Name) -> usize {
-    1 + 1 + 1 + network.as_str().len() + 1 + 2 * 16 + 1
+    1 + 1 + 1 + network.as_str().len() + 1 + 2 * 16
 }
 
 /// Bytes from an authenticated peer to a message.
@@ -259,9 +257,9 @@ mod tests {
         let network = Name::new(&"n".repeat(Name::MAX_LEN)).unwrap();
         let span = Some(Span::all_but(NodeId([7; 16])));
         let batch = codec::encode(&Batch::default());
-        let bytes = encode_push(&network, span, true, &batch);
+        let bytes = encode_push(&network, span, &batch);
         assert_eq!(bytes.len(), push_overhead(&network) + batch.len());
-        let push = Push { network, span, again: true, batch: Batch::default() };
+        let push = Push { network, span, batch: Batch::default() };
         assert_eq!(bytes, encode(&Message::Push(push)));
     }
 }
