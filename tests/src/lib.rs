@@ -11,6 +11,7 @@
 //! | [`wait`] | waiting for a state, with a deadline |
 //! | [`rows`] | writing rows, reading them, following them |
 //! | [`agreement`] | whether nodes hold the same |
+//! | [`effort`] | how much a test does in a short and in a long run |
 //! | [`skips`] | telling what was left out |
 //!
 //! What a process was started for ends with the value that holds it: killed by its own id, its files
@@ -21,6 +22,7 @@ pub mod agreement;
 pub mod binaries;
 pub mod cluster;
 pub mod command;
+pub mod effort;
 pub mod node;
 pub mod rows;
 pub mod skips;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use netdb_tests::{cluster::Cluster, rows::Table, wait::until};
+use netdb_tests::{cluster::Cluster, effort::few_or_many, rows::Table, wait::until};
 use netnode_api::client::Client;
 
 use crate::PATIENT;
@@ -16,6 +16,8 @@ use crate::PATIENT;
 const WRITERS: usize = 4;
 /// How many writes are acknowledged before each kill.
 const KILLS: [usize; 4] = [1, 10, 150, 400];
+/// How many lives a long run takes.
+const LONG_LIVES: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost() {
@@ -24,7 +26,8 @@ async fn nothing_acknowledged_is_lost() {
     cluster.attach("web", &[0]).await.unwrap();
     let table = Table::cluster("web", "ours");
     let mut acknowledged: BTreeMap<String, String> = BTreeMap::new();
-    for (life, wanted) in KILLS.into_iter().enumerate() {
+    let lives = few_or_many(KILLS.len(), LONG_LIVES);
+    for (life, wanted) in KILLS.into_iter().cycle().take(lives).enumerate() {
         let count = Arc::new(AtomicUsize::new(0));
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use netdb_tests::{agreement::wait_agreed, cluster::Cluster, node::Node, rows::Table};
+use netdb_tests::{
+    agreement::wait_agreed, cluster::Cluster, effort::few_or_many, node::Node, rows::Table,
+};
 use nix::sys::signal::Signal;
 
 use crate::PATIENT;
 
 const ROWS: usize = 50;
+/// How often a long run restarts them.
+const LONG_ROUNDS: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_survives_the_restart_of_all_its_nodes() {
@@ -16,9 +20,9 @@ async fn a_cluster_survives_the_restart_of_all_its_nodes() {
     cluster.attach("web", &[0, 1, 2]).await.unwrap();
     let table = Table::cluster("web", "ours");
     let mut expected = BTreeMap::new();
-    for (round, signal) in
-        [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGTERM].into_iter().enumerate()
-    {
+    let signals = [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGTERM];
+    let rounds = few_or_many(signals.len(), LONG_ROUNDS);
+    for (round, signal) in signals.into_iter().cycle().take(rounds).enumerate() {
         for node in &cluster.nodes {
             let rows: BTreeMap<String, String> = (0..ROWS)
                 .map(|n| (format!("{}-{round}-{n}", node.name()), format!("value {n}")))

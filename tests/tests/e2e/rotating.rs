@@ -8,12 +8,16 @@ use std::{
     },
 };
 
-use netdb_tests::{agreement::wait_agreed, cluster::Cluster, node::Node, rows::Table, wait::until};
+use netdb_tests::{
+    agreement::wait_agreed, cluster::Cluster, effort::few_or_many, node::Node, rows::Table,
+    wait::until,
+};
 use netnode_api::{client::Client, keys::Rotation};
 
 use crate::PATIENT;
 
-const ROTATIONS: u64 = 3;
+/// Rotations in a short and in a long run.
+const ROTATIONS: [usize; 2] = [3, 30];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_entry_is_lost_under_load() {
@@ -25,7 +29,9 @@ async fn no_entry_is_lost_under_load() {
         let client = cluster.nodes[0].client().clone();
         tokio::spawn(write(client, table, Arc::clone(&done)))
     });
-    for _ in 0..ROTATIONS {
+    let [few, many] = ROTATIONS;
+    let rotations = few_or_many(few, many);
+    for _ in 0..rotations {
         let rotate = ["keys", "rotate", "--wait"];
         cluster.nodes[1].netdbctl(&rotate).await.unwrap().succeeded().unwrap();
     }
@@ -43,7 +49,7 @@ async fn no_entry_is_lost_under_load() {
         until("one key is left", async || {
             let keys = node.client().keys().await?;
             let epochs: Vec<_> = keys.keys.iter().map(|key| key.epoch).collect();
-            anyhow::ensure!(epochs == [1 + ROTATIONS] && keys.rotation == Rotation::Idle);
+            anyhow::ensure!(epochs == [1 + rotations as u64] && keys.rotation == Rotation::Idle);
             Ok(())
         })
         .await
