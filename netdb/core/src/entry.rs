@@ -54,11 +54,6 @@ impl Writer {
     pub fn first_of(node: NodeId, lifetime: Lifetime) -> Self {
         Self { node, lifetime, generation: Generation(0), attachment: 0 }
     }
-
-    /// Whether this stream was superseded by `other`, a later one of the same node and lifetime.
-    pub fn precedes(&self, other: &Self) -> bool {
-        self.node == other.node && self.lifetime == other.lifetime && self < other
-    }
 }
 
 impl fmt::Debug for Writer {

@@ -198,6 +198,10 @@ impl Node {
         let record = change.new.as_ref().and_then(|new| new.value.as_ref());
         let record: Option<AttachmentRecord> = record.and_then(|v| records::decode(v).ok());
         self.forget_targets();
+        if let Some(AttachmentRecord { attachment, .. }) = record {
+            let (lifetime, generation) = (Lifetime::Owner, entry.dot.writer.generation);
+            self.drop_left_behind(now, &name, Writer { node, lifetime, generation, attachment });
+        }
         let before = self.node_state(&name, node);
         let former = self.attachment_of(&name, node);
         let nodes = self.attachments.entry(name.clone()).or_default();
@@ -257,8 +261,20 @@ impl Node {
             network.replaced.insert(node, keep);
         }
         network.replacing.remove(&node);
-        for change in network.replica.drop_owner(node, keep) {
+        let stale = |writer: &Writer| keep.is_none_or(|keep| *writer < keep);
+        for change in network.replica.drop_owner(node, stale) {
             self.absorb(now, name, &change, reason);
+        }
+    }
+
+    /// Rows from before a node left a network, which may have come after word of that, are not shown when
+    /// it takes part again: only those of the same attachment wait for their replacement.
+    fn drop_left_behind(&mut self, now: Now, name: &Name, current: Writer) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        let name = Arc::clone(&network.name);
+        let stale = |writer: &Writer| *writer < current && writer.attachment < current.attachment;
+        for change in network.replica.drop_owner(current.node, stale) {
+            self.absorb(now, &name, &change, DeleteReason::Detached);
         }
     }
 
@@ -361,7 +377,7 @@ impl Node {
             Some((generation, ..)) if writer.generation < *generation => true,
             Some((_, up, stream)) => {
                 writer.lifetime == Lifetime::Owner
-                    && !(*up && stream.is_none_or(|stream| *writer >= stream))
+                    && !(*up && stream.is_some_and(|stream| *writer >= stream))
             }
             None => writer.lifetime == Lifetime::Owner,
         }

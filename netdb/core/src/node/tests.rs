@@ -12,7 +12,7 @@ use crate::{
     entry::Lifetime,
     sync,
     view::{DeleteReason, EventKind, Filter},
-    wire::{Part, PartContent},
+    wire::{Part, PartContent, Unpacked},
 };
 
 #[test]
@@ -254,6 +254,40 @@ fn a_delete_on_its_way_does_not_count_as_known() {
     // What is called gone leaves no tombstone behind that stands against older writes.
     assert_eq!(net.node(1).stats().rows_gone, 0);
     assert_eq!(net.node(1).networks()[1].tombstones, 1);
+}
+
+#[test]
+fn rows_from_before_a_node_left_a_network_do_not_return_with_it() {
+    let mut net = Net::new(2);
+    net.attach_all();
+    net.write(1, Lifetime::Owner, "old", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(3));
+    let filter = Filter { network: Some(name("net")), ..Filter::default() };
+    let watch = net.call(0, |node, now| node.watch(now, filter));
+    let old = net.node(0).networks.get(&name("net")).unwrap().replica.owned_by(net.id(1));
+    let old: Vec<_> = old.cloned().collect();
+    net.call(1, |node, now| node.detach(now, &name("net"))).unwrap();
+    net.until(Duration::from_secs(1), |net| net.values(0).is_empty());
+    net.poll(0, watch);
+    // A third one, which has not heard of it yet, tells of the row.
+    let peer = net.id(1);
+    net.call(0, |node, now| {
+        let network = node.networks.get_mut(&name("net")).unwrap();
+        network.replica.digest_mut().revive(&old[0].dot.writer);
+        let network = Arc::clone(&network.name);
+        let age = Duration::ZERO;
+        let rows = old.iter().map(|entry| Unpacked { entry: Arc::clone(entry), age }).collect();
+        node.take_rows(now, peer, &network, rows);
+    });
+    net.call(1, |node, now| node.attach(now, &name("net"))).unwrap();
+    net.write(1, Lifetime::Owner, "new", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(3));
+    assert!(net.agree());
+    let told: Vec<_> = net.poll(0, watch).into_iter().map(|event| event.kind).collect();
+    assert!(
+        matches!(&told[..], [EventKind::Created { new }] if &*new.row.key == b"new"),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -254,17 +254,16 @@ impl Replica {
         (!entry.is_tombstone()).then_some(Change { old: Some(entry), new: None })
     }
 
-    /// Drops the rows of `node`'s `Owner` streams before `keep` (all of them if `None`) and stops
-    /// exchanging these streams. Returns what left.
-    pub fn drop_owner(&mut self, node: NodeId, keep: Option<Writer>) -> Vec<Change> {
-        let stale = |w: &Writer| keep.is_none_or(|keep| *w < keep);
+    /// Drops the rows of those of `node`'s `Owner` streams that are `stale`, and stops exchanging these
+    /// streams. Returns what left.
+    pub fn drop_owner(&mut self, node: NodeId, stale: impl Fn(&Writer) -> bool) -> Vec<Change> {
         let dots: Vec<Dot> =
             self.owned_by(node).map(|e| e.dot).filter(|dot| stale(&dot.writer)).collect();
         let changes = dots.iter().filter_map(|dot| self.remove(dot)).collect();
         let first = Writer::first_of(node, Lifetime::Owner);
         let end = Writer::first_of(node, Lifetime::Cluster);
         let writers: Vec<Writer> =
-            self.digest.range(first..end).map(|(w, _)| *w).filter(stale).collect();
+            self.digest.range(first..end).map(|(w, _)| *w).filter(&stale).collect();
         for writer in writers {
             self.digest.abandon(&writer);
         }
