@@ -46,7 +46,7 @@ pub struct Config {
     pub mtu: usize,
     /// The shortest time after which an unacknowledged packet is repeated. 1 ms to 10 s.
     pub min_rto: Duration,
-    /// The same for a peer whose round trip is not known yet. `min_rto` to 10 s.
+    /// The same before any round trip was measured. `min_rto` to 10 s.
     pub initial_rto: Duration,
     /// How often a frame is repeated before it is reported lost. 0 to 16.
     pub max_retries: u32,
@@ -92,7 +92,7 @@ impl Config {
             mtu: 1400,
             min_rto: ms(5),
             initial_rto: ms(30),
-            max_retries: 4,
+            max_retries: 7,
             window: 64,
             queue_bytes: 4 * 1024 * 1024,
         }

@@ -24,6 +24,7 @@ use core::{net::SocketAddr, time::Duration};
 use self::{
     ack::Ack,
     peer::{Item, Peer},
+    rtt::Rtt,
 };
 use crate::{
     config::Config,
@@ -88,6 +89,8 @@ pub(crate) struct Links {
     /// New links number from here: above every number that a forgotten link has used.
     first_number: u64,
     lost: VecDeque<Lost>,
+    /// The round trips of all peers together.
+    rtt: Rtt,
     offset: i64,
     offset_skew: i64,
     stats: LinkStats,
@@ -102,6 +105,7 @@ impl Links {
             ready: BTreeSet::new(),
             first_number: 1,
             lost: VecDeque::new(),
+            rtt: Rtt::new(config.min_rto, config.initial_rto),
             offset: 0,
             offset_skew: 0,
             stats: LinkStats::default(),
@@ -190,6 +194,7 @@ impl Links {
             Kind::TimeReply => {
                 let rtt = peer.clock.answered(now, body)?;
                 peer.sample(rtt, &mut self.stats);
+                self.rtt.sample(rtt);
                 self.stats.offset_samples += 1;
                 self.measure_offset(now);
             }
@@ -203,6 +208,7 @@ impl Links {
     pub(crate) fn sample(&mut self, id: NodeId, rtt: Duration) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.sample(rtt, &mut self.stats);
+            self.rtt.sample(rtt);
         }
     }
 
@@ -277,10 +283,9 @@ impl Links {
         addr: impl Fn(NodeId) -> Option<SocketAddr>,
     ) -> Option<(NodeId, SocketAddr, Draft)> {
         while let Some(id) = self.ready.first().copied() {
-            let packed = self
-                .peers
-                .get_mut(&id)
-                .and_then(|peer| peer.pack(now, me, addr(id), &self.config, &mut self.stats));
+            let packed = self.peers.get_mut(&id).and_then(|peer| {
+                peer.pack(now, me, addr(id), (&self.config, &self.rtt), &mut self.stats)
+            });
             if let Some((to, draft)) = packed {
                 self.file(id);
                 return Some((id, to, draft));

@@ -107,7 +107,7 @@ pub const SETTINGS: &[Setting] = &[
     MAX_MEMBERS,
     setting!(PACKETS false "mtu" "BYTES" node.gossip.mtu, "The largest datagram, without IP and UDP headers"),
     setting!(PACKETS false "min_rto" "TIME" node.gossip.min_rto, "The shortest time after which an unacknowledged packet is repeated"),
-    setting!(PACKETS false "initial_rto" "TIME" node.gossip.initial_rto, "The same for a peer whose round trip is not known yet"),
+    setting!(PACKETS false "initial_rto" "TIME" node.gossip.initial_rto, "The same before any round trip was measured"),
     setting!(PACKETS false "max_retries" "N" node.gossip.max_retries, "How often a frame is repeated before another way is tried"),
     setting!(PACKETS false "window" "N" node.gossip.window, "The most packets in flight to one peer"),
     setting!(PACKETS false "queue_bytes" "BYTES" node.gossip.queue_bytes, "The most bytes queued for one peer"),

@@ -205,7 +205,7 @@ impl Peer {
         now: Now,
         me: &Member,
         addr: Option<SocketAddr>,
-        config: &Config,
+        (config, others): (&Config, &Rtt),
         stats: &mut LinkStats,
     ) -> Option<(SocketAddr, Draft)> {
         let message_addr = self.messages.front().map(|message| message.to.addr);
@@ -220,7 +220,7 @@ impl Peer {
             if asks && self.clock.wants(now.mono, config.probe_period) {
                 self.pack_question(now, &mut draft);
             }
-            self.pack_frames(now, &mut draft, config, stats);
+            self.pack_frames(now, &mut draft, (config, others), stats);
         }
         if draft.is_empty() {
             return None;
@@ -260,7 +260,13 @@ impl Peer {
         }
     }
 
-    fn pack_frames(&mut self, now: Now, draft: &mut Draft, config: &Config, stats: &mut LinkStats) {
+    fn pack_frames(
+        &mut self,
+        now: Now,
+        draft: &mut Draft,
+        (config, others): (&Config, &Rtt),
+        stats: &mut LinkStats,
+    ) {
         let mut items = Vec::new();
         if self.may_fly() {
             draft.fill(&mut [&mut self.acked], |_, item| items.push(item));
@@ -277,7 +283,7 @@ impl Peer {
         stats.frames_repeated += repeated;
         stats.frames_sent += items.len() as u64 - repeated;
         self.flight_bytes += items.iter().map(|item| item.frame.len()).sum::<usize>();
-        let deadline = now.mono + self.rtt.timeout(self.backoff.max(tries));
+        let deadline = now.mono + self.rtt.timeout(self.backoff.max(tries), others);
         self.flight.insert(self.next_number, Flight { sent: now.mono, deadline, items });
     }
 

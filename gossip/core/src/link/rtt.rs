@@ -37,14 +37,17 @@ impl Rtt {
         self.estimate.map(|(smoothed, _)| smoothed)
     }
 
-    /// The timeout after `backoff` timeouts in a row.
-    pub(crate) fn timeout(&self, backoff: u32) -> Duration {
-        let rto = match self.estimate {
+    /// The timeout after `backoff` timeouts in a row. A peer that was never measured is taken to be like
+    /// the others; the spread among them makes its timeout wide where they differ.
+    ///
+    /// The first repetition waits no longer than the first sending did: one loss is chance, two are a sign.
+    pub(crate) fn timeout(&self, backoff: u32, others: &Self) -> Duration {
+        let rto = match self.estimate.or(others.estimate) {
             None => self.initial_rto,
             // The granularity of RFC 6298 (2.3) is `min_rto`'s job here.
             Some((smoothed, deviation)) => (smoothed + deviation * 4).max(self.min_rto),
         };
-        (rto * (1 << backoff.min(MAX_BACKOFF))).min(MAX_RTO)
+        (rto * (1 << backoff.saturating_sub(1).min(MAX_BACKOFF))).min(MAX_RTO)
     }
 }
 
@@ -55,16 +58,18 @@ mod tests {
     #[test]
     fn the_timeout_follows_the_samples_and_backs_off() {
         let ms = Duration::from_millis;
-        let mut rtt = Rtt::new(ms(5), ms(30));
-        assert_eq!(rtt.timeout(0), ms(30));
-        assert_eq!(rtt.timeout(2), ms(120));
+        let (mut rtt, unknown) = (Rtt::new(ms(5), ms(30)), Rtt::new(ms(5), ms(30)));
+        assert_eq!(rtt.timeout(0, &unknown), ms(30));
+        assert_eq!(rtt.timeout(1, &unknown), ms(30));
+        assert_eq!(rtt.timeout(3, &unknown), ms(120));
         rtt.sample(ms(8));
         assert_eq!(rtt.smoothed(), Some(ms(8)));
-        assert_eq!(rtt.timeout(0), ms(24));
+        assert_eq!(rtt.timeout(0, &unknown), ms(24));
+        assert_eq!(unknown.timeout(0, &rtt), ms(24), "like the others");
         (0..100).for_each(|_| rtt.sample(ms(1)));
-        assert_eq!(rtt.timeout(0), ms(5));
-        assert_eq!(rtt.timeout(99), ms(5 * 64));
+        assert_eq!(rtt.timeout(0, &unknown), ms(5));
+        assert_eq!(rtt.timeout(99, &unknown), ms(5 * 64));
         (0..20).for_each(|_| rtt.sample(Duration::MAX));
-        assert_eq!(rtt.timeout(6), MAX_RTO);
+        assert_eq!(rtt.timeout(6, &unknown), MAX_RTO);
     }
 }
