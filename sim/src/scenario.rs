@@ -4,9 +4,12 @@
 //! in [`all`]. A scenario only does and waits; what must hold in every run is checked by itself.
 
 mod all_restart;
+mod attach;
+mod blind;
 mod burst;
 mod churn;
 mod clock_skew;
+mod cold_start;
 mod concurrent;
 mod create;
 mod forged_future;
@@ -15,10 +18,13 @@ mod join_populated;
 mod kill;
 mod leave;
 mod long_partition;
+mod lost_push;
 mod old_disk;
 mod partition;
+mod pauses;
 mod restart;
 mod rotation;
+mod steady;
 
 use crate::{
     broken::Outcome,
@@ -53,12 +59,22 @@ const FEWEST: usize = 4;
 /// All scenarios, in the order in which they are listed.
 pub fn all() -> Vec<Scenario> {
     vec![
-        create::SCENARIO,
-        burst::SCENARIO,
-        join_populated::SCENARIO,
+        create::CREATE,
+        create::UPDATE,
+        create::DELETE,
+        burst::BURST,
+        burst::ALL_WRITE,
+        attach::JOIN,
+        attach::WRITE,
+        attach::LEAVE,
+        join_populated::JOIN,
         kill::SCENARIO,
+        blind::KILL,
+        blind::CUT,
+        lost_push::SCENARIO,
         restart::SCENARIO,
         all_restart::SCENARIO,
+        cold_start::SCENARIO,
         leave::SCENARIO,
         partition::SCENARIO,
         long_partition::SCENARIO,
@@ -72,6 +88,9 @@ pub fn all() -> Vec<Scenario> {
         rotation::APART,
         old_disk::SCENARIO,
         idle::SCENARIO,
+        join_populated::IDLE,
+        steady::SCENARIO,
+        pauses::SCENARIO,
         churn::SCENARIO,
     ]
 }
@@ -92,4 +111,9 @@ fn calm(options: &mut Options) {
 /// A value of 100 bytes that differs with `n`.
 fn value(n: usize) -> String {
     format!("{n:0>100}")
+}
+
+/// A value that makes 100 bytes with a key of 16.
+fn short_value(n: usize) -> String {
+    format!("{n:0>84}")
 }

@@ -18,10 +18,12 @@ mod queue;
 mod sabotage;
 pub mod script;
 mod show;
+mod sightings;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod wiretap;
 
 use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
 
@@ -34,7 +36,7 @@ use netdb_gossip_core::{
     time::Time,
 };
 
-use self::{fabric::Fabric, machine::Delivery};
+use self::{fabric::Fabric, machine::Delivery, wiretap::Wiretap};
 pub use self::{
     faults::{Disk, Stop},
     host::Host,
@@ -42,6 +44,7 @@ pub use self::{
     probe::{Probe, Want},
     sabotage::Sabotage,
     script::Table,
+    sightings::Sightings,
 };
 use crate::{
     broken::{Broken, Outcome},
@@ -71,6 +74,8 @@ pub struct World {
     actions: BTreeMap<u64, Action>,
     next_action: u64,
     next_tick: Time,
+    wiretap: Wiretap,
+    sightings: Sightings,
     at_once: (Time, u64),
     /// Whether a fault has been made so far.
     faulty: bool,
@@ -109,6 +114,8 @@ impl World {
             probes: Vec::new(),
             actions: BTreeMap::new(),
             next_action: 0,
+            wiretap: Wiretap::default(),
+            sightings: Sightings::default(),
             at_once: (Time(0), 0),
             faulty: false,
             ledger: Ledger::default(),
@@ -223,7 +230,7 @@ impl World {
         let mut events = Vec::new();
         for output in outputs {
             match output {
-                Output::Packet { to, bytes } => self.fabric.send(host, to, bytes),
+                Output::Packet { to, bytes } => self.send_packet(host, to, bytes),
                 Output::Stream { to, addr, message } => self.send_stream(host, to, addr, message),
                 Output::Commit { id, ops } => {
                     self.fabric.commit(host, id, if forgets { Vec::new() } else { ops });
@@ -235,7 +242,20 @@ impl World {
         events.iter().try_for_each(|event| self.node_event(host, event))
     }
 
+    fn send_packet(&mut self, host: usize, to: SocketAddr, bytes: Vec<u8>) {
+        let receiver = self.fabric.host_at(to).and_then(|to| self.hosts.get(to));
+        let receiver = receiver.map(|receiver| receiver.id).unwrap_or_default();
+        let node = self.hosts.get(host).and_then(Host::node);
+        let lose = node.is_some_and(|node| self.wiretap.datagram(node, receiver, &bytes));
+        if lose {
+            self.fabric.send_lost(host, bytes.len());
+        } else {
+            self.fabric.send(host, to, bytes);
+        }
+    }
+
     fn send_stream(&mut self, host: usize, to: NodeId, addr: SocketAddr, message: Vec<u8>) {
+        self.wiretap.message(&message);
         // Whoever else answers at that address can't prove to be the one that is meant.
         let meant =
             self.by_id.get(&to).copied().filter(|meant| self.fabric.host_at(addr) == Some(*meant));
@@ -253,6 +273,9 @@ impl World {
                 self.fabric
                     .trace
                     .note(now, format_args!("member    n{host} sees {shown} {state:?}"));
+                if let Some(subject) = subject {
+                    self.sightings.note(host, subject, state);
+                }
                 return self.ask(|check, world| check.member(world, host, node, state));
             }
             NodeEvent::Synced(_) | NodeEvent::Keys | NodeEvent::Conflict { .. } => {}

@@ -1,6 +1,11 @@
 //! Truly concurrent writes of one key: all nodes settle on one of them.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use netdb_core::entry::RowKey;
 
 use super::{Scenario, calm};
 use crate::{
@@ -32,7 +37,22 @@ fn run(world: &mut World) -> Outcome {
         let gap = world.draws.between(0, 20_000);
         world.run_for(Duration::from_micros(gap))?;
     }
-    let took = world.await_converged(Duration::from_secs(30))?;
-    world.figures.time("last pair, all agree", took);
+    let agreed = world.await_converged(Duration::from_secs(30));
+    let disagreed = disagreements(world)?;
+    world.figures.number("keys that never agree", disagreed);
+    world.figures.time("last pair, all agree", agreed?);
     Ok(())
+}
+
+/// Keys of which not every node shows the same write.
+fn disagreements(world: &World) -> Outcome<u64> {
+    let network = world.name("net")?;
+    let views: Vec<_> = world.running().iter().map(|host| world.rows_of(*host, &network)).collect();
+    let keys: BTreeSet<_> = views.iter().flat_map(BTreeMap::keys).collect();
+    let differs = |key: &&&RowKey| {
+        let mut dots = views.iter().map(|rows| rows.get(**key).map(|entry| entry.dot));
+        let first = dots.next();
+        dots.any(|dot| Some(dot) != first)
+    };
+    Ok(keys.iter().filter(differs).count() as u64)
 }

@@ -43,13 +43,20 @@ fn run(world: &mut World, keys: usize) -> Outcome {
         world.put(1, &table, &format!("service-{n}"), "from the future")?;
     }
     world.run_for(Duration::from_secs(1))?;
+    let mut seen = 0;
+    let mut first_unseen = Ok(());
     for n in 0..UPDATES {
         let key = format!("service-{}", n % keys);
         let row = world.row_of(0, &table, &key)?;
         world.put(0, &table, &key, &value(n))?;
         world.time_write_but(&table, &row, &value(n), &[1])?;
-        world.await_timed("a later update seen by all but the forger", Duration::from_secs(5))?;
+        let shown =
+            world.await_timed("a later update seen by all but the forger", Duration::from_secs(5));
+        seen += u64::from(shown.is_ok());
+        first_unseen = first_unseen.and(shown);
     }
+    world.figures.number("later updates seen, of 100", seen);
+    first_unseen?;
 
     // When its time has come the write takes effect like any other, and can be replaced like any other.
     world.run_for(AHEAD + Duration::from_secs(10))?;

@@ -10,13 +10,16 @@ pub(super) const SCENARIO: Scenario = Scenario {
     about: "five minutes in which nothing happens: bytes per node, and nobody is suspected",
     nodes: 50,
     tune: calm,
-    run,
+    run: |world| {
+        world.start()?;
+        measure(world)
+    },
 };
 
 const SPAN: Duration = Duration::from_mins(5);
 
-fn run(world: &mut World) -> Outcome {
-    world.start()?;
+/// Measures what a world in which nothing happens sends.
+pub(super) fn measure(world: &mut World) -> Outcome {
     world.run_for(Duration::from_mins(1))?;
     let before = world.bytes_sent();
     world.run_for(SPAN)?;

@@ -1,47 +1,59 @@
-//! A fresh node attaches to a network that is full already.
+//! A network that is full already: a fresh node attaches to it, and what it costs when nothing happens.
 
 use std::time::Duration;
 
-use super::{Scenario, calm, value};
+use super::{Scenario, calm, idle, short_value};
 use crate::{
     broken::Outcome,
     world::{Table, World},
 };
 
-pub(super) const SCENARIO: Scenario = Scenario {
+pub(super) const JOIN: Scenario = Scenario {
     name: "join-populated",
-    about: "a fresh node attaches to a network of 10,000 rows",
+    about: "a fresh node attaches to a network of 10,000 rows of 100 bytes",
     nodes: 25,
     tune: calm,
-    run,
+    run: join,
+};
+
+pub(super) const IDLE: Scenario = Scenario {
+    name: "idle-populated",
+    about: "five minutes in which nothing happens to a network of 10,000 rows: bytes per node",
+    nodes: 25,
+    tune: calm,
+    run: |world| {
+        let hosts = world.hosts().len();
+        populate(world, hosts)?;
+        idle::measure(world)
+    },
 };
 
 const ROWS: usize = 10_000;
 
-fn run(world: &mut World) -> Outcome {
+/// A network of the first `hosts` hosts with all rows.
+fn populate(world: &mut World, hosts: usize) -> Outcome {
     let table = Table::owner("net", "endpoints");
     world.start()?;
-    let last = world.hosts().len() - 1;
-    for host in 0..last {
+    for host in 0..hosts {
         world.attach(host, "net")?;
     }
     world.settle(Duration::from_secs(30))?;
     for n in 0..ROWS {
-        world.put(n % last, &table, &format!("endpoint-{n:07}"), &value(n))?;
+        world.put(n % hosts, &table, &format!("endpoint-{n:07}"), &short_value(n))?;
         if n % 500 == 499 {
             world.run_for(Duration::from_millis(50))?;
         }
     }
-    world.settle(Duration::from_mins(1))?;
+    world.settle(Duration::from_mins(1)).map(|_| ())
+}
+
+fn join(world: &mut World) -> Outcome {
+    let last = world.hosts().len() - 1;
+    populate(world, last)?;
     let before = world.bytes_sent();
     world.attach(last, "net")?;
-    let name = world.name("net")?;
-    let synced = world.await_until("convergence", Duration::from_secs(30), |world| {
-        let info = world.network_info(last, &name);
-        let done = info.is_some_and(|info| info.synced && info.entries >= ROWS);
-        (!done).then(|| "the fresh node is not in sync".into())
-    })?;
-    world.figures.time("fresh node in sync", synced);
+    let took = world.await_agreement("net", Duration::from_secs(30))?;
+    world.figures.time("fresh node in sync", took);
     let sent = world.bytes_sent() - before;
     world.figures.number("bytes sent in all", sent);
     Ok(())

@@ -43,12 +43,14 @@ fn once(world: &mut World, table: &Table, how: Stop) -> Outcome {
         world.put(1, table, &format!("endpoint-{n}"), &value(n))?;
     }
     world.mark_complete(1, "net")?;
-    let took = world.settle(Duration::from_mins(1))?;
+    let took = world.await_agreement("net", Duration::from_mins(1))?;
     world.figures.time("restarted, all agree", took);
+    world.settle(Duration::from_mins(1))?;
     // What is replaced must still be there when the node is no longer given time.
     world.run_for(Duration::from_secs(15))?;
     let seen = changes(world) - before;
-    world.figures.number("events elsewhere", seen);
+    let earlier = world.figures.numbers().get("events elsewhere").copied().unwrap_or(0);
+    world.figures.number("events elsewhere", earlier + seen);
     if seen > 0 {
         return Err(
             world.broken("restart without events", format!("{how:?}: {seen} events elsewhere"))

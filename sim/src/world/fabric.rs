@@ -192,6 +192,15 @@ impl Fabric {
         self.queue.push(arrives, Happening::Datagram { to, from, bytes });
     }
 
+    /// Sends a datagram of which it is known that it is lost.
+    pub fn send_lost(&mut self, from: usize, len: usize) {
+        let Some(sender) = self.machines.get_mut(from) else { return };
+        sender.traffic.datagrams += 1;
+        sender.traffic.datagram_bytes += (len + HEADERS) as u64;
+        sender.out.datagram(&self.rate, self.now, len);
+        self.lost(from);
+    }
+
     fn lost(&mut self, from: usize) {
         self.trace.event(self.now, "lost", from, 0, &[]);
         if let Some(sender) = self.machines.get_mut(from) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use netdb_core::node::Farewell;
 use netdb_gossip_core::{identity::Name, time::Time};
 
-use super::{World, machine::Power, streams};
+use super::{World, machine::Power, streams, wiretap::Wiretap};
 use crate::broken::Outcome;
 
 /// How a node ends.
@@ -194,6 +194,17 @@ impl World {
         self.faulty |= per_million > 0;
         self.note(format_args!("loss      {per_million} of a million"));
         self.fabric.topology.link.loss = per_million;
+    }
+
+    /// From now on counts how often a payload is sent, in datagrams and on streams.
+    pub fn tap(&mut self, payload: &[u8]) {
+        self.wiretap = Wiretap::new(payload, false);
+    }
+
+    /// The same, and every datagram that carries it is lost.
+    pub fn tap_and_lose(&mut self, payload: &[u8]) {
+        self.faulty = true;
+        self.wiretap = Wiretap::new(payload, true);
     }
 
     /// Breaks a host on purpose.

@@ -15,7 +15,7 @@ use netdb_gossip_core::{
     time::Time,
 };
 
-use super::{Host, Options, Sabotage, World};
+use super::{Host, Options, Sabotage, Sightings, World};
 use crate::check::replay::View;
 
 impl World {
@@ -124,6 +124,23 @@ impl World {
     pub fn watched_rows(&self, host: usize) -> Vec<(Arc<Name>, Row)> {
         let include_failed = self.hosts.get(host).is_some_and(Host::sees_failed);
         self.list(host, &Filter { include_failed, ..Filter::default() })
+    }
+
+    /// How often nodes called each other failed, and alive again.
+    pub fn sightings(&self) -> &Sightings {
+        &self.sightings
+    }
+
+    /// How often the payload that is looked for was sent since then.
+    pub fn tapped(&self) -> u64 {
+        self.wiretap.found()
+    }
+
+    /// Whether a node still has something for another one that is not confirmed.
+    pub fn queues_for(&self, host: usize, peer: usize) -> bool {
+        let queued =
+            self.node(host).zip(self.host(peer)).map(|(node, peer)| node.gossip().queued(peer.id));
+        queued.is_some_and(|queued| queued > 0)
     }
 
     /// Bytes that all hosts sent so far.

@@ -1,6 +1,6 @@
 //! Waiting for a state, with a deadline; never for a time to pass.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, time::Duration};
 
 use netdb_core::entry::RowKey;
 use netdb_gossip_core::identity::Name;
@@ -36,6 +36,31 @@ impl World {
     /// Waits until all live attached nodes hold and show the same rows.
     pub fn await_converged(&mut self, within: Duration) -> Outcome<Duration> {
         self.await_until("convergence", within, difference)
+    }
+
+    /// Waits until all live hosts attached to a network are in sync and hold the same in it; looks after
+    /// every event, so what is returned is exact.
+    pub fn await_agreement(&mut self, network: &str, within: Duration) -> Outcome<Duration> {
+        let name = self.name(network)?;
+        let since = self.now();
+        // Most of the time the two that differed last still do.
+        let last = Cell::new((0, 0));
+        let apart = |world: &Self| {
+            if differ(world, &name, last.get()) {
+                return true;
+            }
+            let hosts = world.attached(&name);
+            let Some((one, others)) = hosts.split_first() else { return false };
+            let pairs = hosts.iter().map(|host| (*host, *host));
+            let mut pairs = pairs.chain(others.iter().map(|other| (*one, *other)));
+            let found = pairs.find(|pair| differ(world, &name, *pair));
+            found.inspect(|pair| last.set(*pair)).is_some()
+        };
+        if apart(self) && !self.run_while(since + within, apart)? {
+            let what = difference(self).unwrap_or_default();
+            return Err(self.broken("convergence", format!("after {within:?}: {what}")));
+        }
+        Ok(self.now().since(since))
     }
 
     /// Waits until nothing is pending by any invariant, then asks them all; returns how long it took.
@@ -147,4 +172,14 @@ impl World {
         self.put(host, table, key, value)?;
         self.time_write(table, &row, value)
     }
+}
+
+/// Whether one of two hosts is not in sync in a network, or they hold different rows.
+fn differ(world: &World, network: &Name, (one, other): (usize, usize)) -> bool {
+    let held = |host| {
+        let info = world.network_info(host, network).filter(|info| info.synced);
+        info.map(|info| info.hash)
+    };
+    let here = held(one);
+    here.is_none() || (one != other && held(other) != here)
 }
