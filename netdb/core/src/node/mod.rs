@@ -44,7 +44,7 @@ use self::{
     disk::Disk,
     keys::Rotation,
     network::Network,
-    push::Outgoing,
+    push::Outbox,
     timers::{Timer, Timers},
 };
 use crate::{
@@ -79,9 +79,7 @@ pub struct Node {
     old_peers: BTreeMap<NodeId, Member>,
     cluster_name: Arc<Name>,
     watchers: Watchers,
-    outbox: Vec<Outgoing>,
-    /// What waits until the cluster network says who is attached to what.
-    early: Vec<Outgoing>,
+    outbox: Outbox,
     outputs: VecDeque<Output>,
     disk: Disk,
     /// `Cluster` writers whose progress is not on disk yet, by network.
@@ -165,9 +163,7 @@ impl Node {
 
     /// What to do next; `None` when everything was said.
     pub fn poll_output(&mut self, now: Now) -> Option<Output> {
-        if !self.outbox.is_empty() {
-            self.flush_outbox(now);
-        }
+        self.flush_when_due(now);
         self.save_writers();
         if let Some((id, ops)) = self.disk.take() {
             return Some(Output::Commit { id, ops });
@@ -253,7 +249,7 @@ impl Node {
             Timer::Boot => self.boot_due(now),
             Timer::Peers => self.save_peers(),
             Timer::Housekeeping => self.housekeeping_due(now),
-            Timer::Depart => {}
+            Timer::Flush | Timer::Depart => {}
         }
     }
 

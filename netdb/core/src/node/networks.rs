@@ -75,8 +75,7 @@ impl Node {
             self.own_attachments.insert((*name).clone(), record);
             self.disk.put_attachment(&name, record);
         }
-        self.outbox.retain(|outgoing| outgoing.network != name);
-        self.early.retain(|outgoing| outgoing.network != name);
+        self.outbox.forget(&name);
         Ok(())
     }
 
@@ -148,7 +147,7 @@ impl Node {
         if let Some(network) = self.networks.get_mut(name).filter(|n| !n.synced) {
             network.synced = true;
             if *name == *self.cluster_name {
-                self.outbox.append(&mut self.early);
+                self.outbox.release_early();
             }
             self.emit(NodeEvent::Synced(name.clone()));
         }

@@ -1,19 +1,23 @@
 //! News on its way: what was written here or is passed on for others, over spans of the ring.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::time::Duration;
 
 use netdb_gossip_core::{
     codec,
     identity::{Name, NodeId},
     relay::{self, Hop, Span},
-    time::Now,
+    time::{Now, Time},
 };
 
-use super::Node;
+use super::{Node, timers::Timer};
 use crate::wire::{self, Batch, BatchBuilder, Message, Push, Unpacked};
 
 /// The most writes that wait for word of who is attached; further ones are found by comparing.
 const MAX_EARLY: usize = 65_536;
+
+/// Writes that follow within this time share packets, unless they fill one at once.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A write to be passed on.
 #[derive(Debug)]
@@ -35,16 +39,64 @@ impl Outgoing {
     }
 }
 
+/// What waits to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: Vec<Outgoing>,
+    /// Until the cluster network says who is attached to what.
+    early: Vec<Outgoing>,
+    /// About the bytes of what waits.
+    bytes: usize,
+    /// The next write that comes alone leaves at this time at the earliest.
+    open_at: Time,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, outgoing: Outgoing) {
+        self.bytes += BatchBuilder::cost_alone(&outgoing.write.entry);
+        self.waiting.push(outgoing);
+    }
+
+    /// Drops what is to be sent in a network.
+    pub(super) fn forget(&mut self, network: &Name) {
+        for queue in [&mut self.waiting, &mut self.early] {
+            queue.retain(|outgoing| *outgoing.network != *network);
+        }
+    }
+
+    /// It is known by now who is attached to what.
+    pub(super) fn release_early(&mut self) {
+        for outgoing in core::mem::take(&mut self.early) {
+            self.push(outgoing);
+        }
+    }
+}
+
 impl Node {
+    /// Sends what waits if it fills a packet, or if nothing was sent a moment ago.
+    pub(super) fn flush_when_due(&mut self, now: Now) {
+        let Outbox { waiting, bytes, open_at, .. } = &self.outbox;
+        if waiting.is_empty() {
+            return;
+        }
+        if now.mono >= *open_at || *bytes >= self.gossip.max_frame() {
+            self.flush_outbox(now);
+        } else {
+            self.timers.set(*open_at, Timer::Flush);
+        }
+    }
+
     /// Sends what waits, writes that go the same way together. Before the cluster network is in sync this
     /// node does not know who is attached to others: what it has for them waits.
     pub(super) fn flush_outbox(&mut self, now: Now) {
         let mut routes: BTreeMap<Route, Vec<Unpacked>> = BTreeMap::new();
         let oriented = self.is_synced(&self.cluster_name);
-        for out in core::mem::take(&mut self.outbox) {
+        self.outbox.bytes = 0;
+        self.outbox.open_at = now.mono + GATHER;
+        for out in core::mem::take(&mut self.outbox.waiting) {
             if !oriented && out.network != self.cluster_name {
-                if self.early.len() < MAX_EARLY {
-                    self.early.push(out);
+                if self.outbox.early.len() < MAX_EARLY {
+                    self.outbox.early.push(out);
                 }
                 continue;
             }
@@ -95,8 +147,9 @@ impl Node {
         let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
         if let Some(span) = push.span {
             self.stats.entries_relayed += u64::try_from(rows.len()).unwrap_or(0);
-            let news = |row: &Unpacked| Outgoing::news(Arc::clone(&name), span, row.clone());
-            self.outbox.extend(rows.iter().map(news));
+            for row in &rows {
+                self.outbox.push(Outgoing::news(Arc::clone(&name), span, row.clone()));
+            }
         }
         self.take_rows(now, from, &name, rows);
     }
@@ -107,13 +160,10 @@ impl Node {
         let Some(span) = push.span else { return };
         let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
         self.stats.takeovers += 1;
-        let outgoing = rows.into_iter().map(|write| Outgoing {
-            network: Arc::clone(&name),
-            span,
-            except: Some(to),
-            write,
-        });
-        self.outbox.extend(outgoing);
+        for write in rows {
+            let (network, except) = (Arc::clone(&name), Some(to));
+            self.outbox.push(Outgoing { network, span, except, write });
+        }
     }
 
     /// Takes a batch apart, if this node is attached to the network and the batch is in order.

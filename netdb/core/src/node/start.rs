@@ -15,6 +15,7 @@ use super::{
     io::CLUSTER_NETWORK,
     keys::Rotation,
     network::Network,
+    push::Outbox,
     timers::{Timer, Timers},
 };
 use crate::{clock::Clock, presence::Presences, watch::Watchers};
@@ -71,8 +72,7 @@ impl Node {
             old_peers: loaded.peers.iter().map(|m| (m.id, *m)).collect(),
             cluster_name: Arc::new(cluster_name),
             watchers: Watchers::default(),
-            outbox: Vec::new(),
-            early: Vec::new(),
+            outbox: Outbox::default(),
             outputs: alloc::collections::VecDeque::new(),
             disk,
             unsaved: alloc::collections::BTreeSet::new(),

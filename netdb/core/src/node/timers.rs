@@ -31,6 +31,8 @@ pub(super) enum Timer {
     Peers,
     /// Purge who failed long ago, retire writers.
     Housekeeping,
+    /// What was gathered leaves.
+    Flush,
     /// The last words had their time.
     Depart,
 }

@@ -27,8 +27,10 @@ pub struct Batch {
 struct Packed {
     writer: u32,
     table: u32,
-    sequence: u64,
-    at: u64,
+    /// How far above the last sequence of this writer in the batch: mostly one.
+    step: i64,
+    /// How far above the stamp of the write before: mostly little.
+    later: i64,
     #[serde(with = "serde_bytes")]
     key: Vec<u8>,
     content: Content,
@@ -76,14 +78,44 @@ impl Batch {
             Name::new(table).map_err(|_| Malformed)?;
             tables.push(intern(table));
         }
-        let unpack = |packed: Packed| unpack(packed, &self.writers, &tables);
+        let mut last = Last::default();
+        let unpack = |packed: Packed| unpack(packed, &self.writers, &tables, &mut last);
         self.writes.into_iter().map(unpack).collect()
     }
 }
 
-fn unpack(packed: Packed, writers: &[Writer], tables: &[Arc<str>]) -> Result<Unpacked, Malformed> {
+/// What the numbers of the next write are told against.
+#[derive(Debug, Default)]
+struct Last {
+    sequences: BTreeMap<u32, u64>,
+    at: u64,
+}
+
+impl Last {
+    fn differences(&self, writer: u32, entry: &Entry) -> (i64, i64) {
+        let sequence = self.sequences.get(&writer).copied().unwrap_or(0);
+        let step = entry.dot.sequence.wrapping_sub(sequence).cast_signed();
+        (step, entry.at.wrapping_sub(self.at).cast_signed())
+    }
+
+    /// Sequence and stamp of the next write.
+    fn advance(&mut self, writer: u32, (step, later): (i64, i64)) -> (u64, u64) {
+        let sequence = self.sequences.entry(writer).or_default();
+        *sequence = sequence.wrapping_add_signed(step);
+        self.at = self.at.wrapping_add_signed(later);
+        (*sequence, self.at)
+    }
+}
+
+fn unpack(
+    packed: Packed,
+    writers: &[Writer],
+    tables: &[Arc<str>],
+    last: &mut Last,
+) -> Result<Unpacked, Malformed> {
     let at = |index: u32| usize::try_from(index).map_err(|_| Malformed);
     let writer = *writers.get(at(packed.writer)?).ok_or(Malformed)?;
+    let (sequence, stamp) = last.advance(packed.writer, (packed.step, packed.later));
     let table = tables.get(at(packed.table)?).ok_or(Malformed)?.clone();
     let (value, age): (Option<Arc<[u8]>>, u64) = match packed.content {
         Content::Value(value) if value.len() <= MAX_VALUE => (Some(value.into()), 0),
@@ -92,7 +124,7 @@ fn unpack(packed: Packed, writers: &[Writer], tables: &[Arc<str>]) -> Result<Unp
     };
     let key_fits = (1..=MAX_KEY).contains(&packed.key.len());
     // No signature scheme exists yet: the room for it must be empty.
-    let sane = (1..=MAX_SEQUENCE).contains(&packed.sequence)
+    let sane = (1..=MAX_SEQUENCE).contains(&sequence)
         && writer.generation <= MAX_GENERATION
         && packed.signature.is_empty();
     if !key_fits || !sane {
@@ -100,8 +132,8 @@ fn unpack(packed: Packed, writers: &[Writer], tables: &[Arc<str>]) -> Result<Unp
     }
     let owner = if writer.lifetime == Lifetime::Owner { writer.node } else { NodeId::default() };
     let row = RowKey { table, lifetime: writer.lifetime, key: packed.key.into(), owner };
-    let dot = Dot { writer, sequence: packed.sequence };
-    let entry = Arc::new(Entry::new(row, dot, packed.at, value));
+    let dot = Dot { writer, sequence };
+    let entry = Arc::new(Entry::new(row, dot, stamp, value));
     Ok(Unpacked { entry, age: Duration::from_millis(age) })
 }
 
@@ -111,17 +143,34 @@ pub struct BatchBuilder {
     batch: Batch,
     writers: BTreeMap<Writer, u32>,
     tables: BTreeMap<Arc<str>, u32>,
+    last: Last,
     size: usize,
     budget: usize,
 }
 
 /// An upper bound of what a writer costs: id, lifetime, generation, attachment.
 const WRITER_COST: usize = 16 + 1 + 9 + 5;
-/// An upper bound of what a write costs beside its key and value: two indexes, sequence, stamp,
-/// lengths, kind.
-const WRITE_COST: usize = 5 + 5 + 9 + 9 + 3 + 1 + 5 + 1;
 /// An upper bound of the three lengths of a batch.
-const BATCH_COST: usize = 3 * 5;
+const BATCH_COST: usize = 3 + 3 + 5;
+
+/// Bytes that a number takes (bincode's variable encoding).
+fn width(number: u64) -> usize {
+    match number {
+        0..=250 => 1,
+        251..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}
+
+/// The same for one that may be below zero.
+fn width_signed(number: i64) -> usize {
+    width((number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned())
+}
+
+fn width_of(bytes: &[u8]) -> usize {
+    width(bytes.len() as u64) + bytes.len()
+}
 
 impl BatchBuilder {
     /// An empty batch that may take up to `budget` bytes.
@@ -130,6 +179,7 @@ impl BatchBuilder {
             batch: Batch::default(),
             writers: BTreeMap::new(),
             tables: BTreeMap::new(),
+            last: Last::default(),
             size: BATCH_COST,
             budget,
         }
@@ -137,12 +187,24 @@ impl BatchBuilder {
 
     /// Upper bound of the bytes that a batch with only this write takes.
     pub fn cost_alone(entry: &Entry) -> usize {
-        BATCH_COST + WRITER_COST + entry.row.table.len() + 3 + Self::write_cost(entry)
+        let first = Last::default().differences(0, entry);
+        BATCH_COST
+            + WRITER_COST
+            + entry.row.table.len()
+            + 3
+            + Self::write_cost(entry, (0, 0), first)
     }
 
-    fn write_cost(entry: &Entry) -> usize {
-        let content = entry.value.as_ref().map_or(9, |value| value.len());
-        WRITE_COST + entry.row.key.len() + content + entry.signature.len()
+    fn write_cost(entry: &Entry, (writer, table): (u32, u32), (step, later): (i64, i64)) -> usize {
+        let content = entry.value.as_ref().map_or(9, |value| width_of(value));
+        width(u64::from(writer))
+            + width(u64::from(table))
+            + width_signed(step)
+            + width_signed(later)
+            + width_of(&entry.row.key)
+            + 1
+            + content
+            + width_of(&entry.signature)
     }
 
     /// Whether nothing was added.
@@ -153,28 +215,32 @@ impl BatchBuilder {
     /// Adds a write with the age of its tombstone. False, and nothing added, if it does not fit; the
     /// first write always fits.
     pub fn add(&mut self, entry: &Entry, age: Duration) -> bool {
-        let new_writer = !self.writers.contains_key(&entry.dot.writer);
-        let new_table = !self.tables.contains_key(&entry.row.table);
-        let cost = Self::write_cost(entry)
-            + if new_writer { WRITER_COST } else { 0 }
-            + if new_table { entry.row.table.len() + 3 } else { 0 };
+        let known = self.writers.get(&entry.dot.writer).copied();
+        let writer = known.unwrap_or_else(|| index(self.batch.writers.len()));
+        let known_table = self.tables.get(&entry.row.table).copied();
+        let table = known_table.unwrap_or_else(|| index(self.batch.tables.len()));
+        let differences = self.last.differences(writer, entry);
+        let cost = Self::write_cost(entry, (writer, table), differences)
+            + if known.is_none() { WRITER_COST } else { 0 }
+            + if known_table.is_none() { entry.row.table.len() + 3 } else { 0 };
         if self.size + cost > self.budget && !self.is_empty() {
             return false;
         }
         self.size += cost;
-        let writer = *self.writers.entry(entry.dot.writer).or_insert_with(|| {
+        if known.is_none() {
+            self.writers.insert(entry.dot.writer, writer);
             self.batch.writers.push(entry.dot.writer);
-            index(self.batch.writers.len() - 1)
-        });
-        let table = *self.tables.entry(entry.row.table.clone()).or_insert_with(|| {
+        }
+        self.last.advance(writer, differences);
+        if known_table.is_none() {
+            self.tables.insert(entry.row.table.clone(), table);
             self.batch.tables.push((*entry.row.table).into());
-            index(self.batch.tables.len() - 1)
-        });
+        }
         self.batch.writes.push(Packed {
             writer,
             table,
-            sequence: entry.dot.sequence,
-            at: entry.at,
+            step: differences.0,
+            later: differences.1,
             key: entry.row.key.to_vec(),
             content: match &entry.value {
                 Some(value) => Content::Value(value.to_vec()),
