@@ -23,6 +23,7 @@ mod old_disk;
 mod partition;
 mod pauses;
 mod restart;
+mod rolling;
 mod rotation;
 mod steady;
 
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Scenario> {
         blind::CUT,
         lost_push::SCENARIO,
         restart::SCENARIO,
+        rolling::SCENARIO,
         all_restart::SCENARIO,
         cold_start::SCENARIO,
         leave::SCENARIO,

@@ -23,6 +23,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod wait;
+pub mod weather;
 mod wiretap;
 
 use std::{collections::BTreeMap, mem, net::SocketAddr, time::Duration};
@@ -79,6 +80,8 @@ pub struct World {
     at_once: (Time, u64),
     /// Whether a fault has been made so far.
     faulty: bool,
+    /// How often everything was mended: what was planned before is void.
+    heals: u64,
     /// What was written, and what of it was acknowledged.
     pub ledger: Ledger,
     /// What was measured.
@@ -94,6 +97,7 @@ impl World {
     pub fn new(options: Options) -> Self {
         let seed = options.seed;
         let mut fabric = Fabric::new(seed, options.link.clone(), options.rate);
+        fabric.topology = options.topology();
         let mut hosts = Vec::with_capacity(options.nodes);
         for index in 0..options.nodes {
             let addr = address(index);
@@ -118,6 +122,7 @@ impl World {
             sightings: Sightings::default(),
             at_once: (Time(0), 0),
             faulty: false,
+            heals: 0,
             ledger: Ledger::default(),
             figures: Figures::default(),
             forgets_tombstones: false,

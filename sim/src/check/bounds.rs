@@ -2,10 +2,20 @@
 //! nothing happens.
 
 use super::{Check, Verdict};
-use crate::world::World;
+use crate::{
+    seed::MILLION,
+    world::{Options, World},
+};
 
-/// Bytes per second that a node may send, on average, once everything is at rest.
+/// Bytes per second that a node may send, on average, once everything is at rest and nothing is lost.
 pub const QUIET_BYTES_PER_SECOND: u64 = 2_500;
+
+/// The same with the loss that these settings have. What is lost is sent again and asked for again, so it
+/// costs several times its share: a fifth lost doubles the limit.
+pub fn quiet_limit(options: &Options) -> u64 {
+    let loss = u64::from(options.link.loss.min(MILLION));
+    QUIET_BYTES_PER_SECOND + QUIET_BYTES_PER_SECOND * 5 * loss / u64::from(MILLION)
+}
 
 /// Looks at one host each second, and at all in turn.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use super::{Scenario, value};
 use crate::{
     broken::Outcome,
     seed::MILLION,
-    world::{Disk, Options, Stop, Table, World},
+    world::{Disk, Options, Stop, Table, World, weather::Bursts},
 };
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -20,10 +20,56 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const SAFETY: Duration = Duration::from_mins(2);
 const LIVENESS: Duration = Duration::from_mins(3);
 const NETWORKS: [&str; 3] = ["red", "green", "blue"];
+/// How many nodes a rolling restart takes in turn.
+const ROLLED: usize = 4;
 /// Keys per table, few enough to collide.
 const KEYS: u64 = 40;
 
-/// Faults of the links come from the seed as well.
+/// What happens besides writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Revive,
+    Heal,
+    Kill,
+    Split,
+    Cut,
+    Flap,
+    Clog,
+    Bursts,
+    Loss,
+    Nat,
+    Pause,
+    Slow,
+    Clock,
+    Membership,
+    Disk,
+    Copy,
+    Rotate,
+    Rolling,
+}
+
+/// Faults, and how often each comes at most, as a part of what happens.
+const FAULTS: [(Kind, u64); 16] = [
+    (Kind::Kill, 8),
+    (Kind::Split, 6),
+    (Kind::Cut, 4),
+    (Kind::Flap, 4),
+    (Kind::Clog, 6),
+    (Kind::Bursts, 3),
+    (Kind::Loss, 2),
+    (Kind::Nat, 3),
+    (Kind::Pause, 6),
+    (Kind::Slow, 6),
+    (Kind::Clock, 4),
+    (Kind::Membership, 6),
+    (Kind::Disk, 2),
+    (Kind::Copy, 2),
+    (Kind::Rotate, 2),
+    (Kind::Rolling, 1),
+];
+
+/// What the links are like comes from the seed as well.
 fn tune(options: &mut Options) {
     let mut draws = options.seed.stream("churn links", 0);
     let mut up_to = |most: u64| u32::try_from(draws.below(most)).unwrap_or(0);
@@ -31,10 +77,38 @@ fn tune(options: &mut Options) {
     options.link.duplicate = up_to(2) * up_to(50_000);
     options.link.reorder = up_to(2) * up_to(100_000);
     options.config.key_retire_after = Duration::from_secs(10);
+    let (seed, nodes) = (options.seed.0, options.nodes);
+    let elsewhere = match draws.below(4) {
+        0 => Options::multi_zone(seed, nodes),
+        1 => Options::wan(seed, nodes),
+        _ => return,
+    };
+    // Whoever asks for a delay gets that one.
+    if options.link.latency == Options::lan(seed, nodes).link.latency {
+        options.link.latency = elsewhere.link.latency;
+        options.between = elsewhere.between;
+        options.rate = elsewhere.rate;
+        options.config.gossip = elsewhere.config.gossip;
+        options.config.compare_interval = elsewhere.config.compare_interval;
+        options.config.compare_interval_max = elsewhere.config.compare_interval_max;
+    }
+}
+
+/// Which faults there are in this run, and how often, comes from the seed: two of three, more or less.
+fn mix(world: &mut World) -> Vec<(Kind, u64)> {
+    let mut mix = vec![(Kind::Write, 60), (Kind::Revive, 12), (Kind::Heal, 6)];
+    for (kind, most) in FAULTS {
+        if world.draws.chance(MILLION / 3 * 2) {
+            mix.push((kind, world.draws.between(1, most)));
+        }
+    }
+    world.note(format_args!("mix       {mix:?}"));
+    mix
 }
 
 fn run(world: &mut World) -> Outcome {
     let loss = world.fabric.topology.link.loss;
+    let mix = mix(world);
     world.start()?;
     for host in world.running() {
         for network in NETWORKS {
@@ -45,7 +119,9 @@ fn run(world: &mut World) -> Outcome {
     }
     let end = world.now() + SAFETY;
     while world.now() < end {
-        step(world)?;
+        let kind = pick(world, &mix);
+        let host = world.draws.index(world.hosts().len());
+        step(world, kind, host)?;
         let pause = world.draws.below(300_000);
         world.run_for(Duration::from_micros(pause))?;
     }
@@ -53,6 +129,7 @@ fn run(world: &mut World) -> Outcome {
     world.heal();
     world.set_loss(loss);
     for host in 0..world.hosts().len() {
+        world.slow_down(host, Duration::ZERO);
         world.stall_disk(host, false);
         revive(world, host)?;
     }
@@ -66,60 +143,109 @@ fn run(world: &mut World) -> Outcome {
     Ok(())
 }
 
+fn pick(world: &mut World, mix: &[(Kind, u64)]) -> Kind {
+    let mut at = world.draws.below(mix.iter().map(|(_, weight)| weight).sum());
+    for (kind, weight) in mix {
+        match at.checked_sub(*weight) {
+            Some(rest) => at = rest,
+            None => return *kind,
+        }
+    }
+    Kind::Write
+}
+
 /// One random thing.
-fn step(world: &mut World) -> Outcome {
-    let host = world.draws.index(world.hosts().len());
-    match world.draws.below(100) {
-        0..60 => writes(world, host),
-        60..64 => kill(world, host),
-        64..76 => revive(world, host),
-        76..79 => {
-            split(world);
-            Ok(())
-        }
-        79..85 => {
-            world.heal();
-            Ok(())
-        }
-        85..87 => {
-            let other = world.draws.index(world.hosts().len());
-            if other != host {
-                world.cut(host, other);
-            }
-            Ok(())
-        }
-        87..90 => {
+fn step(world: &mut World, kind: Kind, host: usize) -> Outcome {
+    match kind {
+        Kind::Write => return writes(world, host),
+        Kind::Revive => return revive(world, host),
+        Kind::Heal => world.heal(),
+        Kind::Kill => return kill(world, host),
+        Kind::Pause => {
             let span = world.draws.between(50, 8_000);
             world.pause(host, Duration::from_millis(span));
-            Ok(())
         }
-        90..92 => {
+        Kind::Slow => {
+            let each = world.draws.below(2) * world.draws.between(100, 20_000);
+            world.slow_down(host, Duration::from_micros(each));
+        }
+        Kind::Clock => {
             let by = Duration::from_millis(world.draws.below(30_000));
             let back = world.draws.chance(MILLION / 2);
             world.jump_clock(host, by, back);
-            Ok(())
         }
-        92..95 => membership(world, host),
-        95 => {
-            let loss = u32::try_from(world.draws.below(250_000)).unwrap_or(0);
-            world.set_loss(loss);
-            Ok(())
-        }
-        96 => {
+        Kind::Membership => return membership(world, host),
+        Kind::Disk => {
             let full = world.draws.chance(MILLION / 2);
             world.stall_disk(host, full);
-            Ok(())
         }
-        97 => {
-            world.copy_disk(host);
-            Ok(())
-        }
+        Kind::Copy => world.copy_disk(host),
         // A refusal (one is under way) is as good.
-        98 if world.is_running(host) => {
-            world.on(host, |node, now| node.rotate(now).is_ok()).map(|_| ())
+        Kind::Rotate if world.is_running(host) => {
+            world.on(host, |node, now| node.rotate(now).is_ok())?;
         }
-        _ => Ok(()),
+        Kind::Rotate => {}
+        Kind::Rolling => return rolling(world),
+        Kind::Split
+        | Kind::Cut
+        | Kind::Flap
+        | Kind::Clog
+        | Kind::Bursts
+        | Kind::Loss
+        | Kind::Nat => links(world, kind, host),
     }
+    Ok(())
+}
+
+/// One random thing that happens to links.
+fn links(world: &mut World, kind: Kind, host: usize) {
+    let other = world.draws.index(world.hosts().len());
+    match kind {
+        Kind::Split => split(world),
+        Kind::Cut if other != host => world.cut(host, other),
+        Kind::Flap if other != host => {
+            let span = Duration::from_millis(world.draws.between(10, 3_000));
+            let times = world.draws.between(2, 10);
+            world.flap(host, other, span, u32::try_from(times).unwrap_or(2));
+        }
+        Kind::Clog if other != host => {
+            let span = world.draws.between(10, 5_000);
+            world.clog(host, other, Duration::from_millis(span));
+        }
+        Kind::Bursts => {
+            let well = Duration::from_millis(world.draws.between(500, 20_000));
+            let bad = Duration::from_millis(world.draws.between(10, 3_000));
+            let loss = u32::try_from(world.draws.between(300_000, 1_000_000)).unwrap_or(0);
+            world.set_bursts(Some(Bursts { well, bad, loss }));
+        }
+        Kind::Loss => {
+            let loss = u32::try_from(world.draws.below(250_000)).unwrap_or(0);
+            world.set_loss(loss);
+        }
+        Kind::Nat => {
+            let behind = world.draws.chance(MILLION / 2);
+            world.set_nat(host, behind);
+        }
+        _ => {}
+    }
+}
+
+/// Some nodes are restarted in good order, one after the other.
+fn rolling(world: &mut World) -> Outcome {
+    let mut hosts = world.running();
+    world.draws.shuffle(&mut hosts);
+    for host in hosts.into_iter().take(ROLLED) {
+        // Something that was planned may have come between.
+        if world.is_running(host) && world.running().len() > 2 {
+            world.stop(host, Stop::Terminate)?;
+            let away = world.draws.between(100_000, 2_000_000);
+            world.run_for(Duration::from_micros(away))?;
+            world.restart(host, Disk::Kept)?;
+            let next = world.draws.between(100_000, 2_000_000);
+            world.run_for(Duration::from_micros(next))?;
+        }
+    }
+    Ok(())
 }
 
 fn some_network(world: &mut World) -> &'static str {
@@ -171,11 +297,12 @@ fn revive(world: &mut World, host: usize) -> Outcome {
     }
     let copied = entry.copy.is_some();
     // A disk that forgets the last start, under a clock that is behind that start, gives out one
-    // generation twice. Peers tell, but what was written by then has one dot with two contents.
+    // generation twice. Peers tell, but what was written by then has one dot with two contents. And whoever
+    // lets in a host without a disk must be able to know what that host wrote before.
     let above = world.fabric.clocks(host).wall.unix_secs() > entry.generation.0;
     let disk = match world.draws.below(10) {
         0 if copied && above => Disk::Older,
-        1 if above && !world.fabric.cuts.any() => Disk::Wiped,
+        1 if above && !world.is_torn() => Disk::Wiped,
         _ => Disk::Kept,
     };
     world.restart(host, disk)

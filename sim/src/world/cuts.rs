@@ -38,6 +38,11 @@ impl Cuts {
         self.one_way.insert((from, to));
     }
 
+    /// Mends one way that was cut.
+    pub fn mend(&mut self, from: usize, to: usize) {
+        self.one_way.remove(&(from, to));
+    }
+
     /// Mends everything.
     pub fn heal(&mut self) {
         self.sides.clear();
@@ -63,6 +68,8 @@ mod tests {
         assert!(!cuts.passes(0, 2) && !cuts.passes(3, 1));
         cuts.cut(0, 1);
         assert!(!cuts.passes(0, 1) && cuts.passes(1, 0));
+        cuts.mend(0, 1);
+        assert!(cuts.passes(0, 1) && !cuts.passes(0, 2), "the partition is still there");
         cuts.heal();
         assert!(!cuts.any() && cuts.passes(0, 1) && cuts.passes(0, 2));
     }

@@ -12,10 +12,11 @@ use super::{
     cuts::Cuts,
     disk::Content,
     link::{Link, Topology},
-    machine::{Delivery, Machine, Paused, Power, Traffic},
+    machine::{Delivery, Machine, Paused, Power, Slow, Traffic},
     port::{Passage, Rate},
     queue::Queue,
     streams::{Pair, Streams},
+    weather::Weather,
 };
 use crate::{seed::Seed, trace::Trace};
 
@@ -34,6 +35,8 @@ pub(crate) enum Happening {
     Timer { host: usize, life: u32 },
     /// A pause ends.
     Resume { host: usize, until: Time },
+    /// A slow process is done with what it did last.
+    Done { host: usize, life: u32 },
     /// An attempt to open a connection reaches the other host.
     Dial { pair: Pair, id: u64, since: Time },
     /// A connection is ready for messages.
@@ -63,6 +66,8 @@ pub struct Fabric {
     pub rate: Rate,
     /// What is cut.
     pub cuts: Cuts,
+    /// What else the links suffer.
+    pub weather: Weather,
     /// What happened.
     pub trace: Trace,
     /// Events handled.
@@ -83,6 +88,7 @@ impl Fabric {
             topology: Topology::uniform(link),
             rate,
             cuts: Cuts::default(),
+            weather: Weather::new(seed),
             trace: Trace::default(),
             handled: 0,
         }
@@ -121,6 +127,11 @@ impl Fabric {
         self.machines.get(host).is_some_and(|machine| machine.paused.is_some())
     }
 
+    /// Whether any host's process is slow.
+    pub fn any_slow(&self) -> bool {
+        self.machines.iter().any(|machine| machine.slow.is_some())
+    }
+
     /// A host's process starts.
     pub fn start(&mut self, host: usize) {
         if let Some(machine) = self.machines.get_mut(host) {
@@ -128,6 +139,7 @@ impl Fabric {
             machine.life += 1;
             machine.timer = super::machine::Timer::default();
             machine.paused = None;
+            machine.slow = None;
         }
     }
 
@@ -145,6 +157,7 @@ impl Fabric {
         }
         machine.power = power;
         machine.paused = None;
+        machine.slow = None;
         self.ready.retain(|(to, _)| *to != host);
         if power == Power::Dead {
             self.reset_streams(host);
@@ -164,6 +177,20 @@ impl Fabric {
         self.queue.push(until, Happening::Resume { host, until });
     }
 
+    /// Whatever a host's process does takes so long from now on; zero is at once.
+    pub fn slow_down(&mut self, host: usize, each: Duration) {
+        let Some(machine) = self.machines.get_mut(host) else { return };
+        let before = machine.slow.take();
+        if machine.power != Power::Up {
+            return;
+        }
+        if !each.is_zero() {
+            machine.slow = Some(Slow { each, ..before.unwrap_or_default() });
+        } else if let Some(slow) = before {
+            self.catch_up(host, slow.waiting);
+        }
+    }
+
     /// Sends a datagram.
     pub fn send(&mut self, from: usize, to: SocketAddr, bytes: Vec<u8>) {
         let Some(sender) = self.machines.get_mut(from) else { return };
@@ -174,12 +201,18 @@ impl Fabric {
         let (Some(to), Passage::At(left)) = (link_to, passage) else {
             return self.lost(from);
         };
+        self.weather.speaks(self.now, from, to);
         let link = self.topology.link(from, to);
+        let loss = link.loss.max(self.weather.loss(self.now, from, to));
         let draws = &mut sender.draws;
-        if bytes.len() + HEADERS > link.mtu || draws.chance(link.loss) {
+        if bytes.len() + HEADERS > link.mtu || draws.chance(loss) {
             return self.lost(from);
         }
         let mut arrives = left + link.latency.draw(draws);
+        match self.weather.hold(self.now, from, to, bytes.len()) {
+            Ok(held) => arrives = arrives.max(held.unwrap_or_default()),
+            Err(()) => return self.lost(from),
+        }
         if draws.chance(link.reorder) {
             let most = u64::try_from(link.reorder_by.as_micros()).unwrap_or(u64::MAX);
             arrives += Duration::from_micros(draws.between(1, most));
@@ -334,8 +367,36 @@ impl Fabric {
                 }
                 None
             }
-            _ => Some(delivery),
+            _ if planned => Some(delivery),
+            _ => self.unless_busy(host, delivery),
         }
+    }
+
+    fn unless_busy(&mut self, host: usize, delivery: Delivery) -> Option<Delivery> {
+        let now = self.now;
+        let Some(machine) = self.machines.get_mut(host) else { return Some(delivery) };
+        let Some(slow) = machine.slow.as_mut() else { return Some(delivery) };
+        if slow.busy {
+            if !slow.waiting.keep(delivery) {
+                self.trace.event(now, "overflow", host, 0, &[]);
+            }
+            return None;
+        }
+        slow.busy = true;
+        self.queue.push(now + slow.each, Happening::Done { host, life: machine.life });
+        Some(delivery)
+    }
+
+    /// A slow process is done with one thing: it takes the next that waits, in order, then its timer.
+    fn done(&mut self, host: usize, life: u32) -> Option<(usize, Delivery)> {
+        let machine = self.machines.get_mut(host)?;
+        if machine.life != life {
+            return None;
+        }
+        let slow = machine.slow.as_mut()?;
+        slow.busy = false;
+        let next = slow.waiting.take()?;
+        Some((host, next))
     }
 
     fn happen(&mut self, happening: Happening) -> Option<(usize, Delivery)> {
@@ -348,6 +409,7 @@ impl Fabric {
                 self.resume(host, until);
                 None
             }
+            Happening::Done { host, life } => self.done(host, life),
             Happening::Dial { pair, id, since } => self.dial(pair, id, since),
             Happening::Opened { pair, id } => {
                 self.opened(pair, id);
@@ -368,7 +430,7 @@ impl Fabric {
 
     fn at_port(&mut self, to: usize, from: usize, bytes: Vec<u8>) -> Option<(usize, Delivery)> {
         // Checked again: a cut also takes what is under way.
-        if !self.cuts.passes(from, to) {
+        if !self.cuts.passes(from, to) || !self.weather.lets_in(self.now, from, to) {
             self.lost(from);
             return None;
         }
@@ -432,6 +494,11 @@ impl Fabric {
     fn resume(&mut self, host: usize, until: Time) {
         let Some(machine) = self.machines.get_mut(host) else { return };
         let Some(paused) = machine.paused.take_if(|paused| paused.until == until) else { return };
+        self.catch_up(host, paused);
+    }
+
+    /// A process gets at once what waited for it.
+    fn catch_up(&mut self, host: usize, paused: Paused) {
         self.ready.extend(paused.backlog.into_iter().map(|delivery| (host, delivery)));
         if paused.timer {
             self.ready.push_back((host, Delivery::Timer));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use netdb_core::node::Farewell;
 use netdb_gossip_core::{identity::Name, time::Time};
 
-use super::{World, machine::Power, streams, wiretap::Wiretap};
+use super::{World, machine::Power, streams, weather::Bursts, wiretap::Wiretap};
 use crate::broken::Outcome;
 
 /// How a node ends.
@@ -157,10 +157,69 @@ impl World {
         self.fabric.cuts.cut(from, to);
     }
 
-    /// Mends all partitions and cuts.
+    /// Mends all partitions and cuts, and ends flapping, bursts of loss, stalls and translators.
     pub fn heal(&mut self) {
         self.note(format_args!("heal"));
+        self.heals += 1;
         self.fabric.cuts.heal();
+        self.fabric.weather.clear();
+    }
+
+    /// Whether a host may not have heard by now what another one said, loss apart.
+    pub fn is_torn(&self) -> bool {
+        self.fabric.cuts.any() || self.fabric.weather.any() || self.fabric.any_slow()
+    }
+
+    /// The link between two hosts goes down and comes back, some times, each state for `span`.
+    pub fn flap(&mut self, one: usize, other: usize, span: Duration, times: u32) {
+        self.faulty = true;
+        self.note(format_args!("flap      n{one} n{other} {times} times {span:?}"));
+        let heals = self.heals;
+        for n in 0..times {
+            let down = self.now() + span * 2 * n;
+            self.at(down, move |world| {
+                if world.heals == heals {
+                    world.cut(one, other);
+                    world.cut(other, one);
+                }
+                Ok(())
+            });
+            self.at(down + span, move |world| {
+                world.note(format_args!("mend      n{one} n{other}"));
+                world.fabric.cuts.mend(one, other);
+                world.fabric.cuts.mend(other, one);
+                Ok(())
+            });
+        }
+    }
+
+    /// What one host sends another is held up for a while, and comes all at once.
+    pub fn clog(&mut self, from: usize, to: usize, span: Duration) {
+        self.faulty = true;
+        self.note(format_args!("clog      n{from} to n{to} {span:?}"));
+        let until = self.now() + span;
+        self.fabric.weather.clog(from, to, until);
+    }
+
+    /// From now on links lose datagrams in bursts, or no longer.
+    pub fn set_bursts(&mut self, bursts: Option<Bursts>) {
+        self.faulty |= bursts.is_some();
+        self.note(format_args!("bursts    {bursts:?}"));
+        self.fabric.weather.set_bursts(bursts);
+    }
+
+    /// From now on a host only hears whom it spoke to lately, or everybody again.
+    pub fn set_nat(&mut self, host: usize, behind: bool) {
+        self.faulty |= behind;
+        self.note(format_args!("nat       n{host} {behind}"));
+        self.fabric.weather.set_nat(host, behind);
+    }
+
+    /// Whatever a host's process does takes so long from now on; zero is at once.
+    pub fn slow_down(&mut self, host: usize, each: Duration) {
+        self.faulty |= !each.is_zero();
+        self.note(format_args!("slow      n{host} {each:?}"));
+        self.fabric.slow_down(host, each);
     }
 
     /// A host's process does not run for a while.
@@ -193,7 +252,9 @@ impl World {
     pub fn set_loss(&mut self, per_million: u32) {
         self.faulty |= per_million > 0;
         self.note(format_args!("loss      {per_million} of a million"));
-        self.fabric.topology.link.loss = per_million;
+        let topology = &mut self.fabric.topology;
+        topology.link.loss = per_million;
+        topology.between.values_mut().for_each(|link| link.loss = per_million);
     }
 
     /// From now on counts how often a payload is sent, in datagrams and on streams.

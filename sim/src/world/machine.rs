@@ -1,7 +1,7 @@
 //! The hardware and kernel of one host: power, port, clocks, disk, and what waits while its process is
 //! paused. Knows nothing of the process.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use netdb_gossip_core::time::Time;
 
@@ -100,6 +100,17 @@ pub(crate) struct Machine {
     pub(crate) traffic: Traffic,
     pub(crate) timer: Timer,
     pub(crate) paused: Option<Paused>,
+    pub(crate) slow: Option<Slow>,
+}
+
+/// A process that takes its time for everything, one thing after the other.
+#[derive(Default)]
+pub(crate) struct Slow {
+    /// For each thing.
+    pub(crate) each: Duration,
+    pub(crate) busy: bool,
+    /// What comes next; bounded like what waits for a paused process.
+    pub(crate) waiting: Paused,
 }
 
 /// The deadline of a process.
@@ -121,7 +132,23 @@ pub(crate) struct Paused {
     pub(crate) timer: bool,
 }
 
+impl Slow {
+    /// How long it takes to do what waits.
+    pub(crate) fn behind(&self) -> Duration {
+        self.each * u32::try_from(self.waiting.backlog.len()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Paused {
+    /// Takes out what waits longest; the timer comes last.
+    pub(crate) fn take(&mut self) -> Option<Delivery> {
+        let next = self.backlog.pop_front();
+        if let Some(Delivery::Datagram { bytes, .. }) = &next {
+            self.backlog_bytes -= bytes.len() + RECEIVE_OVERHEAD;
+        }
+        next.or_else(|| std::mem::take(&mut self.timer).then_some(Delivery::Timer))
+    }
+
     /// Keeps something for later; false if there is no room for a datagram.
     pub(crate) fn keep(&mut self, delivery: Delivery) -> bool {
         if let Delivery::Datagram { bytes, .. } = &delivery {
@@ -154,6 +181,7 @@ impl Machine {
             traffic: Traffic::default(),
             timer: Timer::default(),
             paused: None,
+            slow: None,
         }
     }
 }

@@ -61,7 +61,7 @@ impl World {
 
     /// Whether nothing is wrong with a host.
     pub fn is_healthy(&self, host: usize) -> bool {
-        self.is_running(host) && !self.fabric.cuts.any()
+        self.is_running(host) && !self.is_torn()
     }
 
     /// Whether nothing has gone wrong in this world so far.

@@ -157,8 +157,11 @@ impl Fabric {
         let (from, to) = ends(pair, connection.dialler);
         let to_side = 1 - connection.dialler;
         let machine = self.machines.get(to)?;
-        let (power, paused, life) = (machine.power, machine.paused.is_some(), machine.life);
+        let (power, life) = (machine.power, machine.life);
+        let late = machine.slow.as_ref().is_some_and(|slow| slow.behind() > CONNECT_TIMEOUT);
+        let paused = machine.paused.is_some() || late;
         let reached = self.cuts.passes(from, to) && self.cuts.passes(to, from);
+        let reached = reached && self.weather.takes_calls(to);
         match power {
             Power::Dead if reached => self.break_stream(pair, id, Duration::ZERO),
             Power::Up if reached && !paused => {
@@ -203,6 +206,8 @@ impl Fabric {
         let (from, to) = ends(pair, side);
         let round_trip = self.topology.round_trip(from, to);
         let link = self.topology.link(from, to).clone();
+        let loss = link.loss.max(self.weather.loss(now, from, to));
+        let held = self.weather.held_until(now, from, to).unwrap_or_default();
         let Some(connection) = self.streams.connections.get_mut(&pair) else { return };
         connection.used = now;
         let id = connection.id;
@@ -225,12 +230,12 @@ impl Fabric {
                 extra += round_trip;
             }
             let mut wait = RETRANSMIT.max(round_trip * 2);
-            while link.loss > 0 && sender.draws.chance(link.loss) && wait < GIVE_UP {
+            while loss > 0 && sender.draws.chance(loss) && wait < GIVE_UP {
                 extra += wait;
                 wait *= 2;
             }
-            extra += slowed_by_loss(length, link.loss, round_trip);
-            message.arrives = (message.left.max(taken_in) + extra).max(*last_arrival);
+            extra += slowed_by_loss(length, loss, round_trip);
+            message.arrives = (message.left.max(taken_in) + extra).max(held).max(*last_arrival);
             *last_arrival = message.arrives;
             let arrive = Happening::Arrive { pair, id, side, attempt: 0 };
             self.queue.push(message.arrives, arrive);
