@@ -8,7 +8,7 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 use crate::limits::Limits;
 
@@ -133,6 +133,18 @@ fn size_buffers(socket: &Socket, limits: &Limits) {
     }
 }
 
+/// Connects from the address that packets leave from, if it is one: else, on a host with several, streams
+/// would come from another address than packets, past the rules of firewalls and into the wrong share of
+/// what a peer grants each source.
+pub(crate) async fn dial(local: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    if local.ip().is_unspecified() || local.is_ipv4() != to.is_ipv4() {
+        return TcpStream::connect(reachable_from(local, to)).await;
+    }
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(local.ip(), 0))?;
+    socket.connect(to).await
+}
+
 /// The address in the form that a socket bound to `local` can send to.
 pub(crate) fn reachable_from(local: SocketAddr, to: SocketAddr) -> SocketAddr {
     match (local, to) {
@@ -154,6 +166,30 @@ pub(crate) fn canonical(from: SocketAddr) -> SocketAddr {
 }
 
 /// Small messages go out at once on a stream: they are answers that somebody waits for.
-pub(crate) fn tune_stream(stream: &tokio::net::TcpStream) {
+pub(crate) fn tune_stream(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_tcp_nodelay(true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn dialled_from(local: &str) -> SocketAddr {
+        let (listener, there) = bind_tcp(([127, 0, 1, 77], 0).into()).unwrap();
+        let (dialled, accepted) =
+            tokio::join!(dial(local.parse().unwrap(), there), listener.accept());
+        dialled.unwrap();
+        accepted.unwrap().1
+    }
+
+    #[tokio::test]
+    async fn a_stream_comes_from_where_packets_come_from() {
+        assert_eq!(dialled_from("127.0.1.78:7940").await.ip().to_string(), "127.0.1.78");
+    }
+
+    #[tokio::test]
+    async fn without_an_address_of_its_own_the_system_chooses() {
+        assert!(dialled_from("0.0.0.0:7940").await.ip().is_loopback());
+        assert!(dialled_from("[::1]:7940").await.ip().is_loopback());
+    }
 }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    bind::{reachable_from, tune_stream},
+    bind::{dial, tune_stream},
     gate::Gate,
     handshake::{HandshakeError, Keys, Secured, initiate},
     hello::{Hello, Mode},
@@ -104,7 +104,7 @@ impl Shell {
         to: NodeId,
         addr: SocketAddr,
     ) -> Result<(StreamReader, StreamWriter), HandshakeError> {
-        let mut stream = TcpStream::connect(reachable_from(self.local, addr)).await?;
+        let mut stream = dial(self.local, addr).await?;
         tune_stream(&stream);
         let hello = Hello { tag: self.tag, mode: Mode::Member };
         let secured = initiate(&mut stream, &self.keys, hello, None, Some(to)).await?;
