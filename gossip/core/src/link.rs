@@ -2,7 +2,7 @@
 //! tell about round trips and clocks.
 //!
 //! Packets to a peer are numbered. A packet with frames that ask for it is acknowledged in the next
-//! packet back, which leaves at once; a packet that is not acknowledged in time has its frames queued
+//! packet back, which leaves at once, or within a millisecond if one has just left; a packet that is not acknowledged in time has its frames queued
 //! again for a packet with a new number, and after `max_retries` they are handed back as lost. Frames
 //! are neither ordered nor deduplicated here: what they mean must bear both.
 //!
@@ -167,8 +167,8 @@ impl Links {
     }
 
     /// The last packet of `id` asked to be acknowledged.
-    pub(crate) fn acknowledge(&mut self, id: NodeId) {
-        self.peer(id).ack_due = true;
+    pub(crate) fn acknowledge(&mut self, now: Time, id: NodeId) {
+        self.peer(id).acknowledge(now);
         self.file(id);
     }
 

@@ -82,7 +82,7 @@ impl Gossip {
                 }
                 Some(kind @ (Kind::Acked | Kind::Plain)) => {
                     if kind == Kind::Acked {
-                        self.links.acknowledge(id);
+                        self.links.acknowledge(now.mono, id);
                     }
                     self.outputs.push_back(Output::Received { from: id, frame: frame.body.into() });
                 }

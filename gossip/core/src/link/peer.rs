@@ -30,7 +30,19 @@ pub(crate) const MAX_MESSAGES: usize = 64;
 
 /// A frame that was sent this often without an answer is late: whoever sent it may want to take another
 /// way, while it is still repeated here.
-const LATE_AFTER: u32 = 2;
+const LATE_AFTER: u32 = 3;
+
+/// Acks that carry nothing else leave at most this often; what comes meanwhile shares one.
+const ACK_GAP: Duration = Duration::from_millis(1);
+
+/// Whether the peer waits for an ack.
+#[derive(Clone, Copy, Debug, Default)]
+struct AckDue {
+    now: bool,
+    /// With the next packet, or alone at this time.
+    later: Option<Time>,
+    alone_from: Time,
+}
 
 /// Frames whose time is over.
 #[derive(Debug, Default)]
@@ -78,7 +90,7 @@ pub(crate) struct Peer {
     pub(crate) generation: Option<Generation>,
     pub(crate) seen: ReplayWindow,
     received: Received,
-    pub(crate) ack_due: bool,
+    ack: AckDue,
     /// Where its last packet came from: the way to answer one that is no member yet.
     pub(crate) source: Option<SocketAddr>,
     pub(crate) last_heard: Time,
@@ -104,7 +116,7 @@ impl Peer {
             generation: None,
             seen: ReplayWindow::new(),
             received: Received::default(),
-            ack_due: false,
+            ack: AckDue::default(),
             source: None,
             last_heard: Time::default(),
             member: false,
@@ -135,7 +147,7 @@ impl Peer {
         self.generation = Some(generation);
         self.seen = ReplayWindow::new();
         self.received = Received::default();
-        self.ack_due = false;
+        self.ack = AckDue::default();
         if first {
             return Vec::new();
         }
@@ -184,7 +196,7 @@ impl Peer {
 
     /// Whether a packet could leave now.
     pub(crate) fn is_ready(&self) -> bool {
-        self.ack_due
+        self.ack.now
             || self.clock.replies()
             || !self.messages.is_empty()
             || !self.plain.is_empty()
@@ -196,7 +208,17 @@ impl Peer {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.flight.values().map(|flight| flight.deadline).min()
+        let flights = self.flight.values().map(|flight| flight.deadline);
+        flights.chain(self.ack.later).min()
+    }
+
+    /// The last packet asked to be acknowledged: at once, or together with others that come now.
+    pub(crate) fn acknowledge(&mut self, now: Time) {
+        if now >= self.ack.alone_from {
+            self.ack.now = true;
+        } else {
+            self.ack.later = Some(self.ack.alone_from);
+        }
     }
 
     /// Fills one packet, to `addr` unless a membership message wants to go elsewhere.
@@ -230,10 +252,12 @@ impl Peer {
     }
 
     fn pack_answers(&mut self, now: Now, draft: &mut Draft) {
-        if core::mem::take(&mut self.ack_due) {
+        if self.ack.now || self.ack.later.is_some() {
             let mut body = Vec::new();
             self.received.put_ack(self.generation.unwrap_or_default(), &mut body);
-            self.ack_due = !draft.push(Kind::Ack as u8, &body);
+            if draft.push(Kind::Ack as u8, &body) {
+                self.ack = AckDue { alone_from: now.mono + ACK_GAP, ..AckDue::default() };
+            }
         }
         if let Some(body) = self.clock.take_reply(now) {
             // An empty packet has room for both; if not, the peer asks again.
@@ -329,6 +353,9 @@ impl Peer {
 
     /// Packets whose time is over: their frames wait again, or are lost.
     pub(crate) fn expire(&mut self, now: Time, config: &Config) -> Overdue {
+        if self.ack.later.take_if(|at| *at <= now).is_some() {
+            self.ack.now = true;
+        }
         let over: Vec<u64> = self
             .flight
             .iter()

@@ -45,15 +45,17 @@ pub(super) struct Outbox {
     waiting: Vec<Outgoing>,
     /// Until the cluster network says who is attached to what.
     early: Vec<Outgoing>,
-    /// About the bytes of what waits.
+    /// About the bytes of what waits, and of the last write among it.
     bytes: usize,
+    last: usize,
     /// The next write that comes alone leaves at this time at the earliest.
     open_at: Time,
 }
 
 impl Outbox {
     pub(super) fn push(&mut self, outgoing: Outgoing) {
-        self.bytes += BatchBuilder::cost_alone(&outgoing.write.entry);
+        self.last = BatchBuilder::cost_among(&outgoing.write.entry);
+        self.bytes += self.last;
         self.waiting.push(outgoing);
     }
 
@@ -75,11 +77,12 @@ impl Outbox {
 impl Node {
     /// Sends what waits if it fills a packet, or if nothing was sent a moment ago.
     pub(super) fn flush_when_due(&mut self, now: Now) {
-        let Outbox { waiting, bytes, open_at, .. } = &self.outbox;
-        if waiting.is_empty() {
-            return;
-        }
-        if now.mono >= *open_at || *bytes >= self.gossip.max_frame() {
+        let Outbox { waiting, bytes, last, open_at, .. } = &self.outbox;
+        let Some(first) = waiting.first() else { return };
+        let overhead =
+            wire::push_overhead(&first.network) + BatchBuilder::overhead(&first.write.entry);
+        let full = overhead + bytes + last > self.gossip.max_frame();
+        if now.mono >= *open_at || full {
             self.flush_outbox(now);
         } else {
             self.timers.set(*open_at, Timer::Flush);

@@ -185,6 +185,16 @@ impl BatchBuilder {
         }
     }
 
+    /// Bytes of a batch of writes like this one, beside the writes.
+    pub fn overhead(entry: &Entry) -> usize {
+        BATCH_COST + WRITER_COST + entry.row.table.len() + 3
+    }
+
+    /// About what a write adds to a batch of writes that follow each other.
+    pub fn cost_among(entry: &Entry) -> usize {
+        Self::write_cost(entry, (0, 0), (1, 1000))
+    }
+
     /// Upper bound of the bytes that a batch with only this write takes.
     pub fn cost_alone(entry: &Entry) -> usize {
         let first = Last::default().differences(0, entry);
