@@ -85,8 +85,11 @@ fn unit(shell: &Shell) -> Result<Verdict> {
 
 fn simulator(shell: &Shell) -> Result<Verdict> {
     let (nodes, seeds) = if shell.long() { ("25", "1000") } else { ("10", "100") };
+    // A thousand runs are worth an optimised build.
+    let profile = if shell.long() { "release" } else { "dev" };
     let simulate = |args: &[&str]| {
-        shell.run(cargo(["run", "--quiet", "--package", "netdb-sim", "--"]).args(args))
+        let run = ["run", "--quiet", "--profile", profile, "--package", "netdb-sim", "--"];
+        shell.run(cargo(run).args(args))
     };
     for scenario in SCENARIOS {
         simulate(&["run", "--nodes", nodes, "--seed", "7", "--scenario", scenario])?;
