@@ -197,6 +197,11 @@ impl Node {
         Ok(kill(Pid::from_raw(i32::try_from(child.id())?), signal)?)
     }
 
+    /// The id of its process, if that runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// How it ended, if it did.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         let child = self.process.as_mut().with_context(|| format!("{} does not run", self.name))?;

@@ -31,7 +31,7 @@ use stage::Stage;
 /// Longer than any first build.
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
 /// What a shell says of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 /// A retired key is kept for a minute by default, for packets under way. Nobody wants to watch that.
 const FLAGS: &[&str] = &["--key-retire-after", "1s"];
 
@@ -94,7 +94,7 @@ async fn converged_at_the_end(stage: &mut Stage) -> Result<()> {
 }
 
 /// Waits for Ctrl-C, or for being told to stop.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };

@@ -4,6 +4,7 @@
 //! shipped may need it at run time.
 
 mod advisories;
+mod bench;
 mod demo;
 mod lanes;
 mod shell;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Run five real nodes on the loopback: join, converge, rotate keys, restart, fail, return
     Demo,
+    /// Measure real nodes, beside what the simulator says of them
+    Bench(bench::Options),
     /// Run every test lane
     Test(lanes::Options),
     /// Run what CI runs: format, lints, dependencies, documentation, then every test lane
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo => demo::run(),
+        Command::Bench(options) => bench::run(&options),
         Command::Test(options) => lanes::run(lanes::suites::LANES, &options),
         Command::Ci(options) => {
             lanes::run(&[lanes::checks::LANES, lanes::suites::LANES].concat(), &options)

@@ -21,6 +21,7 @@ use nix::{
 pub(crate) struct Shell {
     deadline: Instant,
     long: bool,
+    aside: bool,
     skips: PathBuf,
 }
 
@@ -30,7 +31,12 @@ impl Shell {
         let skips = target_dir().join(format!("skips-{lane}.txt"));
         // Left over from the run before. Most often there is none.
         let _ = fs::remove_file(&skips);
-        Self { deadline, long, skips }
+        Self { deadline, long, aside: false, skips }
+    }
+
+    /// The same, but commands are shown on standard error: standard output is for the result alone.
+    pub(crate) fn aside(self) -> Self {
+        Self { aside: true, ..self }
     }
 
     /// What tests of this lane left out, a line `what: why` each, written by them to `$NETDB_SKIPS`.
@@ -46,7 +52,11 @@ impl Shell {
     /// Runs a command from the root of the tree; anything but success is an error.
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
         let line = shown(command);
-        println!("$ {line}");
+        if self.aside {
+            eprintln!("$ {line}");
+        } else {
+            println!("$ {line}");
+        }
         let mut child = command
             .current_dir(root())
             .env("NETDB_SKIPS", &self.skips)
