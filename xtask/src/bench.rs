@@ -1,0 +1,60 @@
+//! `cargo xtask bench NAME`: measures, and prints one table with what the figures are to be held against.
+//!
+//! Progress goes to standard error, the table (or JSON) to standard output. It measures; whether a figure
+//! is good enough it only says. Must never need more rights than a user has.
+
+mod anchors;
+mod cluster;
+mod figure;
+mod ground;
+mod process;
+mod room;
+mod samples;
+mod simulated;
+mod stages;
+mod table;
+mod watchers;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench --list
+  cargo xtask bench cluster
+  cargo xtask bench cluster --nodes 5 --loss 0
+  cargo xtask bench cluster --loss 20 --only burst
+  cargo xtask bench cluster --json > cluster.json";
+
+#[derive(Args)]
+#[command(
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Options {
+    /// Name the benchmarks, a line each, and run nothing
+    #[arg(long)]
+    list: bool,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Real netnode processes on the loopback beside the simulator, without and with lost packets
+    #[command(after_help = EXAMPLES)]
+    Cluster(cluster::Options),
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    match &options.what {
+        Some(What::Cluster(options)) => cluster::run(options),
+        None => {
+            println!("{:<10} {}", "cluster", cluster::ABOUT);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
