@@ -5,8 +5,10 @@
 //! [`pending`](Check::pending) until it does. A check never changes the world.
 
 pub mod acknowledged;
+pub mod agreement;
 pub mod bounds;
 pub mod convergence;
+pub mod detection;
 pub mod dots;
 pub mod keyring;
 pub mod membership;
@@ -70,8 +72,10 @@ pub fn standard() -> Vec<Box<dyn Check>> {
         Box::new(dots::Dots::default()),
         Box::new(resurrection::Resurrection::default()),
         Box::new(membership::Membership::default()),
+        Box::new(detection::Detection::default()),
         Box::new(keyring::Keyring),
         Box::new(convergence::Convergence),
+        Box::new(agreement::Agreement),
         Box::new(acknowledged::Acknowledged),
         Box::new(replay::ReplayEqualsRows),
         Box::new(bounds::Bounds::default()),

@@ -80,6 +80,9 @@ pub struct World {
     at_once: (Time, u64),
     /// Whether a fault has been made so far.
     faulty: bool,
+    /// When something last happened to each host that others may take for a failure, and to all of them.
+    disturbed: Vec<Time>,
+    all_disturbed: Time,
     /// How often everything was mended: what was planned before is void.
     heals: u64,
     /// What was written, and what of it was acknowledged.
@@ -111,7 +114,6 @@ impl World {
             views: hosts.iter().map(|_| None).collect(),
             draws: seed.stream("script", 0),
             next_tick: Time(0) + SECOND,
-            options,
             fabric,
             hosts,
             checks: check::standard(),
@@ -123,9 +125,12 @@ impl World {
             at_once: (Time(0), 0),
             faulty: false,
             heals: 0,
+            disturbed: vec![Time(0); options.nodes],
+            all_disturbed: Time(0),
             ledger: Ledger::default(),
             figures: Figures::default(),
             forgets_tombstones: false,
+            options,
         }
     }
 

@@ -58,7 +58,7 @@ fn a_row_that_one_node_drops_is_noticed() {
         world.put(1, &services(), "dropped", "row")?;
         world.settle(REST).map(drop)
     });
-    assert_eq!(invariant, "convergence");
+    assert_eq!(invariant, "agreement of views");
 }
 
 #[test]

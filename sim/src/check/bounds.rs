@@ -1,6 +1,8 @@
 //! Bounds are kept: queues, tombstones, writes kept aside, datagram sizes; and nobody talks endlessly when
 //! nothing happens.
 
+use netdb_core::replica::MAX_ASIDE;
+
 use super::{Check, Verdict};
 use crate::{
     seed::MILLION,
@@ -54,6 +56,19 @@ fn one_host(world: &World, index: usize) -> Verdict {
         }
     }
     for network in node.networks() {
+        if network.aside > MAX_ASIDE {
+            return Err(format!(
+                "n{index} keeps {} writes aside in {}, limit {MAX_ASIDE}",
+                network.aside, network.name
+            ));
+        }
+        // Limits are for local writes: together they are what all nodes may have written.
+        let rows = config.max_entries.saturating_mul(world.hosts().len());
+        let bytes = config.max_bytes.saturating_mul(world.hosts().len());
+        if network.entries > rows || network.bytes > bytes {
+            let (rows, bytes, name) = (network.entries, network.bytes, &network.name);
+            return Err(format!("n{index} holds {rows} rows of {bytes} bytes in {name}"));
+        }
         if network.tombstones > config.max_tombstones {
             let (count, limit) = (network.tombstones, config.max_tombstones);
             return Err(format!(

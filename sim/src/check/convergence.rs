@@ -1,14 +1,14 @@
-//! All live attached nodes hold and show the same rows.
+//! All live attached nodes are in sync and hold the same rows.
 
 use std::collections::BTreeMap;
 
 use netdb_core::{entry::Writer, node::CLUSTER_NETWORK};
 use netdb_gossip_core::identity::Name;
 
-use super::Check;
+use super::{Check, agreement};
 use crate::world::World;
 
-/// Compares hashes first, and rows only when these are equal.
+/// Compares hashes.
 pub struct Convergence;
 
 impl Check for Convergence {
@@ -17,18 +17,22 @@ impl Check for Convergence {
     }
 
     fn pending(&self, world: &World) -> Option<String> {
-        difference(world)
+        networks(world).iter().find_map(|name| hashes(world, name))
     }
 }
 
-/// The first difference between two nodes, if there is one.
+/// The first difference between what two nodes hold, or show, if there is one.
 pub fn difference(world: &World) -> Option<String> {
+    let names = networks(world);
+    let held = names.iter().find_map(|name| hashes(world, name));
+    held.or_else(|| names.iter().find_map(|name| agreement::differs(world, name, false)))
+}
+
+/// All networks of a world, the built-in one first.
+pub(super) fn networks(world: &World) -> Vec<Name> {
     let mut names: Vec<Name> = Name::new(CLUSTER_NETWORK).into_iter().collect();
     names.extend(world.networks());
     names
-        .iter()
-        .find_map(|name| hashes(world, name))
-        .or_else(|| names.iter().find_map(|name| rows(world, name)))
 }
 
 fn hashes(world: &World, name: &Name) -> Option<String> {
@@ -85,25 +89,4 @@ fn example(world: &World, name: &Name, one: usize, other: usize) -> String {
         }
     }
     "; the rows shown are equal".into()
-}
-
-fn rows(world: &World, name: &Name) -> Option<String> {
-    let hosts = world.attached(name);
-    let (one, others) = hosts.split_first()?;
-    let expected = world.rows_of(*one, name);
-    for host in others {
-        let rows = world.rows_of(*host, name);
-        if rows != expected {
-            let differs = expected.iter().find(|(key, entry)| rows.get(*key) != Some(*entry));
-            let more = rows.iter().find(|(key, entry)| expected.get(*key) != Some(*entry));
-            let example = differs.or(more).map(|(_, entry)| super::replay::show(entry));
-            return Some(format!(
-                "{name}: n{one} shows {} rows, n{host} shows {}: {}",
-                expected.len(),
-                rows.len(),
-                example.unwrap_or_default()
-            ));
-        }
-    }
-    None
 }

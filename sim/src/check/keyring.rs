@@ -1,8 +1,12 @@
-//! No live admitted node is locked out: in the end all seal with one key and hold the same ones.
+//! No live admitted node is locked out: in the end all seal with one key and hold the same ones; and where
+//! nothing goes wrong, nobody ever gets a packet that it has no key for.
 
-use netdb_gossip_core::keyring::{Key, KeyId};
+use netdb_gossip_core::{
+    keyring::{Key, KeyId},
+    packet::DropReason,
+};
 
-use super::Check;
+use super::{Check, Verdict};
 use crate::world::World;
 
 /// Compares keyrings.
@@ -11,6 +15,20 @@ pub struct Keyring;
 impl Check for Keyring {
     fn name(&self) -> &'static str {
         "keyring"
+    }
+
+    fn tick(&mut self, world: &World) -> Verdict {
+        if !world.is_undisturbed() {
+            return Ok(());
+        }
+        for host in world.running() {
+            let Some(node) = world.node(host) else { continue };
+            let locked_out = node.gossip().stats().drops.get(DropReason::UnknownKey);
+            if locked_out > 0 {
+                return Err(format!("n{host} got {locked_out} packets that it has no key for"));
+            }
+        }
+        Ok(())
     }
 
     fn pending(&self, world: &World) -> Option<String> {

@@ -395,6 +395,10 @@ impl Fabric {
         }
         let slow = machine.slow.as_mut()?;
         slow.busy = false;
+        if machine.paused.is_some() {
+            // It goes on with this when the pause ends.
+            return None;
+        }
         let next = slow.waiting.take()?;
         Some((host, next))
     }
@@ -497,8 +501,18 @@ impl Fabric {
         self.catch_up(host, paused);
     }
 
-    /// A process gets at once what waited for it.
+    /// A process gets at once what waited for it; a slow one puts it behind what waits already.
     fn catch_up(&mut self, host: usize, paused: Paused) {
+        let now = self.now;
+        let machine = self.machines.get_mut(host);
+        if let Some((slow, life)) = machine.and_then(|m| Some((m.slow.as_mut()?, m.life))) {
+            slow.waiting.append(paused);
+            if !slow.busy {
+                slow.busy = true;
+                self.queue.push(now, Happening::Done { host, life });
+            }
+            return;
+        }
         self.ready.extend(paused.backlog.into_iter().map(|delivery| (host, delivery)));
         if paused.timer {
             self.ready.push_back((host, Delivery::Timer));

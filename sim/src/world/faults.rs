@@ -48,6 +48,7 @@ impl World {
         };
         self.note(format_args!("stop      n{host} {how:?}"));
         self.faulty = true;
+        self.disturb(host, self.now() + FAREWELL);
         if let Some(farewell) = how_told {
             self.on(host, |node, now| node.farewell(now, farewell))?;
             let deadline = self.now() + FAREWELL;
@@ -146,6 +147,7 @@ impl World {
     /// Splits the hosts; see [`Cuts::partition`](super::cuts::Cuts::partition).
     pub fn partition(&mut self, groups: &[Vec<usize>]) {
         self.faulty = true;
+        self.all_disturbed = self.now();
         self.note(format_args!("partition {groups:?}"));
         self.fabric.cuts.partition(groups);
     }
@@ -160,6 +162,7 @@ impl World {
     /// Mends all partitions and cuts, and ends flapping, bursts of loss, stalls and translators.
     pub fn heal(&mut self) {
         self.note(format_args!("heal"));
+        self.all_disturbed = self.now();
         self.heals += 1;
         self.fabric.cuts.heal();
         self.fabric.weather.clear();
@@ -186,6 +189,7 @@ impl World {
             });
             self.at(down + span, move |world| {
                 world.note(format_args!("mend      n{one} n{other}"));
+                world.all_disturbed = world.now();
                 world.fabric.cuts.mend(one, other);
                 world.fabric.cuts.mend(other, one);
                 Ok(())
@@ -198,12 +202,14 @@ impl World {
         self.faulty = true;
         self.note(format_args!("clog      n{from} to n{to} {span:?}"));
         let until = self.now() + span;
+        self.all_disturbed = self.all_disturbed.max(until);
         self.fabric.weather.clog(from, to, until);
     }
 
     /// From now on links lose datagrams in bursts, or no longer.
     pub fn set_bursts(&mut self, bursts: Option<Bursts>) {
         self.faulty |= bursts.is_some();
+        self.all_disturbed = self.now();
         self.note(format_args!("bursts    {bursts:?}"));
         self.fabric.weather.set_bursts(bursts);
     }
@@ -211,6 +217,7 @@ impl World {
     /// From now on a host only hears whom it spoke to lately, or everybody again.
     pub fn set_nat(&mut self, host: usize, behind: bool) {
         self.faulty |= behind;
+        self.all_disturbed = self.now();
         self.note(format_args!("nat       n{host} {behind}"));
         self.fabric.weather.set_nat(host, behind);
     }
@@ -218,13 +225,22 @@ impl World {
     /// Whatever a host's process does takes so long from now on; zero is at once.
     pub fn slow_down(&mut self, host: usize, each: Duration) {
         self.faulty |= !each.is_zero();
+        self.all_disturbed = self.now();
         self.note(format_args!("slow      n{host} {each:?}"));
         self.fabric.slow_down(host, each);
+    }
+
+    /// Something is wrong with a host until then.
+    pub(crate) fn disturb(&mut self, host: usize, until: Time) {
+        if let Some(disturbed) = self.disturbed.get_mut(host) {
+            *disturbed = until.max(*disturbed);
+        }
     }
 
     /// A host's process does not run for a while.
     pub fn pause(&mut self, host: usize, span: Duration) {
         self.faulty = true;
+        self.disturb(host, self.now() + span);
         self.note(format_args!("pause     n{host} {span:?}"));
         self.fabric.pause(host, span);
     }
@@ -251,6 +267,7 @@ impl World {
     /// Datagrams lost from now on, of a million.
     pub fn set_loss(&mut self, per_million: u32) {
         self.faulty |= per_million > 0;
+        self.all_disturbed = self.now();
         self.note(format_args!("loss      {per_million} of a million"));
         let topology = &mut self.fabric.topology;
         topology.link.loss = per_million;

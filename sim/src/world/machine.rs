@@ -149,6 +149,13 @@ impl Paused {
         next.or_else(|| std::mem::take(&mut self.timer).then_some(Delivery::Timer))
     }
 
+    /// Takes over what waited elsewhere, behind what waits here.
+    pub(crate) fn append(&mut self, mut later: Self) {
+        self.backlog.append(&mut later.backlog);
+        self.backlog_bytes += later.backlog_bytes;
+        self.timer |= later.timer;
+    }
+
     /// Keeps something for later; false if there is no room for a datagram.
     pub(crate) fn keep(&mut self, delivery: Delivery) -> bool {
         if let Delivery::Datagram { bytes, .. } = &delivery {

@@ -125,6 +125,7 @@ impl World {
         if let Some(view) = self.views.get_mut(host) {
             *view = None;
         }
+        self.disturb(host, self.now());
         self.note(format_args!("boot      n{host}"));
         // What it is attached to is what its disk says: an older copy may differ from the script.
         let names = self.node(host).map(Node::networks).unwrap_or_default().into_iter();

@@ -66,7 +66,17 @@ impl World {
 
     /// Whether nothing has gone wrong in this world so far.
     pub fn is_calm(&self) -> bool {
-        self.options.calm && !self.faulty && self.options.link.loss == 0
+        self.options.calm && self.is_undisturbed()
+    }
+
+    /// Whether no fault has been made so far, and the links lose nothing.
+    pub fn is_undisturbed(&self) -> bool {
+        !self.faulty && self.options.link.loss == 0
+    }
+
+    /// When something last happened to a host that others may take for a failure, or for a return.
+    pub fn disturbed(&self, host: usize) -> Time {
+        self.disturbed.get(host).copied().unwrap_or_default().max(self.all_disturbed)
     }
 
     /// Networks that the script attached somebody to.

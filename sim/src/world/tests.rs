@@ -120,6 +120,29 @@ fn a_pause_holds_everything_back_in_order_and_the_kernel_keeps_only_so_much() {
 }
 
 #[test]
+fn a_slow_process_does_one_thing_after_the_other_and_keeps_their_order() {
+    let mut fabric = hosts(1, 2);
+    fabric.slow_down(1, MS * 10);
+    for size in 1..=5 {
+        fabric.send(0, addr(1), vec![0; size]);
+        run(&mut fabric, Duration::from_micros(500));
+    }
+    fabric.pause(1, MS * 100);
+    for size in 6..=8 {
+        fabric.send(0, addr(1), vec![0; size]);
+        run(&mut fabric, Duration::from_micros(500));
+    }
+    let log = run(&mut fabric, MS * 300);
+    let sizes: Vec<String> = (2..=8).map(|size| format!("datagram {size}")).collect();
+    assert_eq!(texts(&log), sizes, "the first came before the pause");
+    let gaps = log.windows(2).map(|pair| pair[1].0.since(pair[0].0));
+    assert!(gaps.clone().all(|gap| gap >= MS * 10), "{:?}", gaps.collect::<Vec<_>>());
+    fabric.slow_down(1, Duration::ZERO);
+    fabric.send(0, addr(1), vec![0; 9]);
+    assert_eq!(run(&mut fabric, MS * 3).len(), 1);
+}
+
+#[test]
 fn a_deadline_can_move_both_ways() {
     let mut fabric = hosts(1, 1);
     fabric.set_timer(0, Some(Time(5_000)));
