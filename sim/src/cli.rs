@@ -1,6 +1,10 @@
 //! The command line: what to run, and how it is printed. Decides nothing inside a world.
 
+mod anchors;
 mod out;
+mod page;
+mod pool;
+mod progress;
 mod run;
 mod sweep;
 
@@ -19,9 +23,12 @@ Examples:
   netdb-sim list
   netdb-sim run --scenario create --nodes 25
   netdb-sim run --scenario churn --nodes 100 --seed 7 --loss 5
-  netdb-sim run --scenario kill --seed 3 --trace > kill.trace
+  netdb-sim replay --scenario kill --seed 3 --only n4 --from 60 --until 65 > kill.trace
   netdb-sim sweep --scenario churn --seeds 100 --nodes 5,10,25
-  netdb-sim sweep --scenario all --seeds 10 --json";
+  netdb-sim sweep --scenario all --seeds 10 --json
+  netdb-sim sweep --suite anchors --quick
+  netdb-sim sweep --suite standard
+  netdb-sim report --scenario kill --out report.html";
 
 /// Deterministic clusters: the cores of gossip and netdb under virtual time
 #[derive(Parser)]
@@ -35,10 +42,16 @@ struct Cli {
 enum Command {
     /// Run one scenario with one seed; the same command always gives the same trace hash
     #[command(after_help = EXAMPLES)]
-    Run(run::Options),
-    /// Run scenarios over many seeds and sizes on all cores
+    Run(run::Run),
+    /// The same with its whole trace on standard output, a line per event; the report is on standard error
+    #[command(after_help = EXAMPLES)]
+    Replay(run::Replay),
+    /// Run scenarios over many seeds and sizes, or a suite, on all cores
     #[command(after_help = EXAMPLES)]
     Sweep(sweep::Options),
+    /// Write a page with plots: convergence, spread, traffic, the timeline of a run
+    #[command(after_help = EXAMPLES)]
+    Report(page::Options),
     /// Name the scenarios, a line each
     List,
 }
@@ -54,10 +67,21 @@ struct Network {
     delay: f64,
 }
 
+impl Default for Network {
+    /// A LAN on which nothing goes wrong.
+    fn default() -> Self {
+        Self { loss: 0.0, delay: 1.0 }
+    }
+}
+
+/// The most nodes of which every one's view is watched: nobody else is seen by a stopwatch.
+const WATCHED: usize = 2_000;
+
 impl Network {
     /// The settings of a run.
     fn options(&self, seed: u64, nodes: usize) -> Options {
         let mut options = Options::lan(seed, nodes);
+        options.watched = options.watched.max(nodes.min(WATCHED));
         let delay = std::time::Duration::from_secs_f64(self.delay.clamp(0.0, 60_000.0) / 1000.0);
         options.link = world::link::Link::with_delay(delay);
         let loss = std::time::Duration::from_secs_f64(self.loss.clamp(0.0, 100.0) / 100.0);
@@ -80,7 +104,7 @@ impl Network {
     fn replay(&self, scenario: &Scenario, nodes: usize, seed: u64) -> String {
         let name = scenario.name;
         format!(
-            "cargo run --release -p netdb-sim -- run --scenario {name} --nodes {nodes} --seed {seed}{}",
+            "cargo run --release -p netdb-sim -- replay --scenario {name} --nodes {nodes} --seed {seed}{}",
             self.arguments()
         )
     }
@@ -89,8 +113,10 @@ impl Network {
 /// Runs the command line; 0 if every invariant held, 1 if one broke, 2 if the command makes no sense.
 pub(crate) fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(options) => run::main(&options),
+        Command::Run(options) => run::run(&options),
+        Command::Replay(options) => run::replay(&options),
         Command::Sweep(options) => sweep::main(&options),
+        Command::Report(options) => page::main(&options),
         Command::List => list(),
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 pub struct Figures {
     samples: BTreeMap<String, Vec<u64>>,
     numbers: BTreeMap<String, u64>,
+    lowest: BTreeMap<String, u64>,
 }
 
 /// Percentiles of one name's samples, in microseconds.
@@ -36,6 +37,7 @@ impl Figures {
     /// Sets a number that is not a time.
     pub fn number(&mut self, name: &str, value: u64) {
         self.numbers.insert(name.to_owned(), value);
+        self.lowest.insert(name.to_owned(), value);
     }
 
     /// Takes over all samples and the numbers of another run.
@@ -47,6 +49,10 @@ impl Figures {
             let entry = self.numbers.entry(name.clone()).or_default();
             *entry = (*entry).max(*value);
         }
+        for (name, value) in &other.lowest {
+            let entry = self.lowest.entry(name.clone()).or_insert(*value);
+            *entry = (*entry).min(*value);
+        }
     }
 
     /// Percentiles by name.
@@ -57,9 +63,24 @@ impl Figures {
             .collect()
     }
 
+    /// All samples of one name in microseconds, in no particular order.
+    pub fn samples(&self, name: &str) -> &[u64] {
+        self.samples.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Percentiles of one name's samples; none if there are no samples.
+    pub fn summary(&self, name: &str) -> Option<Summary> {
+        summary(self.samples(name))
+    }
+
     /// Numbers by name; of several runs the largest.
     pub fn numbers(&self) -> &BTreeMap<String, u64> {
         &self.numbers
+    }
+
+    /// A number, of several runs the smallest.
+    pub fn lowest(&self, name: &str) -> Option<u64> {
+        self.lowest.get(name).copied()
     }
 }
 
@@ -93,6 +114,20 @@ mod tests {
         assert_eq!((all.count, all.p50_us, all.p99_us, all.max_us), (200, 100, 198, 200));
         let mut one = Figures::default();
         one.time("x", Duration::from_micros(7));
-        assert_eq!(one.summaries()["x"].p50_us, 7);
+        assert_eq!(one.summary("x").unwrap().p50_us, 7);
+        assert_eq!(one.summary("y"), None);
+    }
+
+    #[test]
+    fn of_several_runs_the_largest_and_the_smallest_are_known() {
+        let mut all = Figures::default();
+        for n in [5, 3, 9] {
+            let mut run = Figures::default();
+            run.number("x", n);
+            run.time("t", Duration::from_micros(n));
+            all.merge(&run);
+        }
+        assert_eq!((all.numbers()["x"], all.lowest("x")), (9, Some(3)));
+        assert_eq!(all.samples("t"), [5, 3, 9]);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     panic::{self, AssertUnwindSafe},
     time::Duration,
 };
@@ -14,6 +13,7 @@ use crate::{
     check::bounds::QUIET_BYTES_PER_SECOND,
     figures::{Figures, Summary},
     scenario::Scenario,
+    trace::Reader,
     world::{Options, World},
 };
 
@@ -61,18 +61,18 @@ pub struct Report {
     pub figures: Figures,
 }
 
-/// Runs a scenario with these settings; the trace goes to `sink` line by line if there is one.
+/// Runs a scenario with these settings; `reader` is shown its trace, if there is one.
 pub fn run(
     scenario: &Scenario,
     mut options: Options,
-    sink: Option<Box<dyn Write + Send>>,
+    reader: Option<Box<dyn Reader>>,
     replay: String,
 ) -> Report {
     (scenario.tune)(&mut options);
     let (seed, nodes) = (options.seed.0, options.nodes);
     let mut world = World::new(options);
-    if let Some(sink) = sink {
-        world.fabric.trace.write_to(sink);
+    if let Some(reader) = reader {
+        world.fabric.trace.show_to(reader);
     }
     // A panic in a core is a finding like any other, and must name its seed.
     let result = panic::catch_unwind(AssertUnwindSafe(|| whole(scenario, &mut world)));

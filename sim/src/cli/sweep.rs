@@ -1,92 +1,106 @@
-//! `sweep`: scenarios × sizes × seeds on all cores.
+//! `sweep`: scenarios × sizes × seeds, or a suite, on all cores.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroUsize,
-    process::ExitCode,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, process::ExitCode};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use netdb_sim::{
     figures::Figures,
-    report::{self, Report},
+    report::Report,
     scenario::Scenario,
+    suite::standard::{self, Run},
 };
 
-use super::{Network, named, out, unknown};
+use super::{
+    Network, anchors, named,
+    out::{self, To},
+    pool::{self, Job},
+    progress::Progress,
+    unknown,
+};
+
+/// Seeds of a sweep unless told otherwise.
+const SEEDS: u64 = 100;
 
 #[derive(Args)]
 pub(super) struct Options {
     /// Which scenario, or `all`
-    #[arg(long, default_value = "churn")]
+    #[arg(long, default_value = "churn", conflicts_with = "suite")]
     scenario: String,
-    /// How many seeds
-    #[arg(long, default_value_t = 100)]
-    seeds: u64,
+    /// A fixed set of runs
+    #[arg(long)]
+    suite: Option<Suite>,
+    /// How many seeds [default: 100; 1,000 for the standard suite; for the anchors at most so many]
+    #[arg(long)]
+    pub(super) seeds: Option<u64>,
     /// The first seed
     #[arg(long, default_value_t = 1)]
-    first: u64,
+    pub(super) first: u64,
     /// Sizes, with commas [default: the scenario's own]
-    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "suite")]
     nodes: Vec<usize>,
     /// Runs at a time [default: one per core]
     #[arg(long)]
-    jobs: Option<usize>,
+    pub(super) jobs: Option<usize>,
     /// Run each seed twice and compare the traces
     #[arg(long)]
-    twice: bool,
+    pub(super) twice: bool,
     #[command(flatten)]
     network: Network,
-    /// Print one report per run as a line of JSON
+    /// Print one report per run (anchors: one row) as a line of JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) of_suites: OfSuites,
 }
 
-struct Job {
-    scenario: Scenario,
-    nodes: usize,
-    seed: u64,
+/// What only suites know.
+#[derive(Args)]
+pub(super) struct OfSuites {
+    /// A bounded part of a suite: about a minute on one core
+    #[arg(long, requires = "suite")]
+    pub(super) quick: bool,
+    /// Anchors: only rows with this in their section, label or scenario; several with commas
+    #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',', requires = "suite")]
+    pub(super) rows: Vec<String>,
+    /// Anchors: only rows with at most so many nodes
+    #[arg(long, value_name = "N", requires = "suite")]
+    pub(super) largest: Option<usize>,
+    /// Anchors: write the table into this page; rows that are left out keep what they have
+    #[arg(long, value_name = "PAGE", requires = "suite", conflicts_with = "quick")]
+    pub(super) markdown: Option<std::path::PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    /// The figures to reach, beside those of others; fails where an aim is missed
+    Anchors,
+    /// Churn over sizes and losses, and each other scenario once
+    Standard,
 }
 
 pub(super) fn main(options: &Options) -> ExitCode {
-    let Some(scenarios) = named(&options.scenario) else { return unknown(&options.scenario) };
-    let jobs = jobs(options, &scenarios);
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let workers = options.jobs.unwrap_or(cores).clamp(1, jobs.len().max(1));
-    let started = Instant::now();
-    let mut totals: BTreeMap<(&str, usize), (usize, Figures)> = BTreeMap::new();
-    let mut failed = Vec::new();
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let (sender, reports) = mpsc::sync_channel(workers);
-        for _ in 0..workers {
-            let (sender, jobs, next) = (sender.clone(), &jobs, &next);
-            scope.spawn(move || {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if sender.send(one(job, options)).is_err() {
-                        return;
-                    }
-                }
-            });
+    match options.suite {
+        Some(Suite::Anchors) => anchors::main(options),
+        Some(Suite::Standard) => {
+            let seeds =
+                if options.of_suites.quick { standard::QUICK_SEEDS } else { standard::SEEDS };
+            let seeds = options.seeds.unwrap_or(seeds);
+            let runs = standard::runs(options.first, seeds, options.of_suites.quick);
+            sweep(options, &runs.iter().map(|run| of_suite(options, run)).collect::<Vec<_>>())
         }
-        drop(sender);
-        for (done, report) in (1..).zip(reports) {
-            let entry = totals.entry((report.scenario, report.nodes)).or_default();
-            entry.0 += 1;
-            entry.1.merge(&report.figures);
-            show(options, &report, done, jobs.len(), failed.len(), started);
-            if !report.ok {
-                failed.push(report);
-            }
+        None => {
+            let Some(scenarios) = named(&options.scenario) else {
+                return unknown(&options.scenario);
+            };
+            sweep(options, &jobs(options, &scenarios))
         }
-    });
-    finish(options, &totals, &failed, started)
+    }
+}
+
+fn of_suite(options: &Options, run: &Run) -> Job {
+    let network = Network { loss: run.loss.into(), ..options.network.clone() };
+    let (scenario, nodes, seed) = (run.scenario, run.nodes, run.seed);
+    Job { scenario, nodes, seed, network, twice: options.twice }
 }
 
 fn jobs(options: &Options, scenarios: &[Scenario]) -> Vec<Job> {
@@ -95,82 +109,57 @@ fn jobs(options: &Options, scenarios: &[Scenario]) -> Vec<Job> {
         let own = [scenario.nodes];
         let sizes = if options.nodes.is_empty() { &own[..] } else { &options.nodes };
         for nodes in sizes.iter().map(|nodes| (*nodes).max(scenario.fewest())) {
-            let seeds = options.first..options.first.saturating_add(options.seeds);
-            jobs.extend(seeds.map(|seed| Job { scenario: *scenario, nodes, seed }));
+            let seeds = options.seeds.unwrap_or(SEEDS);
+            let (network, twice) = (&options.network, options.twice);
+            jobs.extend((options.first..options.first.saturating_add(seeds)).map(|seed| Job {
+                scenario: *scenario,
+                nodes,
+                seed,
+                network: network.clone(),
+                twice,
+            }));
         }
     }
     jobs
 }
 
-fn one(job: &Job, options: &Options) -> Report {
-    let run = || {
-        let settings = options.network.options(job.seed, job.nodes);
-        let replay = options.network.replay(&job.scenario, job.nodes, job.seed);
-        report::run(&job.scenario, settings, None, replay)
-    };
-    let mut report = run();
-    if options.twice {
-        let again = run();
-        if again.trace != report.trace && report.ok {
-            report.ok = false;
-            report.broken = Some(format!("determinism broken: then the trace is {}", again.trace));
-        }
-    }
-    report
-}
-
-fn show(
-    options: &Options,
-    report: &Report,
-    done: usize,
-    all: usize,
+/// What the runs of one scenario, size and loss showed.
+#[derive(Default)]
+struct Total {
+    runs: usize,
     failed: usize,
-    started: Instant,
-) {
-    if options.json {
-        let text = serde_json::to_string(report).unwrap_or_default();
-        out::line(format_args!("{text}"));
-    }
-    let took = started.elapsed();
-    let times = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let left = took / times(done).max(1) * times(all - done);
-    let failed = failed + usize::from(!report.ok);
-    out::progress(format_args!(
-        "{done} of {all}, {failed} failed, {} left · {} n{} seed {}",
-        span(left),
-        report.scenario,
-        report.nodes,
-        report.seed
-    ));
-    if let Some(what) = &report.broken {
-        out::progress(format_args!(""));
-        out::error(format_args!("BROKEN: {what}\nreplay: {}", report.replay));
-    }
+    figures: Figures,
 }
 
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    format!("{}:{:02}", seconds / 60, seconds % 60)
-}
-
-fn finish(
-    options: &Options,
-    totals: &BTreeMap<(&str, usize), (usize, Figures)>,
-    failed: &[Report],
-    started: Instant,
-) -> ExitCode {
-    out::progress(format_args!(""));
+fn sweep(options: &Options, jobs: &[Job]) -> ExitCode {
+    let mut totals: BTreeMap<(&str, usize, String), Total> = BTreeMap::new();
+    let mut failed: Vec<Report> = Vec::new();
+    let mut progress = Progress::of(jobs.len());
+    pool::run(jobs, options.jobs, |index, report| {
+        let network = jobs.get(index).map(|job| job.network.arguments()).unwrap_or_default();
+        let total = totals.entry((report.scenario, report.nodes, network)).or_default();
+        total.runs += 1;
+        total.failed += usize::from(!report.ok);
+        total.figures.merge(&report.figures);
+        if options.json {
+            let text = serde_json::to_string(&report).unwrap_or_default();
+            out::line(format_args!("{text}"));
+        }
+        progress.done(&report);
+        if !report.ok {
+            failed.push(report);
+        }
+    });
+    progress.clear();
     if !options.json {
-        for ((name, nodes), (runs, figures)) in totals {
-            let broke = failed.iter().filter(|r| r.scenario == *name && r.nodes == *nodes).count();
-            out::line(format_args!("{name} · {nodes} nodes · {runs} runs · {broke} failed"));
-            out::figures(&figures.summaries(), figures.numbers());
+        for ((name, nodes, network), total) in &totals {
+            let (runs, failed) = (total.runs, total.failed);
+            out::line(format_args!(
+                "{name} · {nodes} nodes{network} · {runs} runs · {failed} failed"
+            ));
+            out::figures(To::Output, &total.figures.summaries(), total.figures.numbers());
         }
     }
-    let runs: usize = totals.values().map(|(runs, _)| runs).sum();
-    out::error(format_args!("{runs} runs in {}, {} failed", span(started.elapsed()), failed.len()));
-    for report in failed {
-        out::error(format_args!("  {}", report.replay));
-    }
+    progress.finish(&failed);
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
