@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     broken::{Broken, Outcome},
-    check::bounds::QUIET_BYTES_PER_SECOND,
+    check::bounds::quiet_limit,
     figures::{Figures, Summary},
     scenario::Scenario,
     trace::Reader,
@@ -115,9 +115,9 @@ fn whole(scenario: &Scenario, world: &mut World) -> Outcome {
     let live = world.running().len().max(1) as u64;
     let rate = (world.bytes_sent() - before) / COUNTED.as_secs() / live;
     world.figures.number("at rest, bytes per second and node", rate);
-    if rate > QUIET_BYTES_PER_SECOND {
-        let what =
-            format!("{rate} bytes per second and node at rest, limit {QUIET_BYTES_PER_SECOND}");
+    let limit = quiet_limit(world.options());
+    if rate > limit {
+        let what = format!("{rate} bytes per second and node at rest, limit {limit}");
         return Err(world.broken("bounds", what));
     }
     world.settle(Duration::from_secs(10)).map(|_| ())

@@ -58,7 +58,7 @@ const OTHERS: [Break; 4] = [
 
 /// Seeds in which a break must show, in one of these scenarios.
 const SEEDS: u64 = 12;
-const SCENARIOS: [&str; 3] = ["churn", "rotation", "concurrent"];
+const SCENARIOS: [&str; 3] = ["partition", "rotation", "churn"];
 
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
