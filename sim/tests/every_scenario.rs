@@ -12,8 +12,7 @@ use std::{
 use netdb_sim::scenario;
 
 /// These take their time whatever the size, so they are left to long runs.
-const SLOW: [&str; 7] =
-    ["burst", "join-populated", "idle-populated", "steady", "pauses", "rotation", "forged-flood"];
+const SLOW: [&str; 3] = ["steady", "pauses", "forged-flood"];
 
 #[test]
 fn two_processes_with_one_seed_have_one_trace() {
