@@ -26,7 +26,7 @@ pub(crate) enum Figure {
     BurstCpu,
     /// `kill -9` until no watcher shows its rows.
     Hidden,
-    /// It is started again until all show its rows again.
+    /// It is started again until all show its rows again, as they were or anew.
     BackStarted,
     /// It answers and writes: from a write until all show it.
     BackWrite,
@@ -101,7 +101,7 @@ impl Figure {
             Self::BurstCpu => "  CPU, all nodes together",
             Self::Hidden => "kill -9: its rows hidden on all",
             Self::BackStarted => "  started again: its rows back on all",
-            Self::BackWrite => "  back: a row written, visible on all",
+            Self::BackWrite => "  back: a new value seen by all",
             Self::Heal => "halves apart for 20 s: all agree after the heal",
             Self::IdleCpu => "idle: CPU of a node, of one core",
             Self::IdleBytes => "idle: sent by a node",
@@ -126,7 +126,7 @@ impl Figure {
             Self::Burst => ("burst", "all rows held by all"),
             Self::BurstBytes => ("burst", "bytes sent in all"),
             Self::Hidden => ("kill", "killed, hidden on all"),
-            Self::BackWrite => ("kill", "back, a row visible on all"),
+            Self::BackStarted => ("kill", "back, a row visible on all"),
             Self::Heal => ("partition", "healed, all agree"),
             Self::IdleBytes => ("idle", "idle bytes per second and node"),
             _ => return None,

@@ -63,7 +63,7 @@ fn row(nodes: usize, run: &Run, figure: Figure) -> Option<[String; 6]> {
         figure.words().to_owned(),
         shown(figure, &real),
         simulated.map_or_else(String::new, |simulated| shown(figure, simulated)),
-        simulated.map_or_else(String::new, |simulated| marked(ratio(&real, simulated))),
+        simulated.and_then(|simulated| ratio(&real, simulated)).map_or_else(String::new, marked),
         anchor.unwrap_or_default(),
         aim.unwrap_or_default(),
     ])
@@ -83,8 +83,8 @@ fn pair(figure: Figure, median: u64, tail: Option<u64>) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people: two digits are shown")]
-fn ratio(real: &Summary, simulated: &Summary) -> f64 {
-    real.median as f64 / simulated.median.max(1) as f64
+fn ratio(real: &Summary, simulated: &Summary) -> Option<f64> {
+    (simulated.median > 0).then(|| real.median as f64 / simulated.median as f64)
 }
 
 fn marked(ratio: f64) -> String {
@@ -146,7 +146,7 @@ fn figure_json(nodes: usize, run: &Run, figure: Figure) -> Option<Value> {
         "words": figure.words().trim(),
         "real": real,
         "simulated": simulated,
-        "ratio": simulated.map(|simulated| ratio(&real, simulated)),
+        "ratio": simulated.and_then(|simulated| ratio(&real, simulated)),
         "networkdb": anchor,
         "aim": aim,
     }))
@@ -194,6 +194,13 @@ mod tests {
         assert_eq!(create["aim"]["held"], true);
         assert_eq!(value["simulated_delay_ms"], 0.05);
         assert_eq!(value["runs"][0]["skipped"][0], "heal: no nft");
+    }
+
+    #[test]
+    fn nothing_is_no_measure() {
+        let of = |median| Summary { count: 1, median, p99: None, max: median };
+        assert_eq!(ratio(&of(8), &of(0)), None);
+        assert_eq!(ratio(&of(8), &of(4)), Some(2.0));
     }
 
     #[test]
