@@ -203,3 +203,41 @@ async fn measure(options: &Options, loss: u8, apart: bool, end: Instant) -> Resu
     let ground = Ground::start(usize::from(options.nodes), binaries, wire).await?;
     stages::run(ground, &stages::chosen(&options.only, loss), loss, end).await
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parsed(words: &[&str]) -> Result<Options, clap::Error> {
+        Line::try_parse_from([&["bench"], words].concat()).map(|line| line.options)
+    }
+
+    #[test]
+    fn a_line_is_understood() {
+        let plain = parsed(&[]).unwrap();
+        assert_eq!((plain.nodes, plain.loss.as_slice()), (25, [0, 5, 20].as_slice()));
+        let other = parsed(&["--nodes", "5", "--loss", "0,1", "--only", "kill,heal"]).unwrap();
+        assert_eq!((other.nodes, other.loss.as_slice()), (5, [0, 1].as_slice()));
+        assert_eq!(other.only, [Stage::Kill, Stage::Heal]);
+        for wrong in [["--nodes", "1"], ["--loss", "91"], ["--only", "x"]] {
+            assert!(parsed(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_shared_out_to_the_last() {
+        let options = parsed(&["--loss", "0,5,20"]).unwrap();
+        let left = Duration::from_secs(700);
+        assert_eq!(share(&options, 0, left), Duration::from_secs(300));
+        assert_eq!(share(&options, 1, left), Duration::from_secs(350));
+        assert_eq!(share(&options, 2, left), left);
+    }
+}

@@ -118,3 +118,15 @@ async fn note_losses(ground: &mut Ground, loss: u8) -> Result<()> {
     ground.measured.notes.push(note);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doing_nothing_is_measured_once_unless_asked_for() {
+        assert!(chosen(&[], 0).contains(&Stage::Idle));
+        assert_eq!(chosen(&[], 5), [Stage::Create, Stage::Kill, Stage::Heal, Stage::Burst]);
+        assert_eq!(chosen(&[Stage::Burst, Stage::Idle], 5), [Stage::Idle, Stage::Burst]);
+    }
+}
