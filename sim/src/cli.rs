@@ -2,7 +2,6 @@
 
 mod anchors;
 mod out;
-mod page;
 mod pool;
 mod progress;
 mod run;
@@ -27,8 +26,7 @@ Examples:
   netdb-sim sweep --scenario churn --seeds 100 --nodes 5,10,25
   netdb-sim sweep --scenario all --seeds 10 --json
   netdb-sim sweep --suite anchors --quick
-  netdb-sim sweep --suite standard
-  netdb-sim report --scenario kill --out report.html";
+  netdb-sim sweep --suite standard";
 
 /// Deterministic clusters: the cores of gossip and netdb under virtual time
 #[derive(Parser)]
@@ -49,9 +47,6 @@ enum Command {
     /// Run scenarios over many seeds and sizes, or a suite, on all cores
     #[command(after_help = EXAMPLES)]
     Sweep(sweep::Options),
-    /// Write a page with plots: convergence, spread, traffic, the timeline of a run
-    #[command(after_help = EXAMPLES)]
-    Report(page::Options),
     /// Name the scenarios, a line each
     List,
 }
@@ -116,7 +111,6 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Replay(options) => run::replay(&options),
         Command::Sweep(options) => sweep::main(&options),
-        Command::Report(options) => page::main(&options),
         Command::List => list(),
     }
 }
