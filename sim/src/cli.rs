@@ -2,6 +2,7 @@
 
 mod anchors;
 mod out;
+mod page;
 mod pool;
 mod progress;
 mod run;
@@ -26,7 +27,8 @@ Examples:
   netdb-sim sweep --scenario churn --seeds 100 --nodes 5,10,25
   netdb-sim sweep --scenario all --seeds 10 --json
   netdb-sim sweep --suite anchors --quick
-  netdb-sim sweep --suite standard";
+  netdb-sim sweep --suite standard
+  netdb-sim report --scenario kill --out report.html";
 
 /// Deterministic clusters: the cores of gossip and netdb under virtual time
 #[derive(Parser)]
@@ -47,6 +49,9 @@ enum Command {
     /// Run scenarios over many seeds and sizes, or a suite, on all cores
     #[command(after_help = EXAMPLES)]
     Sweep(sweep::Options),
+    /// Write a page with plots: convergence, spread, traffic, the timeline of a run
+    #[command(after_help = EXAMPLES)]
+    Report(page::Options),
     /// Name the scenarios, a line each
     List,
 }
@@ -111,6 +116,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Replay(options) => run::replay(&options),
         Command::Sweep(options) => sweep::main(&options),
+        Command::Report(options) => page::main(&options),
         Command::List => list(),
     }
 }

@@ -11,6 +11,8 @@ pub mod broken;
 pub mod check;
 pub mod figures;
 pub mod ledger;
+pub mod page;
+pub mod plot;
 pub mod report;
 pub mod scenario;
 pub mod seed;
