@@ -236,7 +236,7 @@ mod tests {
     fn the_time_is_shared_out_to_the_last() {
         let options = parsed(&["--loss", "0,5,20"]).unwrap();
         let left = Duration::from_secs(700);
-        assert_eq!(share(&options, 0, left), Duration::from_secs(300));
+        assert_eq!(share(&options, 0, left), Duration::from_mins(5));
         assert_eq!(share(&options, 1, left), Duration::from_secs(350));
         assert_eq!(share(&options, 2, left), left);
     }
