@@ -72,11 +72,11 @@ pub(super) fn main(options: &Options) -> ExitCode {
     let page = Page {
         title: "netdb: convergence in the simulator".into(),
         about: format!(
-            "Measured in virtual time with netdb-sim {}: 1 ms ± 0.2 ms one way, gigabit ports, seeds {} to {}. \
-             The same seeds give the same page.",
+            "Measured in virtual time with netdb-sim {}: 1 ms ± 0.2 ms one way, gigabit ports, {} seeds from \
+             {} on. The same seeds give the same page.",
             env!("CARGO_PKG_VERSION"),
+            options.seeds,
             options.seed,
-            options.seed.saturating_add(options.seeds).saturating_sub(1),
         ),
         sections,
     };
