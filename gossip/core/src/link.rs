@@ -2,9 +2,10 @@
 //! tell about round trips and clocks.
 //!
 //! Packets to a peer are numbered. A packet with frames that ask for it is acknowledged in the next
-//! packet back, which leaves at once, or within a millisecond if one has just left; a packet that is not acknowledged in time has its frames queued
-//! again for a packet with a new number, and after `max_retries` they are handed back as lost. Frames
-//! are neither ordered nor deduplicated here: what they mean must bear both.
+//! packet back, which leaves at once, or within a millisecond if one has just left. A packet that is not
+//! acknowledged in time has its frames queued again for a packet with a new number, and after `max_retries`
+//! they are handed back as lost. Frames are neither ordered nor deduplicated here: what they mean must bear
+//! both.
 //!
 //! The links own no membership: whether a peer is a member, down or new is told to them.
 
@@ -193,8 +194,7 @@ impl Links {
             Kind::TimeProbe => peer.clock.asked(now, body)?,
             Kind::TimeReply => {
                 let rtt = peer.clock.answered(now, body)?;
-                peer.sample(rtt, &mut self.stats);
-                self.rtt.sample(rtt);
+                self.sample(id, rtt);
                 self.stats.offset_samples += 1;
                 self.measure_offset(now);
             }

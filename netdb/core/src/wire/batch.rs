@@ -198,11 +198,7 @@ impl BatchBuilder {
     /// Upper bound of the bytes that a batch with only this write takes.
     pub fn cost_alone(entry: &Entry) -> usize {
         let first = Last::default().differences(0, entry);
-        BATCH_COST
-            + WRITER_COST
-            + entry.row.table.len()
-            + 3
-            + Self::write_cost(entry, (0, 0), first)
+        Self::overhead(entry) + Self::write_cost(entry, (0, 0), first)
     }
 
     fn write_cost(entry: &Entry, (writer, table): (u32, u32), (step, later): (i64, i64)) -> usize {
