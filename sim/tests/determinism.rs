@@ -3,7 +3,12 @@
 // Helpers of tests may stop a test; clippy only knows functions marked as tests.
 #![allow(clippy::expect_used)]
 
-use std::process::Command;
+use std::{env, process::Command, sync::Mutex, thread};
+
+use netdb_sim::scenario;
+
+/// These take their time whatever the size, so they are left to long runs.
+const SLOW: [&str; 3] = ["steady", "pauses", "forged-flood"];
 
 fn run(arguments: &[&str]) -> (bool, serde_json::Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_netdb-sim"))
@@ -24,6 +29,32 @@ fn two_processes_with_one_seed_have_one_trace() {
         assert_eq!(one["trace"], other["trace"], "{scenario}");
         assert_eq!(one, other, "{scenario}");
     }
+}
+
+#[test]
+fn every_scenario_has_one_trace_in_two_processes() {
+    let long = env::var_os("NETDB_LONG").is_some();
+    let mut names: Vec<&str> = scenario::all().iter().map(|scenario| scenario.name).collect();
+    assert!(SLOW.iter().all(|slow| names.contains(slow)), "each is still there");
+    names.retain(|name| long || !SLOW.contains(name));
+    let waiting = Mutex::new(names);
+    let workers = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(name) = next(&waiting) {
+                    let arguments = ["--scenario", name, "--nodes", "4", "--seed", "5"];
+                    let (one, other) = (run(&arguments).1, run(&arguments).1);
+                    assert!(one["events"].as_u64().is_some_and(|events| events > 1_000), "{name}");
+                    assert_eq!(one, other, "{name}");
+                }
+            });
+        }
+    });
+}
+
+fn next<'a>(waiting: &Mutex<Vec<&'a str>>) -> Option<&'a str> {
+    waiting.lock().ok()?.pop()
 }
 
 #[test]
