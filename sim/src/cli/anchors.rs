@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
 
 use netdb_sim::{
-    report::Report,
     scenario,
     suite::{
         Bench, Evidence, Finding, Row,
@@ -42,7 +41,6 @@ pub(super) fn main(options: &Options) -> ExitCode {
     let mut evidence: BTreeMap<Bench, Evidence> =
         benches.iter().map(|bench| (*bench, Evidence::default())).collect();
     let mut progress = Progress::of(jobs.len());
-    let mut failed: Vec<Report> = Vec::new();
     pool::run(&jobs, options.jobs, |index, report| {
         if let Some(evidence) = of.get(index).and_then(|bench| evidence.get_mut(bench)) {
             evidence.runs += 1;
@@ -50,9 +48,6 @@ pub(super) fn main(options: &Options) -> ExitCode {
             evidence.figures.merge(&report.figures);
         }
         progress.done(&report);
-        if !report.ok {
-            failed.push(report);
-        }
     });
     progress.clear();
     let judge = |row: &'static Row| {
@@ -61,7 +56,7 @@ pub(super) fn main(options: &Options) -> ExitCode {
     };
     let findings: Vec<(&Row, Finding)> = ROWS.iter().map(judge).collect();
     print(options, &findings);
-    progress.finish(&failed);
+    progress.finish();
     if let Some(page) = &options.of_suites.markdown
         && let Err(what) = write(page, &findings)
     {

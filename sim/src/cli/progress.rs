@@ -17,7 +17,8 @@ const PLAIN_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Progress {
     all: usize,
     done: usize,
-    failed: usize,
+    /// The commands that run again what failed.
+    failed: Vec<String>,
     terminal: bool,
     started: Instant,
     last: Instant,
@@ -27,14 +28,14 @@ impl Progress {
     pub(super) fn of(all: usize) -> Self {
         let now = Instant::now();
         let terminal = io::stderr().is_terminal();
-        Self { all, done: 0, failed: 0, terminal, started: now, last: now }
+        Self { all, done: 0, failed: Vec::new(), terminal, started: now, last: now }
     }
 
     /// One more run is done; a failure is always told.
     pub(super) fn done(&mut self, report: &Report) {
         self.done += 1;
         if let Some(what) = &report.broken {
-            self.failed += 1;
+            self.failed.push(report.replay.clone());
             self.clear();
             out::error(format_args!("BROKEN: {what}\nreplay: {}", report.replay));
         }
@@ -55,7 +56,7 @@ impl Progress {
             "{} of {}, {} failed, about {} left · {} n{} seed {}",
             self.done,
             self.all,
-            self.failed,
+            self.failed.len(),
             span(left),
             report.scenario,
             report.nodes,
@@ -71,13 +72,18 @@ impl Progress {
     }
 
     /// How it ended, and what to run again.
-    pub(super) fn finish(&self, failed: &[Report]) {
+    pub(super) fn finish(&self) {
         self.clear();
         let took = span(self.started.elapsed());
-        out::error(format_args!("{} runs in {took}, {} failed", self.done, failed.len()));
-        for report in failed {
-            out::error(format_args!("  {}", report.replay));
+        out::error(format_args!("{} runs in {took}, {} failed", self.done, self.failed.len()));
+        for replay in &self.failed {
+            out::error(format_args!("  {replay}"));
         }
+    }
+
+    /// Whether no run failed so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.failed.is_empty()
     }
 }
 

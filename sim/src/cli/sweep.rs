@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, process::ExitCode};
 use clap::{Args, ValueEnum};
 use netdb_sim::{
     figures::Figures,
-    report::Report,
     scenario::Scenario,
     suite::standard::{self, Run},
 };
@@ -133,7 +132,6 @@ struct Total {
 
 fn sweep(options: &Options, jobs: &[Job]) -> ExitCode {
     let mut totals: BTreeMap<(&str, usize, String), Total> = BTreeMap::new();
-    let mut failed: Vec<Report> = Vec::new();
     let mut progress = Progress::of(jobs.len());
     pool::run(jobs, options.jobs, |index, report| {
         let network = jobs.get(index).map(|job| job.network.arguments()).unwrap_or_default();
@@ -146,9 +144,6 @@ fn sweep(options: &Options, jobs: &[Job]) -> ExitCode {
             out::line(format_args!("{text}"));
         }
         progress.done(&report);
-        if !report.ok {
-            failed.push(report);
-        }
     });
     progress.clear();
     if !options.json {
@@ -160,6 +155,6 @@ fn sweep(options: &Options, jobs: &[Job]) -> ExitCode {
             out::figures(To::Output, &total.figures.summaries(), total.figures.numbers());
         }
     }
-    progress.finish(&failed);
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    progress.finish();
+    if progress.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
