@@ -27,6 +27,8 @@ mod rolling;
 mod rotation;
 mod steady;
 
+use std::time::Duration;
+
 use crate::{
     broken::Outcome,
     world::{Options, World},
@@ -108,6 +110,13 @@ fn untuned(_: &mut Options) {}
 /// For scenarios in which nothing goes wrong: nobody may be suspected.
 fn calm(options: &mut Options) {
     options.calm = true;
+}
+
+/// Starts every host and attaches it to `net`; returns when all is at rest.
+fn start_attached(world: &mut World) -> Outcome {
+    world.start()?;
+    world.attach_all("net")?;
+    world.settle(Duration::from_secs(30)).map(drop)
 }
 
 /// A value of 100 bytes that differs with `n`.

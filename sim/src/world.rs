@@ -144,6 +144,12 @@ impl World {
         self.run_until(self.fabric.now() + span)
     }
 
+    /// Runs for a span that is drawn, in microseconds, both ends included.
+    pub fn run_for_between(&mut self, low: u64, high: u64) -> Outcome {
+        let span = self.draws.between(low, high);
+        self.run_for(Duration::from_micros(span))
+    }
+
     /// Runs until `until`, or until `go_on` says no after an event; whether it did.
     pub fn run_while(
         &mut self,

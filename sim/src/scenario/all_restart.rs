@@ -40,8 +40,7 @@ fn run(world: &mut World) -> Outcome {
     }
     world.run_for(Duration::from_secs(5))?;
     for host in &hosts {
-        let wait = world.draws.between(0, 500_000);
-        world.run_for(Duration::from_micros(wait))?;
+        world.run_for_between(0, 500_000)?;
         world.restart(*host, Disk::Kept)?;
     }
     let up = world.now();

@@ -59,8 +59,7 @@ fn next(world: &mut World, joined: usize) -> Outcome<usize> {
 }
 
 fn rest(world: &mut World) -> Outcome {
-    let gap = world.draws.between(10_000, 1_000_000);
-    world.run_for(Duration::from_micros(gap))
+    world.run_for_between(10_000, 1_000_000)
 }
 
 fn join(world: &mut World) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, untuned, value};
+use super::{Scenario, start_attached, untuned, value};
 use crate::{
     broken::Outcome,
     world::{Stop, Table, World},
@@ -31,13 +31,6 @@ const UNNOTICED: Duration = Duration::from_secs(2);
 const CUTS: usize = 20;
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn prepare(world: &mut World) -> Outcome<Table> {
-    world.start()?;
-    world.attach_all("net")?;
-    world.settle(Duration::from_secs(30))?;
-    Ok(Table::owner("net", "endpoints"))
-}
-
 fn some_write(world: &mut World, table: &Table, n: usize) -> Outcome {
     let hosts = world.running();
     let host = world.draws.pick(&hosts).copied().unwrap_or(0);
@@ -45,7 +38,8 @@ fn some_write(world: &mut World, table: &Table, n: usize) -> Outcome {
 }
 
 fn kill(world: &mut World) -> Outcome {
-    let table = prepare(world)?;
+    let table = Table::owner("net", "endpoints");
+    start_attached(world)?;
     let mut hosts = world.running();
     world.draws.shuffle(&mut hosts);
     hosts.truncate((hosts.len() / 20).max(1));
@@ -60,7 +54,8 @@ fn kill(world: &mut World) -> Outcome {
 }
 
 fn cut(world: &mut World) -> Outcome {
-    let table = prepare(world)?;
+    let table = Table::owner("net", "endpoints");
+    start_attached(world)?;
     for round in 0..CUTS {
         let mut hosts = world.running();
         world.draws.shuffle(&mut hosts);
@@ -71,8 +66,7 @@ fn cut(world: &mut World) -> Outcome {
         world.cut(from, to);
         for n in 0..SAMPLES / CUTS {
             some_write(world, &table, round * SAMPLES / CUTS + n)?;
-            let gap = world.draws.between(1, 400_000);
-            world.run_for(Duration::from_micros(gap))?;
+            world.run_for_between(1, 400_000)?;
         }
         world.await_timed("written under a one-way cut, seen by all", LIMIT)?;
         world.heal();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, short_value, untuned};
+use super::{Scenario, short_value, start_attached, untuned};
 use crate::{
     broken::Outcome,
     world::{Table, World},
@@ -32,9 +32,7 @@ const ROWS_EACH: usize = 400;
 
 fn run(world: &mut World, rows: usize, writers: usize) -> Outcome {
     let table = Table::owner("net", "endpoints");
-    world.start()?;
-    world.attach_all("net")?;
-    world.settle(Duration::from_secs(30))?;
+    start_attached(world)?;
     let before = world.bytes_sent();
     for host in 0..writers {
         for n in 0..rows {

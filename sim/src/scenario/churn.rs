@@ -122,8 +122,7 @@ fn run(world: &mut World) -> Outcome {
         let kind = pick(world, &mix);
         let host = world.draws.index(world.hosts().len());
         step(world, kind, host)?;
-        let pause = world.draws.below(300_000);
-        world.run_for(Duration::from_micros(pause))?;
+        world.run_for_between(0, 299_999)?;
     }
 
     world.heal();
@@ -238,11 +237,9 @@ fn rolling(world: &mut World) -> Outcome {
         // Something that was planned may have come between.
         if world.is_running(host) && world.running().len() > 2 {
             world.stop(host, Stop::Terminate)?;
-            let away = world.draws.between(100_000, 2_000_000);
-            world.run_for(Duration::from_micros(away))?;
+            world.run_for_between(100_000, 2_000_000)?;
             world.restart(host, Disk::Kept)?;
-            let next = world.draws.between(100_000, 2_000_000);
-            world.run_for(Duration::from_micros(next))?;
+            world.run_for_between(100_000, 2_000_000)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, untuned};
+use super::{Scenario, start_attached, untuned};
 use crate::{
     broken::Outcome,
     seed::MILLION,
@@ -59,16 +59,13 @@ fn off(world: &mut World) -> Outcome {
 /// Writes by random nodes to a few keys; each is waited for, and must then stand everywhere.
 fn replace_each_other(world: &mut World, between: impl Fn(&mut World, usize)) -> Outcome {
     let table = Table::cluster("net", "services");
-    world.start()?;
-    world.attach_all("net")?;
-    world.settle(Duration::from_secs(30))?;
+    start_attached(world)?;
     for n in 0..WRITES {
         let host = world.draws.index(world.hosts().len());
         world.timed_put(host, &table, &format!("service-{}", n % 7), &format!("{n} by {host}"))?;
         world.await_timed("a write seen by all", Duration::from_secs(10))?;
         between(world, n);
-        let gap = world.draws.between(1, 500_000);
-        world.run_for(Duration::from_micros(gap))?;
+        world.run_for_between(1, 500_000)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use netdb_core::entry::RowKey;
 
-use super::{Scenario, calm};
+use super::{Scenario, calm, start_attached};
 use crate::{
     broken::Outcome,
     world::{Table, World},
@@ -25,17 +25,14 @@ const PAIRS: usize = 100;
 
 fn run(world: &mut World) -> Outcome {
     let table = Table::cluster("net", "services");
-    world.start()?;
-    world.attach_all("net")?;
-    world.settle(Duration::from_secs(30))?;
+    start_attached(world)?;
     for n in 0..PAIRS {
         let mut hosts = world.running();
         world.draws.shuffle(&mut hosts);
         for host in hosts.iter().take(2) {
             world.put(*host, &table, &format!("service-{n}"), &format!("by {host}"))?;
         }
-        let gap = world.draws.between(0, 20_000);
-        world.run_for(Duration::from_micros(gap))?;
+        world.run_for_between(0, 20_000)?;
     }
     let agreed = world.await_converged(Duration::from_secs(30));
     let disagreed = disagreements(world)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Scenario, calm, value};
+use super::{Scenario, calm, start_attached, value};
 use crate::{
     broken::Outcome,
     world::{Table, World},
@@ -38,20 +38,13 @@ const UPDATED: usize = 20;
 /// What every value written here begins with.
 const MARKER: [u8; 90] = [b'0'; 90];
 
-fn prepare(world: &mut World) -> Outcome<Table> {
-    world.start()?;
-    world.attach_all("net")?;
-    world.settle(Duration::from_secs(30))?;
-    Ok(Table::owner("net", "endpoints"))
-}
-
 fn pause(world: &mut World) -> Outcome {
-    let gap = world.draws.between(1, 50_000);
-    world.run_for(Duration::from_micros(gap))
+    world.run_for_between(1, 50_000)
 }
 
 fn create(world: &mut World) -> Outcome {
-    let table = prepare(world)?;
+    let table = Table::owner("net", "endpoints");
+    start_attached(world)?;
     world.tap(&MARKER);
     for n in 0..SAMPLES {
         let writer = world.draws.index(world.hosts().len());
@@ -68,7 +61,8 @@ fn create(world: &mut World) -> Outcome {
 }
 
 fn update(world: &mut World) -> Outcome {
-    let table = prepare(world)?;
+    let table = Table::owner("net", "endpoints");
+    start_attached(world)?;
     let hosts = world.hosts().len();
     for n in 0..UPDATED {
         world.put(n % hosts, &table, &format!("endpoint-{n:07}"), "before")?;
@@ -84,7 +78,8 @@ fn update(world: &mut World) -> Outcome {
 }
 
 fn delete(world: &mut World) -> Outcome {
-    let table = prepare(world)?;
+    let table = Table::owner("net", "endpoints");
+    start_attached(world)?;
     let hosts = world.hosts().len();
     for n in 0..SAMPLES {
         world.put(n % hosts, &table, &format!("endpoint-{n:07}"), &value(n))?;

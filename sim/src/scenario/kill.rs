@@ -32,8 +32,7 @@ fn run(world: &mut World) -> Outcome {
     world.settle(Duration::from_secs(30))?;
     for _ in 0..3 {
         let victim = world.draws.index(world.hosts().len());
-        let rest = world.draws.between(0, 1_000_000);
-        world.run_for(Duration::from_micros(rest))?;
+        world.run_for_between(0, 1_000_000)?;
         once(world, &table, victim)?;
     }
     Ok(())

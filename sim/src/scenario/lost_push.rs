@@ -31,8 +31,7 @@ fn run(world: &mut World) -> Outcome {
     world.settle(Duration::from_secs(30))?;
     for n in 0..ROUNDS {
         // Long enough for the nodes to compare rarely, in some rounds.
-        let gap = world.draws.between(0, 60_000_000);
-        world.run_for(Duration::from_micros(gap))?;
+        world.run_for_between(0, 60_000_000)?;
         let writer = world.draws.pick(&hosts).copied().unwrap_or(0);
         world.tap_and_lose(value(n).as_bytes());
         world.timed_put(writer, &table, &format!("endpoint-{n:07}"), &value(n))?;

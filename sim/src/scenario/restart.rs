@@ -35,8 +35,7 @@ fn run(world: &mut World) -> Outcome {
 fn once(world: &mut World, table: &Table, how: Stop) -> Outcome {
     let before = changes(world);
     world.stop(1, how)?;
-    let away = world.draws.between(100_000, 900_000);
-    world.run_for(Duration::from_micros(away))?;
+    world.run_for_between(100_000, 900_000)?;
     world.restart(1, Disk::Kept)?;
     world.await_ready(1)?;
     for n in 0..ROWS {

@@ -34,8 +34,7 @@ fn run(world: &mut World) -> Outcome {
         for n in 0..ROWS {
             let writer = world.draws.pick(&writers).copied().unwrap_or(0);
             world.timed_put(writer, &shared, &format!("service-{n}"), &value(*host))?;
-            let gap = world.draws.between(1, 100_000);
-            world.run_for(Duration::from_micros(gap))?;
+            world.run_for_between(1, 100_000)?;
         }
         world.await_timed("written during a restart, seen by all", Duration::from_secs(10))?;
         stays(world, &writers, &row)?;
