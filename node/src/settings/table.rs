@@ -108,7 +108,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(PACKETS false "mtu" "BYTES" node.gossip.mtu, "The largest datagram, without IP and UDP headers"),
     setting!(PACKETS false "min_rto" "TIME" node.gossip.min_rto, "The shortest time after which an unacknowledged packet is repeated"),
     setting!(PACKETS false "initial_rto" "TIME" node.gossip.initial_rto, "The same before any round trip was measured"),
-    setting!(PACKETS false "max_retries" "N" node.gossip.max_retries, "How often a frame is repeated before another way is tried"),
+    setting!(PACKETS false "max_retries" "N" node.gossip.max_retries, "How often a frame is repeated before it is given up"),
     setting!(PACKETS false "window" "N" node.gossip.window, "The most packets in flight to one peer"),
     setting!(PACKETS false "queue_bytes" "BYTES" node.gossip.queue_bytes, "The most bytes queued for one peer"),
     setting!(TABLES true "fanout" "N" node.fanout, "How many copies of a write each node passes on"),
