@@ -1,7 +1,7 @@
 //! The control API below the client: what a stranger on the socket hears.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     os::unix::net::UnixStream,
     time::Duration,
 };
@@ -10,13 +10,19 @@ use serde_json::Value;
 
 use crate::harness::{Host, until};
 
-/// Sends bytes; returns the status and the body of the answer.
+/// Sends bytes; returns the status and the body of the answer. A request that is refused may be answered,
+/// and the connection closed, before all of it was read.
 fn ask(host: &Host, request: &str) -> (u16, Value) {
     let mut stream = UnixStream::connect(host.socket()).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    if let Err(error) = stream.write_all(request.as_bytes()) {
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+    }
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+    }
+    let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, serde_json::from_str(body).unwrap())
