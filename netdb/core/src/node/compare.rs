@@ -4,6 +4,7 @@ use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
 use netdb_gossip_core::{
     identity::{Name, NodeId},
+    relay::Hop,
     time::{Now, micros},
 };
 
@@ -16,13 +17,15 @@ use super::{
 use crate::{
     config::Config,
     digest::MAX_SEQUENCE,
-    entry::{Dot, Entry, Writer},
+    entry::{Dot, Writer},
     sync::{self, narrow},
-    wire::{Compare, Holding, Message, Part, PartContent, PullWhat, Reached, Want},
+    wire::{Compare, Holding, Message, Part, PartContent, PullWhat, Reached, Unpacked, Want},
 };
 
 /// The most networks in one comparison message; further ones are compared with the next.
 const MAX_COMPARED: usize = 64;
+/// The most deletions from behind a gap that one answer tells; further ones follow with the next.
+const MAX_OVERTAKING: usize = 64;
 
 impl Node {
     /// A network is due: compare it with a peer, and with the same peer what else is due soon.
@@ -243,25 +246,35 @@ impl Node {
         let Some(network) = self.networks.get(name) else { return };
         let replica = &network.replica;
         let found = narrow::answer(&sync::held_items(replica), parts);
-        let (mut gone, mut wanted) = (Vec::new(), Vec::new());
+        let (mut gone, mut wanted, mut overtaking) = (Vec::new(), Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
-            let standing = replica.standing(place);
-            // Equal digests only speak of what is contiguous: the other side need not have received a
-            // replacement that stands behind a gap.
-            let counted = |e: &Entry| {
-                e.at < settled_before
-                    && e.dot.sequence <= replica.digest().contiguous(&e.dot.writer)
-            };
             if !replica.digest().covers(&dot) {
                 if !network.is_replaced(&dot.writer) {
                     wanted.push(dot);
                 }
-            } else if standing.is_none_or(|e| settled && counted(e)) {
-                // Received here and not held: it was deleted or overwritten. If what replaced it stands
-                // here, the other side hears of that first, unless it had received that as well.
+                continue;
+            }
+            // Received here and not held: it was deleted or overwritten. If what replaced it stands here,
+            // the other side hears of that first, unless it had received that as well.
+            let Some(standing) = replica.standing(place) else {
                 gone.push(dot);
+                continue;
+            };
+            // Equal digests only speak of what is contiguous: the other side need not have received a
+            // replacement that stands behind a gap. Of a deletion nothing else tells it.
+            let counted =
+                standing.dot.sequence <= replica.digest().contiguous(&standing.dot.writer);
+            let old = standing.at < settled_before;
+            if old && counted && settled {
+                gone.push(dot);
+            } else if old && !counted && standing.is_tombstone() {
+                let age = replica.age(now.mono, standing);
+                overtaking.push(Unpacked { entry: Arc::clone(standing), age });
             }
         }
+        overtaking.truncate(MAX_OVERTAKING);
+        let hop = Hop { to: from, rest: None };
+        self.send_along(now, name, &overtaking, &[hop]);
         self.differs(now, name);
         if !found.answer.is_empty() {
             let parts = found.answer;

@@ -129,7 +129,8 @@ impl Node {
         self.presences.state(node) == super::MemberState::Alive && self.gossip.is_responsive(node)
     }
 
-    fn send_along(&mut self, now: Now, name: &Name, writes: &[Unpacked], hops: &[Hop]) {
+    /// Sends writes to some nodes, each with whom it is to pass them on to.
+    pub(super) fn send_along(&mut self, now: Now, name: &Name, writes: &[Unpacked], hops: &[Hop]) {
         let room = self.gossip.max_frame().saturating_sub(wire::push_overhead(name));
         for (batch, fits) in batches(writes, room) {
             let bytes = codec::encode(&batch);

@@ -9,7 +9,7 @@ use core::time::Duration;
 use self::net::{DELAY, Net, name};
 use super::*;
 use crate::{
-    entry::Lifetime,
+    entry::{Dot, Entry, Lifetime, Writer},
     sync,
     view::{DeleteReason, EventKind, Filter},
     wire::{Part, PartContent, Unpacked},
@@ -254,6 +254,30 @@ fn a_delete_on_its_way_does_not_count_as_known() {
     // What is called gone leaves no tombstone behind that stands against older writes.
     assert_eq!(net.node(1).stats().rows_gone, 0);
     assert_eq!(net.node(1).networks()[1].tombstones, 1);
+}
+
+#[test]
+fn a_delete_behind_a_gap_that_nobody_can_fill_reaches_the_others() {
+    let mut net = Net::new(2);
+    net.attach_all();
+    net.write(0, Lifetime::Cluster, "k", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(3));
+    let peer = net.id(1);
+    net.call(0, |node, now| {
+        let network = node.networks.get(&name("net")).unwrap();
+        let (network, replica) = (Arc::clone(&network.name), &network.replica);
+        let standing = replica.rows_from(core::ops::Bound::Unbounded).next().unwrap();
+        // What came before it died with its writer.
+        let writer = Writer { generation: Generation(1), ..standing.dot.writer };
+        let dot = Dot { writer, sequence: 5 };
+        let entry = Arc::new(Entry::new(standing.row.clone(), dot, standing.at + 1, None));
+        let row = Unpacked { entry, age: Duration::ZERO };
+        node.take_rows(now, peer, &network, [row].into());
+    });
+    assert!(net.values(0).is_empty());
+    net.until(Duration::from_secs(10), |net| net.values(1).is_empty());
+    net.run(Duration::from_secs(3));
+    assert!(net.agree());
 }
 
 #[test]
