@@ -279,19 +279,14 @@ impl Node {
     }
 
     fn handle_message(&mut self, now: Now, from: NodeId, message: Message, way: Way) {
-        let attached = |network: &Name| self.networks.contains_key(network);
-        if message.network().is_some_and(|network| !attached(network)) {
-            // News of a network that was just left: its writer will learn that. Requests are answered.
-            if let (Message::Pull(_) | Message::Push(_), Some(network)) =
-                (&message, message.network())
-            {
-                let network = network.clone();
-                self.say(now, from, &Message::NotAttached(network));
-            }
-            return;
-        }
+        let absent = message.network().is_some_and(|name| !self.networks.contains_key(name));
         match message {
+            // Who does not know yet that this node has left a network counts on it to pass news on.
             Message::Push(push) => self.take_push(now, from, push),
+            Message::Pull(pull) if absent => {
+                self.say(now, from, &Message::NotAttached(pull.network));
+            }
+            _ if absent => {}
             Message::Compare(items) => self.take_compare(now, from, items),
             Message::Same(networks) => self.take_same(now, &networks),
             Message::NotAttached(network) => self.take_not_attached(now, from, &network),

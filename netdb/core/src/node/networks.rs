@@ -75,7 +75,6 @@ impl Node {
             self.own_attachments.insert((*name).clone(), record);
             self.disk.put_attachment(&name, record);
         }
-        self.outbox.forget(&name);
         Ok(())
     }
 

@@ -59,13 +59,6 @@ impl Outbox {
         self.waiting.push(outgoing);
     }
 
-    /// Drops what is to be sent in a network.
-    pub(super) fn forget(&mut self, network: &Name) {
-        for queue in [&mut self.waiting, &mut self.early] {
-            queue.retain(|outgoing| *outgoing.network != *network);
-        }
-    }
-
     /// It is known by now who is attached to what.
     pub(super) fn release_early(&mut self) {
         for outgoing in core::mem::take(&mut self.early) {
@@ -170,15 +163,20 @@ impl Node {
         }
     }
 
-    /// Takes a batch apart, if this node is attached to the network and the batch is in order.
+    /// Takes a batch apart, if it is in order. Of a network that this node has just left as well: others count
+    /// on it to pass things on.
     pub(super) fn unpack(
         &mut self,
         network: &Name,
         batch: Batch,
     ) -> Option<(Arc<Name>, Vec<Unpacked>)> {
-        let network = self.networks.get_mut(network)?;
-        let name = Arc::clone(&network.name);
-        let rows = batch.unpack(|table| network.replica.intern(table));
+        let (name, rows) = match self.networks.get_mut(network) {
+            Some(network) => {
+                let rows = batch.unpack(|table| network.replica.intern(table));
+                (Arc::clone(&network.name), rows)
+            }
+            None => (Arc::new(network.clone()), batch.unpack(|table| Arc::from(table))),
+        };
         if rows.is_err() {
             self.stats.malformed += 1;
         }

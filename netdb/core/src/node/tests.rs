@@ -281,6 +281,44 @@ fn a_delete_behind_a_gap_that_nobody_can_fill_reaches_the_others() {
 }
 
 #[test]
+fn who_has_just_left_passes_on_what_was_sent_through_it() {
+    let mut net = Net::new(12);
+    net.attach_all();
+    net.run(Duration::from_secs(3));
+    for leaving in 1..9 {
+        net.call(leaving, |node, now| node.detach(now, &name("net"))).unwrap();
+    }
+    net.write(0, Lifetime::Cluster, "k", Operation::Create, b"1").unwrap();
+    let left = [0, 9, 10, 11];
+    let took =
+        net.until(Duration::from_secs(5), |net| left.iter().all(|i| net.values(*i).len() == 1));
+    assert!(took < Duration::from_millis(20), "{took:?}");
+}
+
+#[test]
+fn what_was_acknowledged_just_before_a_detach_is_not_lost() {
+    let mut net = Net::new(3);
+    net.attach_all();
+    net.run(Duration::from_secs(3));
+    net.call(1, |node, now| {
+        let write = |key: &str| Write {
+            network: name("net"),
+            table: name("t"),
+            lifetime: Lifetime::Cluster,
+            key: key.into(),
+            operation: Operation::Create,
+            value: (*b"1").into(),
+        };
+        // The second one waits for company when the node detaches.
+        node.write(now, &write("a")).unwrap();
+        node.flush_outbox(now);
+        node.write(now, &write("b")).unwrap();
+        node.detach(now, &name("net")).unwrap();
+    });
+    net.until(Duration::from_secs(1), |net| net.values(0).len() == 2 && net.values(2).len() == 2);
+}
+
+#[test]
 fn rows_from_before_a_node_left_a_network_do_not_return_with_it() {
     let mut net = Net::new(2);
     net.attach_all();
