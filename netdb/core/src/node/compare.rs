@@ -190,8 +190,8 @@ impl Node {
         let wants = self.wants(now, name, &found.theirs);
         if !wants.is_empty() {
             self.pull(now, from, name, PullWhat::Ranges(wants));
-        } else if silent {
-            // Nothing is missing on either side, and yet the digests differ: that must not hide a
+        } else if silent && !self.expects_repair(now, name, &found.theirs) {
+            // Neither side is going to fetch anything, and yet the digests differ: that must not hide a
             // difference in what is held.
             self.compare_held(now, from, name);
         }
@@ -214,9 +214,22 @@ impl Node {
             let after = digest.contiguous(&reached.writer);
             let through = reached.contiguous.min(MAX_SEQUENCE);
             let lacking = after < through && !network.is_replaced(&reached.writer);
+            let lacking = lacking && !network.refuses(now.mono, &reached.writer);
             lacking.then_some(Want { writer: reached.writer, after, through })
         };
         theirs.iter().filter_map(want).collect()
+    }
+
+    /// Whether a difference in what was received is one that goes away by itself: the peer fetches what it
+    /// lacks, or this node will once it has room.
+    fn expects_repair(&self, now: Now, name: &Name, theirs: &[Reached]) -> bool {
+        let Some(network) = self.networks.get(name) else { return false };
+        let digest = network.replica.digest();
+        let behind = |reached: &Reached| {
+            let known = digest.contiguous(&reached.writer);
+            known > reached.contiguous && !digest.is_retired(&reached.writer)
+        };
+        theirs.iter().any(|r| behind(r) || network.refuses(now.mono, &r.writer))
     }
 
     /// Writers that a peer still counts and this node retired too early are exchanged again.
@@ -249,7 +262,7 @@ impl Node {
         let (mut gone, mut wanted, mut overtaking) = (Vec::new(), Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
             if !replica.digest().covers(&dot) {
-                if !network.is_replaced(&dot.writer) {
+                if !network.is_replaced(&dot.writer) && !network.refuses(now.mono, &dot.writer) {
                     wanted.push(dot);
                 }
                 continue;

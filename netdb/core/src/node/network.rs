@@ -1,6 +1,6 @@
 //! What a node keeps for one network that it is attached to.
 
-use alloc::{collections::BTreeMap, collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use netdb_gossip_core::{
@@ -17,6 +17,8 @@ use crate::{
 
 /// Writes younger than this are on their way and don't count as a difference.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
+/// How long a writer of whom a write was refused is asked for nothing.
+const REFUSAL: Duration = Duration::from_secs(30);
 
 /// One attached network.
 #[derive(Debug)]
@@ -41,8 +43,8 @@ pub(super) struct Network {
     pub(super) replacing: BTreeMap<NodeId, Time>,
     /// Per node, the first `Owner` stream that counts; what comes of older ones is stale.
     pub(super) replaced: BTreeMap<NodeId, Writer>,
-    /// Writers of whom writes were refused during the running pull: what it completes does not count.
-    pub(super) refused: BTreeSet<Writer>,
+    /// Writers of whom writes were refused a moment ago, until when they are asked for nothing.
+    refused: BTreeMap<Writer, Time>,
     /// Names this copy: a copy that was dropped and begun anew has another one.
     pub(super) copy: u64,
     /// The live nodes attached to the network, this one excluded; `None` when it must be made anew.
@@ -96,7 +98,7 @@ impl Network {
             gap: None,
             replacing: BTreeMap::new(),
             replaced: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
             copy,
             peers: None,
         }
@@ -126,6 +128,18 @@ impl Network {
     pub(super) fn restart_streams(&mut self) {
         self.written = [0; 2];
         self.complete = None;
+    }
+
+    /// There was no room for a write of `writer`. Nothing of it is asked for in a while, or every comparison
+    /// would fetch what is refused again.
+    pub(super) fn refuse(&mut self, now: Time, writer: Writer) {
+        self.refused.retain(|_, until| *until > now);
+        self.refused.insert(writer, now + REFUSAL);
+    }
+
+    /// Whether writes of `writer` were refused a moment ago.
+    pub(super) fn refuses(&self, now: Time, writer: &Writer) -> bool {
+        self.refused.get(writer).is_some_and(|until| *until > now)
     }
 
     /// Whether a node's `Owner` stream was replaced by a later one.

@@ -65,7 +65,6 @@ impl Node {
             let complete = Vec::new();
             let (purged, doubtful) = (false, false);
             let (from, copy) = (peer, None);
-            network.refused.clear();
             network.pull =
                 Some(PullState { id, from, deadline, all, copy, complete, purged, doubtful });
             self.timers.set(deadline, Timer::Pull(Arc::clone(&network.name)));
@@ -145,10 +144,13 @@ impl Node {
         let Some(network) = self.networks.get_mut(name) else { return };
         let Some(pull) = network.pull.take() else { return };
         let mut nodes = BTreeSet::new();
+        let mut refused = false;
         for Reached { writer, contiguous } in pull.complete {
             // What this node wrote last it knows best; of its past others may know more.
             let own = network.writer(self.id, generation, writer.lifetime);
-            if writer == own || network.is_replaced(&writer) || network.refused.contains(&writer) {
+            // A pull that is refused in part does not complete what it says.
+            refused |= network.refuses(now.mono, &writer);
+            if writer == own || network.is_replaced(&writer) || network.refuses(now.mono, &writer) {
                 continue;
             }
             network.replica.digest_mut().advance(&writer, contiguous);
@@ -160,7 +162,7 @@ impl Node {
         for node in nodes {
             self.expect_replacement(now, name, node);
         }
-        if pull.purged {
+        if pull.purged || refused {
             self.compare_held(now, pull.from, name);
         }
         if pull.all && (!pull.doubtful || self.gives_up_doubt(name)) {

@@ -196,7 +196,7 @@ impl Node {
         }
         let applied = network.replica.apply(now.mono, cluster_time, Arc::clone(entry), age);
         if applied.refused {
-            network.refused.insert(entry.dot.writer);
+            network.refuse(now.mono, entry.dot.writer);
         }
         if applied.fresh && entry.row.lifetime == Lifetime::Cluster {
             self.unsaved.insert((Arc::clone(name), entry.dot.writer));

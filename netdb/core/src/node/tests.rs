@@ -319,6 +319,27 @@ fn what_was_acknowledged_just_before_a_detach_is_not_lost() {
 }
 
 #[test]
+fn what_is_refused_is_not_fetched_with_every_comparison() {
+    let mut net = Net::new(2);
+    net.attach_all();
+    net.run(Duration::from_secs(3));
+    // It writes before the probes can tell it how wrong its clock is.
+    net.hosts[0].skew = 120_000_000;
+    for n in 0..200 {
+        net.write(0, Lifetime::Cluster, &n.to_string(), Operation::Create, b"1").unwrap();
+    }
+    net.run(Duration::from_secs(1));
+    let served = |net: &Net| net.node(0).stats().chunks_served;
+    assert!(net.node(1).networks()[1].aside >= 64);
+    let before = served(&net);
+    net.run(Duration::from_secs(20));
+    assert!(served(&net) - before <= 2, "{} chunks", served(&net) - before);
+    net.run(Duration::from_mins(3));
+    assert_eq!(net.values(1).len(), 200);
+    assert!(net.agree());
+}
+
+#[test]
 fn rows_from_before_a_node_left_a_network_do_not_return_with_it() {
     let mut net = Net::new(2);
     net.attach_all();
