@@ -6,7 +6,7 @@ use core::{ops::Bound, time::Duration};
 use netdb_gossip_core::{
     identity::{Generation, Name, NodeId},
     relay::Span,
-    time::{Now, Wall, micros},
+    time::{Now, micros},
 };
 
 use super::{
@@ -20,6 +20,9 @@ use crate::{
     view::{DeleteReason, Filter, Row},
     wire::Unpacked,
 };
+
+/// The highest stamp that is believed in the nodes' own tables: there is always one above it.
+const HEADROOM: u64 = u64::MAX / 2;
 
 impl Node {
     /// Writes one row. It leaves for the peers with the next drain of the outputs. A `Cluster` write is
@@ -123,9 +126,13 @@ impl Node {
         let dot = network.next_dot(self.id, generation, lifetime);
         let entry = Entry::new(row, dot, at, value);
         // A node does not doubt its own clock: what it says it has written stands.
-        let believed = cluster_time.max(Wall(at));
         let entry = Arc::new(entry);
-        let applied = network.replica.apply(now.mono, believed, Arc::clone(&entry), Duration::ZERO);
+        let applied = network.replica.apply_believed(
+            now.mono,
+            cluster_time,
+            Arc::clone(&entry),
+            Duration::ZERO,
+        );
         let name = Arc::clone(&network.name);
         self.compare_soon(now, &name);
         let commit = (lifetime == Lifetime::Cluster).then(|| self.disk.next_commit());
@@ -194,7 +201,13 @@ impl Node {
         if entry.row.lifetime == Lifetime::Cluster {
             self.clock.observe(cluster_time, entry.at);
         }
-        let applied = network.replica.apply(now.mono, cluster_time, Arc::clone(entry), age);
+        let entry = Arc::clone(entry);
+        // Who is admitted and which keys there are can't wait for the time of a clock that is wrong.
+        let applied = if **name == *self.cluster_name && entry.at <= HEADROOM {
+            network.replica.apply_believed(now.mono, cluster_time, Arc::clone(&entry), age)
+        } else {
+            network.replica.apply(now.mono, cluster_time, Arc::clone(&entry), age)
+        };
         if applied.refused {
             network.refuse(now.mono, entry.dot.writer);
         }

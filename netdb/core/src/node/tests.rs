@@ -319,6 +319,17 @@ fn what_was_acknowledged_just_before_a_detach_is_not_lost() {
 }
 
 #[test]
+fn a_founder_whose_clock_is_ahead_keeps_nobody_out() {
+    let mut net = Net::new(1);
+    net.hosts[0].skew = 1_200_000_000;
+    (1..4).for_each(|index| net.add(index));
+    net.run(Duration::from_secs(2));
+    let last = net.hosts[3].identity.public();
+    assert!((0..4).all(|i| net.node(i).is_admitted(&last)));
+    assert!((0..4).all(|i| net.node(i).networks()[0].aside == 0));
+}
+
+#[test]
 fn what_is_refused_is_not_fetched_with_every_comparison() {
     let mut net = Net::new(2);
     net.attach_all();

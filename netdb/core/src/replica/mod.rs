@@ -202,14 +202,36 @@ impl Replica {
         entry: impl Into<Arc<Entry>>,
         age: Duration,
     ) -> Applied {
-        let entry: Arc<Entry> = entry.into();
-        if self.digest.covers(&entry.dot) {
-            return Applied::default();
-        }
+        let entry = entry.into();
         // What follows on a stamp that was accepted is no further ahead than that one.
         let standing = self.rows.get(&entry.row).map_or(0, |standing| standing.0.at);
         let ahead = entry.row.lifetime == Lifetime::Cluster
             && Clock::is_ahead(cluster_time.max(Wall(standing)), entry.at);
+        self.merge(now, cluster_time, entry, age, ahead)
+    }
+
+    /// The same for a write that takes effect at once, however far ahead its stamp is.
+    pub fn apply_believed(
+        &mut self,
+        now: Time,
+        cluster_time: Wall,
+        entry: impl Into<Arc<Entry>>,
+        age: Duration,
+    ) -> Applied {
+        self.merge(now, cluster_time, entry.into(), age, false)
+    }
+
+    fn merge(
+        &mut self,
+        now: Time,
+        cluster_time: Wall,
+        entry: Arc<Entry>,
+        age: Duration,
+        ahead: bool,
+    ) -> Applied {
+        if self.digest.covers(&entry.dot) {
+            return Applied::default();
+        }
         if ahead && self.aside_is_full(&entry.dot.writer) {
             return Applied { refused: true, ..Applied::default() };
         }

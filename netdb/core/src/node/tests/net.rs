@@ -103,8 +103,9 @@ impl Net {
             Node::found(cluster, &mut entropy(1), &identity.public(), &name, now.wall)
         } else {
             let request = Node::join_request(&name, addr, now.wall);
+            let there = self.clocks(0);
             let first = self.hosts[0].node.as_mut().unwrap();
-            let welcome = first.admit(now, &identity.public(), &request).unwrap();
+            let welcome = first.admit(there, &identity.public(), &request).unwrap();
             self.drain(0);
             Node::adopt(&welcome, now.wall).unwrap().ops
         };
