@@ -29,7 +29,7 @@ const LEAST_WINDOW: u32 = 2;
 pub(crate) const MAX_MESSAGES: usize = 64;
 
 /// A frame that was sent this often without an answer is late: whoever sent it may want to take another
-/// way, while it is still repeated here.
+/// way, while it is still repeated here. If the peer was silent before, the first time is enough.
 const LATE_AFTER: u32 = 3;
 
 /// Acks that carry nothing else leave at most this often; what comes meanwhile shares one.
@@ -60,11 +60,13 @@ pub(crate) struct Item {
     pub(crate) frame: Arc<[u8]>,
     pub(crate) token: u64,
     tries: u32,
+    /// It was reported late.
+    called_late: bool,
 }
 
 impl Item {
     pub(crate) fn new(kind: Kind, frame: Arc<[u8]>, token: u64) -> Self {
-        Self { kind, frame, token, tries: 0 }
+        Self { kind, frame, token, tries: 0, called_late: false }
     }
 }
 
@@ -376,7 +378,8 @@ impl Peer {
                 if item.tries > config.max_retries {
                     overdue.lost.push(item);
                 } else {
-                    if item.tries == LATE_AFTER {
+                    if !item.called_late && item.tries.max(self.backoff) >= LATE_AFTER {
+                        item.called_late = true;
                         overdue.late.push(item.clone());
                     }
                     self.acked.requeue(item);

@@ -108,6 +108,24 @@ fn packets(gossip: &mut Gossip, now: Now) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn what_follows_to_a_silent_peer_is_late_the_first_time() {
+    let mut net = pair(3);
+    (0..50).for_each(|token| {
+        send(&mut net, token).unwrap();
+        net.run(5 * MS);
+    });
+    net.nodes[1].up = false;
+    send(&mut net, 98).unwrap();
+    net.until(100 * MS, "late", |net| net.nodes[0].late == [(id(1), 98)]);
+    send(&mut net, 99).unwrap();
+    let took = net.until(200 * MS, "late", |net| net.nodes[0].late.len() == 2);
+    // The pause has grown to this; three of them would be 280 ms.
+    assert!(took <= 40 * MS, "{took:?}");
+    net.run(300 * MS);
+    assert_eq!(net.nodes[0].late.len(), 2, "told once");
+}
+
+#[test]
 fn frames_to_a_dead_peer_are_lost_after_backing_off() {
     let mut net = pair(3);
     (0..50).for_each(|token| {
