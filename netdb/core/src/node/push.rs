@@ -54,7 +54,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn push(&mut self, outgoing: Outgoing) {
-        self.last = BatchBuilder::cost_among(&outgoing.write.entry);
+        let before = self.waiting.last().map(|before| &*before.write.entry);
+        self.last = BatchBuilder::cost_among(&outgoing.write.entry, before);
         self.bytes += self.last;
         self.waiting.push(outgoing);
     }

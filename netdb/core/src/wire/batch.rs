@@ -31,6 +31,9 @@ struct Packed {
     step: i64,
     /// How far above the stamp of the write before: mostly little.
     later: i64,
+    /// How many bytes the key has in common with the one before: keys of a table often begin alike.
+    shared: u32,
+    /// The rest of the key.
     #[serde(with = "serde_bytes")]
     key: Vec<u8>,
     content: Content,
@@ -84,11 +87,12 @@ impl Batch {
     }
 }
 
-/// What the numbers of the next write are told against.
+/// What the next write is told against.
 #[derive(Debug, Default)]
 struct Last {
     sequences: BTreeMap<u32, u64>,
     at: u64,
+    key: Vec<u8>,
 }
 
 impl Last {
@@ -104,6 +108,17 @@ impl Last {
         *sequence = sequence.wrapping_add_signed(step);
         self.at = self.at.wrapping_add_signed(later);
         (*sequence, self.at)
+    }
+
+    /// The next key.
+    fn complete(&mut self, shared: u32, rest: &[u8]) -> Result<&[u8], Malformed> {
+        let shared = usize::try_from(shared).map_err(|_| Malformed)?;
+        if shared > self.key.len() || !(1..=MAX_KEY).contains(&(shared + rest.len())) {
+            return Err(Malformed);
+        }
+        self.key.truncate(shared);
+        self.key.extend_from_slice(rest);
+        Ok(&self.key)
     }
 }
 
@@ -122,16 +137,16 @@ fn unpack(
         Content::Value(_) => return Err(Malformed),
         Content::Tombstone(age_ms) => (None, age_ms),
     };
-    let key_fits = (1..=MAX_KEY).contains(&packed.key.len());
     // No signature scheme exists yet: the room for it must be empty.
     let sane = (1..=MAX_SEQUENCE).contains(&sequence)
         && writer.generation <= MAX_GENERATION
         && packed.signature.is_empty();
-    if !key_fits || !sane {
+    if !sane {
         return Err(Malformed);
     }
+    let key = last.complete(packed.shared, &packed.key)?.into();
     let owner = if writer.lifetime == Lifetime::Owner { writer.node } else { NodeId::default() };
-    let row = RowKey { table, lifetime: writer.lifetime, key: packed.key.into(), owner };
+    let row = RowKey { table, lifetime: writer.lifetime, key, owner };
     let dot = Dot { writer, sequence };
     let entry = Arc::new(Entry::new(row, dot, stamp, value));
     Ok(Unpacked { entry, age: Duration::from_millis(age) })
@@ -152,6 +167,11 @@ pub struct BatchBuilder {
 const WRITER_COST: usize = 16 + 1 + 9 + 5;
 /// An upper bound of the three lengths of a batch.
 const BATCH_COST: usize = 3 + 3 + 5;
+
+/// With how many equal bytes two keys begin.
+fn in_common(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+}
 
 /// Bytes that a number takes (bincode's variable encoding).
 fn width(number: u64) -> usize {
@@ -190,24 +210,31 @@ impl BatchBuilder {
         BATCH_COST + WRITER_COST + entry.row.table.len() + 3
     }
 
-    /// About what a write adds to a batch of writes that follow each other.
-    pub fn cost_among(entry: &Entry) -> usize {
-        Self::write_cost(entry, (0, 0), (1, 1000))
+    /// About what a write adds to a batch of writes that follow each other, behind the one `before`.
+    pub fn cost_among(entry: &Entry, before: Option<&Entry>) -> usize {
+        let shared = before.map_or(0, |before| in_common(&before.row.key, &entry.row.key));
+        Self::write_cost(entry, (0, 0), (1, 1000), shared)
     }
 
     /// Upper bound of the bytes that a batch with only this write takes.
     pub fn cost_alone(entry: &Entry) -> usize {
         let first = Last::default().differences(0, entry);
-        Self::overhead(entry) + Self::write_cost(entry, (0, 0), first)
+        Self::overhead(entry) + Self::write_cost(entry, (0, 0), first, 0)
     }
 
-    fn write_cost(entry: &Entry, (writer, table): (u32, u32), (step, later): (i64, i64)) -> usize {
+    fn write_cost(
+        entry: &Entry,
+        (writer, table): (u32, u32),
+        (step, later): (i64, i64),
+        shared: usize,
+    ) -> usize {
         let content = entry.value.as_ref().map_or(9, |value| width_of(value));
         width(u64::from(writer))
             + width(u64::from(table))
             + width_signed(step)
             + width_signed(later)
-            + width_of(&entry.row.key)
+            + width(shared as u64)
+            + width_of(entry.row.key.get(shared..).unwrap_or_default())
             + 1
             + content
             + width_of(&entry.signature)
@@ -226,7 +253,8 @@ impl BatchBuilder {
         let known_table = self.tables.get(&entry.row.table).copied();
         let table = known_table.unwrap_or_else(|| index(self.batch.tables.len()));
         let differences = self.last.differences(writer, entry);
-        let cost = Self::write_cost(entry, (writer, table), differences)
+        let shared = in_common(&self.last.key, &entry.row.key);
+        let cost = Self::write_cost(entry, (writer, table), differences, shared)
             + if known.is_none() { WRITER_COST } else { 0 }
             + if known_table.is_none() { entry.row.table.len() + 3 } else { 0 };
         if self.size + cost > self.budget && !self.is_empty() {
@@ -238,6 +266,7 @@ impl BatchBuilder {
             self.batch.writers.push(entry.dot.writer);
         }
         self.last.advance(writer, differences);
+        self.last.key = entry.row.key.to_vec();
         if known_table.is_none() {
             self.tables.insert(entry.row.table.clone(), table);
             self.batch.tables.push((*entry.row.table).into());
@@ -247,7 +276,8 @@ impl BatchBuilder {
             table,
             step: differences.0,
             later: differences.1,
-            key: entry.row.key.to_vec(),
+            shared: index(shared),
+            key: entry.row.key.get(shared..).unwrap_or_default().to_vec(),
             content: match &entry.value {
                 Some(value) => Content::Value(value.to_vec()),
                 None => Content::Tombstone(micros(age) / 1000),
