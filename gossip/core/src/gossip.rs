@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     identity::{ClusterId, Generation, NodeId},
     keyring::Keyring,
-    link::{Kind, Links, Lost},
+    link::{Kind, Links, Lost, Verdict},
     membership::Membership,
     packet::{self, ClusterTag},
     stats::Stats,
@@ -69,8 +69,9 @@ pub enum Output {
         /// The frame.
         frame: Vec<u8>,
     },
-    /// An acknowledged frame was repeated and is still not confirmed. It goes on being repeated; whoever
-    /// depends on it may take another way meanwhile. Told once per frame.
+    /// An acknowledged frame was repeated and is still not confirmed, or goes to a peer that has left others
+    /// so. It goes on being repeated; whoever depends on it may take another way meanwhile. Told once
+    /// per frame.
     Late {
         /// Whom it is for.
         to: NodeId,
@@ -88,6 +89,8 @@ pub enum Output {
         token: u64,
         /// The frame.
         frame: Arc<[u8]>,
+        /// Whether it was told to be late before.
+        was_late: bool,
     },
     /// A packet of this cluster was sealed with a key that this node lacks: it may have missed a
     /// rotation. At most once in [`UNKNOWN_KEY_PERIOD`].
@@ -248,7 +251,9 @@ impl Gossip {
             return Err(SendError::TooLarge { len, max });
         }
         let kind = if acked { Kind::Acked } else { Kind::Plain };
-        if self.links.send(to, kind, frame, token) { Ok(()) } else { Err(SendError::Full) }
+        let queued = self.links.send(to, kind, frame, token);
+        self.gather();
+        if queued { Ok(()) } else { Err(SendError::Full) }
     }
 
     /// Whether a peer answered what was sent to it last (or nothing was): others may depend on it.
@@ -336,11 +341,10 @@ impl Gossip {
         while let Some(message) = self.membership.poll_outgoing() {
             self.links.send_message(message);
         }
-        while let Some(Lost { to, token, frame, late }) = self.links.poll_lost() {
-            self.outputs.push_back(if late {
-                Output::Late { to, token, frame }
-            } else {
-                Output::Lost { to, token, frame }
+        while let Some(Lost { to, token, frame, verdict }) = self.links.poll_lost() {
+            self.outputs.push_back(match verdict {
+                Verdict::Late => Output::Late { to, token, frame },
+                Verdict::Lost { was_late } => Output::Lost { to, token, frame, was_late },
             });
         }
     }

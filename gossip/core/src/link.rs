@@ -75,8 +75,16 @@ pub(crate) struct Lost {
     pub(crate) to: NodeId,
     pub(crate) token: u64,
     pub(crate) frame: Arc<[u8]>,
+    pub(crate) verdict: Verdict,
+}
+
+/// What became of a frame that was not confirmed in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
     /// It is still being repeated.
-    pub(crate) late: bool,
+    Late,
+    /// It was given up.
+    Lost { was_late: bool },
 }
 
 #[derive(Debug)]
@@ -215,8 +223,16 @@ impl Links {
     /// Queues a frame that fits a packet; `false` if the peer's queue is full.
     pub(crate) fn send(&mut self, id: NodeId, kind: Kind, frame: Arc<[u8]>, token: u64) -> bool {
         let limit = self.config.queue_bytes;
-        let queued = self.peer(id).push(Item::new(kind, frame, token), limit);
+        let peer = self.peer(id);
+        // Who has been silent for a while is not waited for once more.
+        let late = kind == Kind::Acked && !peer.is_responsive();
+        let mut item = Item::new(kind, Arc::clone(&frame), token);
+        item.called_late = late;
+        let queued = peer.push(item, limit);
         self.file(id);
+        if late && queued {
+            self.lost.push_back(Lost { to: id, token, frame, verdict: Verdict::Late });
+        }
         queued
     }
 
@@ -264,7 +280,7 @@ impl Links {
             if let Some(peer) = self.peers.get_mut(&id) {
                 let overdue = peer.expire(now.mono, &self.config);
                 for Item { frame, token, .. } in overdue.late {
-                    self.lost.push_back(Lost { to: id, token, frame, late: true });
+                    self.lost.push_back(Lost { to: id, token, frame, verdict: Verdict::Late });
                 }
                 self.give_up(id, overdue.lost);
             }
@@ -343,8 +359,8 @@ impl Links {
     fn give_up(&mut self, to: NodeId, items: impl IntoIterator<Item = Item>) {
         for item in items {
             self.stats.frames_lost += 1;
-            let Item { frame, token, .. } = item;
-            self.lost.push_back(Lost { to, token, frame, late: false });
+            let Item { frame, token, called_late: was_late, .. } = item;
+            self.lost.push_back(Lost { to, token, frame, verdict: Verdict::Lost { was_late } });
         }
     }
 

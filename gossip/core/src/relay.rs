@@ -38,6 +38,12 @@ impl Span {
         Self { after: node, through: node }
     }
 
+    /// `node` alone. (No part of a ring that was cut: those have more, or need no span.)
+    pub fn only(node: NodeId) -> Self {
+        let before = u128::from_be_bytes(node.0).wrapping_sub(1);
+        Self { after: NodeId(before.to_be_bytes()), through: node }
+    }
+
     /// Whether the interval includes `id`.
     pub fn contains(&self, id: NodeId) -> bool {
         match self.after.cmp(&self.through) {
@@ -73,6 +79,12 @@ pub fn split(
         group(&mut hops, me, second, fanout, &trusted);
     } else {
         group(&mut hops, span.after, &ring, fanout, &trusted);
+    }
+    // Who is asked for one node only is the second to try: the copy says so.
+    if let [hop] = &mut hops[..]
+        && span == Span::only(hop.to)
+    {
+        hop.rest = Some(span);
     }
     hops
 }

@@ -164,7 +164,7 @@ impl Net {
                 Output::Event(event) => node.events.push((self.now, event)),
                 Output::Received { from, frame } => node.received.push((from, frame)),
                 Output::Late { to, token, .. } => node.late.push((to, token)),
-                Output::Lost { to, token, frame } => node.lost.push((to, token, frame)),
+                Output::Lost { to, token, frame, .. } => node.lost.push((to, token, frame)),
                 Output::UnknownKey { .. } => node.unknown_keys += 1,
             }
         }

@@ -30,7 +30,7 @@ pub(crate) const MAX_MESSAGES: usize = 64;
 
 /// A frame that was sent this often without an answer is late: whoever sent it may want to take another
 /// way, while it is still repeated here. If the peer was silent before, the first time is enough.
-const LATE_AFTER: u32 = 3;
+const LATE_AFTER: u32 = 4;
 
 /// Acks that carry nothing else leave at most this often; what comes meanwhile shares one.
 const ACK_GAP: Duration = Duration::from_millis(1);
@@ -61,7 +61,7 @@ pub(crate) struct Item {
     pub(crate) token: u64,
     tries: u32,
     /// It was reported late.
-    called_late: bool,
+    pub(crate) called_late: bool,
 }
 
 impl Item {

@@ -223,7 +223,7 @@ impl Node {
     }
 
     /// One of `peers` at random.
-    fn pick(&mut self, peers: &[NodeId]) -> Option<NodeId> {
+    pub(super) fn pick(&mut self, peers: &[NodeId]) -> Option<NodeId> {
         let count = u32::try_from(peers.len()).ok().filter(|count| *count > 0)?;
         let index = usize::try_from(self.rng.next_u32() % count).ok()?;
         peers.get(index).copied()
@@ -271,9 +271,11 @@ impl Node {
                 Ok(message) => self.handle_message(now, from, message, Way::Frame),
                 Err(_) => self.stats.malformed += 1,
             },
-            gossip::Output::Late { to, frame, .. } | gossip::Output::Lost { to, frame, .. } => {
+            gossip::Output::Late { to, frame, .. }
+            | gossip::Output::Lost { to, frame, was_late: false, .. } => {
                 self.route_around(now, to, &frame);
             }
+            gossip::Output::Lost { was_late: true, .. } => {}
             gossip::Output::UnknownKey { from } => self.unknown_key(now, from),
         }
     }

@@ -152,9 +152,15 @@ impl Node {
         self.take_rows(now, from, &name, rows);
     }
 
-    /// A peer did not confirm a frame in time. If it was to pass something on, others do that now.
-    pub(super) fn route_around(&mut self, _now: Now, to: NodeId, frame: &[u8]) {
+    /// A peer did not confirm a frame in time. Another node tries to reach it now, and if it was to pass
+    /// something on, others do that.
+    pub(super) fn route_around(&mut self, now: Now, to: NodeId, frame: &[u8]) {
         let Ok(Message::Push(push)) = wire::decode(frame) else { return };
+        // It was tried on two ways.
+        if push.span == Some(Span::only(to)) {
+            return;
+        }
+        self.hand_over(now, to, &push);
         let Some(span) = push.span else { return };
         let Some((name, rows)) = self.unpack(&push.network, push.batch) else { return };
         self.stats.takeovers += 1;
@@ -162,6 +168,18 @@ impl Node {
             let (network, except) = (Arc::clone(&name), Some(to));
             self.outbox.push(Outgoing { network, span, except, write });
         }
+    }
+
+    /// Has another node try to reach a peer: it may be the way from here that is cut.
+    fn hand_over(&mut self, now: Now, to: NodeId, push: &Push) {
+        let targets = self.targets(&push.network);
+        let others = targets.iter().copied().filter(|node| *node != to && self.is_trusted(*node));
+        let others: Vec<NodeId> = others.collect();
+        let Some(other) = self.pick(&others) else { return };
+        self.stats.takeovers += 1;
+        let message =
+            wire::encode_push(&push.network, Some(Span::only(to)), &codec::encode(&push.batch));
+        self.say_bytes(now, other, message);
     }
 
     /// Takes a batch apart, if it is in order. Of a network that this node has just left as well: others count

@@ -88,6 +88,22 @@ fn a_dead_inner_node_is_routed_around() {
 }
 
 #[test]
+fn a_way_that_is_cut_in_one_direction_is_gone_around() {
+    let mut net = Net::new(12);
+    net.attach_all();
+    net.run(Duration::from_secs(3));
+    for other in 1..12 {
+        net.cut.insert((0, other));
+        net.write(0, Lifetime::Owner, &other.to_string(), Operation::Create, b"v").unwrap();
+        let seen = |net: &Net| (0..12).all(|i| net.values(i).len() == other);
+        let took = net.until(Duration::from_secs(5), seen);
+        assert!(took < Duration::from_millis(100), "{took:?} without the way to {other}");
+        net.cut.clear();
+        net.run(Duration::from_millis(500));
+    }
+}
+
+#[test]
 fn failure_hides_and_return_restores() {
     let mut net = Net::new(4);
     net.attach_all();
