@@ -74,7 +74,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// For one data centre: a silent node is suspected in about 1 s and down in about 2.8 s. One that is
+    /// For one data centre: a silent node is suspected in about 1 s and down in about 2.7 s. One that is
     /// silent for 2 s only (a long collection, a snapshot of its VM) is in time to refute.
     pub fn lan() -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Config {
             probe_timeout: ms(150),
             indirect_probes: 3,
             random_probe_every: 8,
-            suspicion: ms(1900),
+            suspicion: ms(1800),
             gossip_period: ms(100),
             gossip_fanout: 3,
             announce_period: ms(300_000),

@@ -264,6 +264,28 @@ fn a_paused_node_accuses_nobody_when_it_wakes() {
 }
 
 #[test]
+fn who_missed_a_refutation_asks_before_it_judges() {
+    for seed in 0..10 {
+        let mut net = lan(10, 300 + seed);
+        net.pause(3);
+        net.until(2 * SECOND, "suspected", |net| {
+            but(net, 3).iter().all(|at| {
+                net.nodes[*at].gossip.member(id(3)).is_some_and(|(_, s)| s == MemberState::Suspect)
+            })
+        });
+        net.nodes[6].group = 1;
+        net.wake(3);
+        net.run(SECOND / 3);
+        net.nodes[6].group = 0;
+        net.run(5 * SECOND);
+        for at in all(&net) {
+            let down = |event: &MemberEvent| matches!(event, MemberEvent::Down(m) if m.id == id(3));
+            assert_eq!(net.count(at, down), 0, "seed {seed}, node {at}");
+        }
+    }
+}
+
+#[test]
 fn loss_of_a_fifth_downs_nobody() {
     let mut net = lan(10, 12);
     net.loss_percent = 20;

@@ -1,7 +1,7 @@
 //! Suspicions under way: who may still refute, until when, and who reminds them.
 //!
 //! The accuser's limit is the configured one. Everybody else who hears of a suspicion keeps a longer one,
-//! for the accuser may die before it gets to its verdict. A node in doubt of itself waits longer.
+//! for the accuser may die before it gets to its verdict, and asks the suspect before it judges itself. A node in doubt of itself waits longer.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
@@ -71,6 +71,10 @@ impl Membership {
         if accuser {
             self.stats.accusations += 1;
             self.nag(now, id);
+        } else {
+            // The accuser should have come to its verdict by then, or the refutation be here. If neither
+            // is, it may have been lost: ask before judging.
+            self.timers.set(now + self.suspicion_limit(true), Timer::Nag(id));
         }
     }
 
@@ -80,10 +84,10 @@ impl Membership {
         if accuser { limit } else { limit * 3 / 2 }
     }
 
-    /// The accuser tells the suspect itself, again and again: it may be the last to hear of it.
+    /// Who is going to judge tells the suspect itself, again and again: it may be the last to hear of it.
     pub(super) fn nag(&mut self, now: Time, id: NodeId) {
-        let accused = self.suspicions.running.get(&id).is_some_and(|suspicion| suspicion.accuser);
-        let Some(known) = self.view.get(id).filter(|_| accused) else { return };
+        let suspected = self.suspicions.running.contains_key(&id);
+        let Some(known) = self.view.get(id).filter(|_| suspected) else { return };
         let member = known.member;
         let number = self.probes.next_number();
         self.ping(member, number);
