@@ -22,6 +22,7 @@ mod lost_push;
 mod old_disk;
 mod partition;
 mod pauses;
+mod relay;
 mod restart;
 mod rolling;
 mod rotation;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Scenario> {
         create::CREATE,
         create::UPDATE,
         create::DELETE,
+        relay::SCENARIO,
         burst::BURST,
         burst::ALL_WRITE,
         attach::JOIN,

@@ -55,7 +55,7 @@ pub(super) struct Options {
 /// What only suites know.
 #[derive(Args)]
 pub(super) struct OfSuites {
-    /// A bounded part of a suite: about a minute on one core
+    /// A bounded part of a suite: about a minute on two cores
     #[arg(long, requires = "suite")]
     pub(super) quick: bool,
     /// Anchors: only rows with this in their section, label or scenario; several with commas

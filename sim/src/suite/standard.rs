@@ -5,7 +5,7 @@ use crate::scenario::{self, Scenario};
 /// Seeds of churn unless told otherwise.
 pub const SEEDS: u64 = 1_000;
 /// The same in a quick run.
-pub const QUICK_SEEDS: u64 = 40;
+pub const QUICK_SEEDS: u64 = 90;
 /// Hosts at churn.
 pub const SIZES: [usize; 3] = [5, 10, 25];
 /// Datagrams lost at churn, in percent.
