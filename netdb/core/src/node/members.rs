@@ -267,6 +267,21 @@ impl Node {
         }
     }
 
+    /// Whether a node left the network and came back since it wrote a stream.
+    fn is_left_behind(&self, name: &Name, writer: &Writer) -> bool {
+        let attachment = self.attachment_of(name, writer.node);
+        attachment.is_some_and(|(generation, AttachmentRecord { attachment, .. })| {
+            let current = Writer { generation, attachment, ..*writer };
+            *writer < current && writer.attachment < attachment
+        })
+    }
+
+    /// Whether what a stream says counts no more, because a later one of the node does.
+    pub(super) fn is_outdated(&self, name: &Name, writer: &Writer) -> bool {
+        let replaced = || self.networks.get(name).is_some_and(|n| n.is_replaced(writer));
+        writer.lifetime == Lifetime::Owner && (replaced() || self.is_left_behind(name, writer))
+    }
+
     /// Rows from before a node left a network, which may have come after word of that, are not shown when
     /// it takes part again: only those of the same attachment wait for their replacement.
     fn drop_left_behind(&mut self, now: Now, name: &Name, current: Writer) {

@@ -144,8 +144,7 @@ impl Network {
 
     /// Whether a node's `Owner` stream was replaced by a later one.
     pub(super) fn is_replaced(&self, writer: &Writer) -> bool {
-        writer.lifetime == Lifetime::Owner
-            && self.replaced.get(&writer.node).is_some_and(|keep| writer < keep)
+        self.replaced.get(&writer.node).is_some_and(|keep| writer < keep)
     }
 }
 

@@ -141,16 +141,21 @@ impl Node {
     /// All chunks are here: what they complete counts from now on.
     fn finish_pull(&mut self, now: Now, name: &Arc<Name>) {
         let generation = self.gossip.me().generation;
+        let pull = self.networks.get_mut(name).and_then(|network| network.pull.take());
+        let Some(mut pull) = pull else { return };
+        let mut complete = core::mem::take(&mut pull.complete);
+        complete.retain(|reached| !self.is_outdated(name, &reached.writer));
         let Some(network) = self.networks.get_mut(name) else { return };
-        let Some(pull) = network.pull.take() else { return };
         let mut nodes = BTreeSet::new();
         let mut refused = false;
-        for Reached { writer, contiguous } in pull.complete {
-            // What this node wrote last it knows best; of its past others may know more.
-            let own = network.writer(self.id, generation, writer.lifetime);
+        for Reached { writer, contiguous } in complete {
             // A pull that is refused in part does not complete what it says.
-            refused |= network.refuses(now.mono, &writer);
-            if writer == own || network.is_replaced(&writer) || network.refuses(now.mono, &writer) {
+            if network.refuses(now.mono, &writer) {
+                refused = true;
+                continue;
+            }
+            // What this node wrote last it knows best; of its past others may know more.
+            if writer == network.writer(self.id, generation, writer.lifetime) {
                 continue;
             }
             network.replica.digest_mut().advance(&writer, contiguous);

@@ -194,10 +194,10 @@ impl Node {
             self.notice_own(now, name, &entry.dot);
         }
         let cluster_time = self.cluster_time(now);
-        let Some(network) = self.networks.get_mut(name) else { return false };
-        if network.is_replaced(&entry.dot.writer) {
+        if self.is_outdated(name, &entry.dot.writer) {
             return false;
         }
+        let Some(network) = self.networks.get_mut(name) else { return false };
         if entry.row.lifetime == Lifetime::Cluster {
             self.clock.observe(cluster_time, entry.at);
         }

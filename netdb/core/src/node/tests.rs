@@ -379,19 +379,23 @@ fn rows_from_before_a_node_left_a_network_do_not_return_with_it() {
     net.call(1, |node, now| node.detach(now, &name("net"))).unwrap();
     net.until(Duration::from_secs(1), |net| net.values(0).is_empty());
     net.poll(0, watch);
-    // A third one, which has not heard of it yet, tells of the row.
+    // A third one, which has not heard of it yet, tells of the row: now, and when it is back.
     let peer = net.id(1);
-    net.call(0, |node, now| {
-        let network = node.networks.get_mut(&name("net")).unwrap();
-        network.replica.digest_mut().revive(&old[0].dot.writer);
-        let network = Arc::clone(&network.name);
-        let age = Duration::ZERO;
-        let rows = old.iter().map(|entry| Unpacked { entry: Arc::clone(entry), age }).collect();
-        node.take_rows(now, peer, &network, rows);
-    });
+    let tell = |net: &mut Net| {
+        net.call(0, |node, now| {
+            let network = node.networks.get_mut(&name("net")).unwrap();
+            network.replica.digest_mut().revive(&old[0].dot.writer);
+            let network = Arc::clone(&network.name);
+            let age = Duration::ZERO;
+            let rows = old.iter().map(|entry| Unpacked { entry: Arc::clone(entry), age }).collect();
+            node.take_rows(now, peer, &network, rows);
+        });
+    };
+    tell(&mut net);
     net.call(1, |node, now| node.attach(now, &name("net"))).unwrap();
     net.write(1, Lifetime::Owner, "new", Operation::Create, b"1").unwrap();
     net.run(Duration::from_secs(3));
+    tell(&mut net);
     assert!(net.agree());
     let told: Vec<_> = net.poll(0, watch).into_iter().map(|event| event.kind).collect();
     assert!(
