@@ -168,6 +168,7 @@ impl NetDb {
             transport: driver.transport.stats(),
             storage: driver.disk.stats(),
             watches: driver.open_watches(),
+            queues: driver.queues(),
         })
         .await
     }

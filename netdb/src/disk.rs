@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     clock::wall,
     storage::{Batch, Storage, StorageError},
+    times::Times,
 };
 
 /// The rest after a first failure; it doubles with each further one.
@@ -52,6 +53,8 @@ pub struct StorageStats {
     pub transactions: u64,
     /// Transactions that failed.
     pub failures: u64,
+    /// How long the ones that succeeded took.
+    pub times: Times,
 }
 
 /// The ids of consecutive commits.
@@ -82,6 +85,7 @@ struct Work {
     storage: Storage,
     group: Group,
     result: Result<(), StorageError>,
+    took: Duration,
 }
 
 /// The store and all that is on its way to it.
@@ -119,9 +123,10 @@ fn merge(earlier: Option<Group>, later: Option<Group>) -> Option<Group> {
 
 /// Runs on a thread of its own. A panic of redb is damage that it did not expect, not the node's end.
 fn work(mut storage: Storage, group: Group) -> Work {
+    let began = Instant::now();
     let applied = catch_unwind(AssertUnwindSafe(|| storage.apply(&group.batch)));
     let result = applied.unwrap_or_else(|_| Err(storage.beyond_repair()));
-    Work { storage, group, result }
+    Work { storage, group, result, took: began.elapsed() }
 }
 
 impl Disk {
@@ -184,7 +189,8 @@ impl Disk {
         StorageError::Behind { path: self.path.clone(), waiting }
     }
 
-    fn unsaved(&self) -> usize {
+    /// Changed records that no transaction has taken yet.
+    pub(crate) fn unsaved(&self) -> usize {
         self.waiting.as_ref().map_or(0, |group| group.batch.len())
     }
 
@@ -219,6 +225,7 @@ impl Disk {
         match work.result {
             Ok(()) => {
                 self.stats.transactions += 1;
+                self.stats.times.add(work.took);
                 if self.failure.take().is_some() {
                     tracing::info!(path = %self.path.display(), "the disk takes writes again");
                 }

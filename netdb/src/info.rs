@@ -32,4 +32,21 @@ pub struct Stats {
     pub storage: StorageStats,
     /// Watches open now.
     pub watches: usize,
+    /// What waits at this moment.
+    pub queues: Queues,
+}
+
+/// How much waits in each of a node's queues; every one has a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// Calls of handles that wait for the node's task.
+    pub calls: usize,
+    /// Callers who wait for the disk.
+    pub callers: usize,
+    /// Changed records that wait for the next transaction.
+    pub records: usize,
+    /// Bytes of frames that wait for peers or are on their way to them.
+    pub link_bytes: usize,
+    /// Watches whose watcher has not taken what it was handed.
+    pub watches: usize,
 }

@@ -103,6 +103,7 @@ mod open;
 mod state_dir;
 mod storage;
 mod table;
+mod times;
 mod watch;
 
 pub use netdb_core::{
@@ -123,7 +124,7 @@ pub use netdb_gossip_core::{
     identity::{ClusterId, Generation, Name, NameError, NodeId},
     keyring::KeyId,
     packet::{DropReason, Drops},
-    stats::Stats as GossipStats,
+    stats::{LinkStats, MembershipStats, Stats as GossipStats},
     time::Wall,
     token::{ParseTokenError, TokenId},
 };
@@ -134,7 +135,7 @@ pub use crate::{
     disk::{StorageState, StorageStats},
     driver::MAX_WATCHES,
     events::{Events, EventsError},
-    info::{Info, Stats},
+    info::{Info, Queues, Stats},
     init::InitError,
     join::{Attempts, JoinError, Joined},
     network::{AttachError, Network, SyncError},
@@ -142,5 +143,6 @@ pub use crate::{
     state_dir::StateDirError,
     storage::StorageError,
     table::{Table, WriteError},
+    times::Times,
     watch::{Watch, WatchError},
 };

@@ -24,6 +24,11 @@ impl Acks {
         self.waiting < MAX_UNSETTLED
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
     /// Tells `ack` when commit `id` is durable, or cannot be made so at present.
     pub(crate) fn add(
         &mut self,

@@ -11,7 +11,9 @@ use netdb_gossip_core::{identity::Name, time::Now};
 use tokio::sync::mpsc;
 
 use super::Driver;
-use crate::{command::Reply, network::SyncError, storage::StorageError, table::WriteError};
+use crate::{
+    command::Reply, info::Queues, network::SyncError, storage::StorageError, table::WriteError,
+};
 
 /// Writes held while the node takes a new generation, which lasts one commit; more are refused.
 const MAX_HELD: usize = 1024;
@@ -100,6 +102,17 @@ impl Driver {
 
     pub(crate) fn open_watches(&self) -> usize {
         self.watches.len()
+    }
+
+    pub(crate) fn queues(&self) -> Queues {
+        let gossip = self.node.gossip();
+        Queues {
+            calls: self.commands.len(),
+            callers: self.acks.len() + self.held.len(),
+            records: self.disk.unsaved(),
+            link_bytes: gossip.members().map(|(member, _)| gossip.queued(member.id)).sum(),
+            watches: self.watches.behind(),
+        }
     }
 
     pub(crate) fn is_attached(&self, network: &Name) -> bool {

@@ -102,6 +102,11 @@ impl Watches {
         self.open.len()
     }
 
+    /// How many have a watcher that is behind.
+    pub(crate) fn behind(&self) -> usize {
+        self.full.len()
+    }
+
     /// Closes watches whose watcher is gone and that no event has told us of.
     fn sweep(&mut self, node: &mut Node) {
         self.open.retain(|id, open| {
