@@ -21,9 +21,14 @@ pub(crate) struct CommandLine {
 pub(crate) enum Action {
     Run,
     Init,
-    Join { token: String, peers: Vec<String> },
+    Join {
+        token: String,
+        peers: Vec<String>,
+    },
     ConfigCheck,
     ConfigShow,
+    /// What `docs/metrics.md` holds.
+    Metrics,
 }
 
 const AFTER: &str = "\
@@ -63,6 +68,12 @@ Examples:
   netnode config check --config /etc/netnode.toml
   NETNODE_PROFILE=wan netnode config show";
 
+const AFTER_METRICS: &str = "\
+Their figures are printed by `netdbctl metrics`.
+
+Examples:
+  netnode metrics";
+
 /// Reads a command line.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
@@ -78,6 +89,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandL
             Some((_, sub)) => (sub, Action::ConfigCheck),
             None => (sub, Action::ConfigCheck),
         },
+        Some(("metrics", sub)) => (sub, Action::Metrics),
         Some((_, sub)) => (sub, Action::Run),
         None => (&matches, Action::Run),
     };
@@ -135,6 +147,11 @@ fn command() -> Command {
                 .arg(address),
         )
         .subcommand(config)
+        .subcommand(
+            Command::new("metrics")
+                .about("Every metric and what it means, as a page")
+                .after_help(AFTER_METRICS),
+        )
 }
 
 fn flag(setting: &'static Setting) -> Arg {

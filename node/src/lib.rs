@@ -9,6 +9,7 @@
 //! | `setup` | `init`, `join` and `config`: commands that end at once |
 //! | `daemon` | the running node: signals, reload, the order of starting and stopping |
 //! | `service` | what the service manager is told and asked |
+//! | `metrics` | the node's figures in Prometheus' form |
 //! | `control` | the API, its socket and its connections |
 //!
 //! A library, so that tests reach its parts. The node itself is `netdb`; nothing here may know more of
@@ -22,6 +23,7 @@ mod args;
 mod control;
 mod daemon;
 mod logging;
+mod metrics;
 mod service;
 pub mod settings;
 mod setup;
@@ -96,6 +98,7 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
     match action {
         Action::ConfigCheck => setup::config_check(&resolved, out),
         Action::ConfigShow => setup::config_show(&resolved, out),
+        Action::Metrics => Ok(out.write_all(metrics::page().as_bytes())?),
         Action::Init => block_on(setup::init(&resolved, out)),
         Action::Join { token, peers } => block_on(setup::join(&resolved, &token, &peers, out)),
         Action::Run => {

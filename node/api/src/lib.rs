@@ -21,6 +21,7 @@
 pub mod client;
 pub mod error;
 pub mod keys;
+pub mod metrics;
 pub mod node;
 pub mod paths;
 pub mod payload;

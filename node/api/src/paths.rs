@@ -33,6 +33,8 @@ pub const TOKEN: &str = "/v1/token";
 pub const ROTATE_TOKEN: &str = "/v1/token/rotate";
 /// `GET`: [`Stats`](crate::node::Stats).
 pub const STATS: &str = "/v1/stats";
+/// `GET`: the same and more in Prometheus' text format 0.0.4.
+pub const METRICS: &str = "/v1/metrics";
 /// `POST`: [`Reloaded`](crate::node::Reloaded).
 pub const RELOAD: &str = "/v1/reload";
 /// `POST`: leaves the cluster for good, then netnode ends.

@@ -94,6 +94,12 @@ pub(crate) enum Command {
         /// The network
         network: String,
     },
+    /// The node's figures, in the form that Prometheus reads
+    #[command(after_help = help::METRICS)]
+    Metrics {
+        #[command(flatten)]
+        json: Json,
+    },
     /// Counters since start
     #[command(after_help = help::STATS)]
     Stats {

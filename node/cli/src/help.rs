@@ -30,6 +30,15 @@ Examples:
   netdbctl stats
   netdbctl stats --json | jq .counters";
 
+pub(crate) const METRICS: &str = "\
+`netnode metrics` says what each of them means. `curl --unix-socket /run/netnode.sock
+http://netnode/v1/metrics` prints the same.
+
+Examples:
+  netdbctl metrics
+  netdbctl metrics | grep _dropped_
+  netdbctl metrics --json | jq -r '.[].samples[] | select(.value > 0) | .name'";
+
 pub(crate) const NETWORKS: &str = "\
 Examples:
   netdbctl networks

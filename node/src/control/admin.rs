@@ -6,7 +6,8 @@ use axum::{
     Json,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
-    http::StatusCode,
+    http::{StatusCode, header},
+    response::IntoResponse,
 };
 use netdb::{Info, MemberInfo, NetworkInfo, StorageState, TokenInfo};
 use netnode_api::{
@@ -20,6 +21,7 @@ use super::{
     Control, Order, convert,
     problem::{self, Refused},
 };
+use crate::metrics::{self, Snapshot};
 
 /// A clock that is further off than this is worth a warning: stamps beyond it are kept aside.
 const CLOCK_OFF_US: u64 = 60_000_000;
@@ -130,6 +132,13 @@ pub(super) async fn stats(State(control): State<Arc<Control>>) -> Result<Json<St
     }
     counters.extend(stats.transport.named().map(|(name, n)| (format!("transport_{name}"), n)));
     Ok(Json(Stats { counters }))
+}
+
+pub(super) async fn metrics(
+    State(control): State<Arc<Control>>,
+) -> Result<impl IntoResponse, Refused> {
+    let snapshot = Snapshot::ask(&control.db, control.started.elapsed()).await?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&snapshot)))
 }
 
 pub(super) async fn keys(State(control): State<Arc<Control>>) -> Result<Json<Keys>, Refused> {

@@ -81,6 +81,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route(paths::STATUS, get(admin::status))
         .route(paths::MEMBERS, get(admin::members))
         .route(paths::STATS, get(admin::stats))
+        .route(paths::METRICS, get(admin::metrics))
         .route(paths::KEYS, get(admin::keys))
         .route(paths::ROTATE_KEYS, post(admin::rotate_keys))
         .route(paths::TOKEN, get(admin::token))

@@ -197,6 +197,13 @@ impl Client {
         self.get(paths::STATS).await
     }
 
+    /// The node's figures in Prometheus' text format 0.0.4.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let body = self.exchange(Method::GET, paths::METRICS, Full::default()).await?;
+        String::from_utf8(body.into())
+            .map_err(|error| ClientError::NotUnderstood(error.to_string()))
+    }
+
     /// Takes new settings where they can change live.
     pub async fn reload(&self) -> Result<Reloaded, ClientError> {
         self.call(Method::POST, paths::RELOAD, Full::default()).await
@@ -217,9 +224,19 @@ impl Client {
         path: &str,
         body: Full<Bytes>,
     ) -> Result<T, ClientError> {
+        parse(&self.exchange(method, path, body).await?)
+    }
+
+    /// The whole body of a good answer.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Full<Bytes>,
+    ) -> Result<Bytes, ClientError> {
         let exchange = async {
             let response = self.request(method, path, Either::Left(body)).await?;
-            parse(&collect(good(response).await?).await?)
+            collect(good(response).await?).await
         };
         timeout(self.timeout, exchange).await.map_err(|_| ClientError::TimedOut(self.timeout))?
     }

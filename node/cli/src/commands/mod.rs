@@ -25,6 +25,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         Command::Status { json } => node::status(client, io, json.json).await,
         Command::Members { format } => node::members(client, io, format).await,
         Command::Stats { json } => node::stats(client, io, json.json).await,
+        Command::Metrics { json } => node::metrics(client, io, json.json).await,
         Command::Join => keys::join(client, io).await,
         Command::Leave { yes } => node::leave(client, io, yes).await,
         Command::Reload { json } => node::reload(client, io, json.json).await,

@@ -1,8 +1,9 @@
 //! The node itself: status, members, counters, reload, leave.
 
 use netnode_api::{
-    client::Client,
+    client::{Client, ClientError},
     keys::Rotation,
+    metrics,
     node::{Change, Member, MemberState, Reloaded, Status},
 };
 
@@ -138,6 +139,16 @@ pub(super) async fn stats(client: &Client, io: &mut Io<'_>, json: bool) -> Resul
     print_list(io, Format::default(), &COLUMNS, &counters, |(name, count)| {
         vec![Cell::new(name.as_str()), Cell::new(count.to_string())]
     })
+}
+
+pub(super) async fn metrics(client: &Client, io: &mut Io<'_>, json: bool) -> Result<(), Failure> {
+    let text = client.metrics().await?;
+    if json {
+        let metrics = metrics::parse(&text);
+        let metrics = metrics.map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+        return print_json(io, &metrics);
+    }
+    Ok(io.out.write_all(text.as_bytes())?)
 }
 
 pub(super) async fn reload(client: &Client, io: &mut Io<'_>, json: bool) -> Result<(), Failure> {
