@@ -2,6 +2,7 @@
 
 mod laws;
 mod net;
+mod parity;
 
 use alloc::{string::ToString, vec::Vec};
 use core::time::Duration;
