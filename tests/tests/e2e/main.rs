@@ -20,6 +20,7 @@ mod joining;
 mod killing;
 mod large;
 mod leaving;
+mod metrics;
 mod occupied;
 mod older_state;
 mod recorder;
