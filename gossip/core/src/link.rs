@@ -171,8 +171,14 @@ impl Links {
         if !peer.seen.accept(number) {
             return Err(DropReason::Replayed);
         }
-        peer.note(now, number, from);
+        peer.note(now, from);
         Ok(())
+    }
+
+    /// The frames of a packet of `id` were taken in. Only then may its number be acknowledged: what comes of
+    /// a peer that is down is dropped, and it has to say it again when it is back.
+    pub(crate) fn took(&mut self, id: NodeId, number: u64) {
+        self.peer(id).took(number);
     }
 
     /// The last packet of `id` asked to be acknowledged.

@@ -67,6 +67,7 @@ impl Gossip {
             }
             return;
         }
+        self.links.took(id, opened.number);
         self.take_frames(now, id, opened.frames.clone());
     }
 

@@ -137,10 +137,14 @@ impl Peer {
     }
 
     /// Notes a packet; only what its window let through comes here.
-    pub(crate) fn note(&mut self, now: Time, number: u64, from: SocketAddr) {
-        self.received.insert(number);
+    pub(crate) fn note(&mut self, now: Time, from: SocketAddr) {
         self.last_heard = now;
         self.source = Some(from);
+    }
+
+    /// The frames of a packet were taken in: its number may be acknowledged.
+    pub(crate) fn took(&mut self, number: u64) {
+        self.received.insert(number);
     }
 
     /// A new life of the peer: nothing of the old one counts. Returns the frames that are lost by it.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::{
     config::Config,
     gossip::{
-        Gossip, MemberState, Output, SendError,
+        Gossip, Member, MemberState, Output, SendError,
         net::{Net, addr, gossip, id, member},
     },
     identity::Generation,
@@ -105,6 +105,39 @@ fn packets(gossip: &mut Gossip, now: Now) -> Vec<Vec<u8>> {
     }
     assert!(kept.iter().all(|output| !matches!(output, Output::Lost { .. })));
     packets
+}
+
+#[test]
+fn what_a_peer_said_while_it_was_taken_for_dead_is_not_acknowledged() {
+    for seed in 0..10 {
+        let mut net = Net::joined(Config::lan(), 12, 40 + seed);
+        let last = 11;
+        net.nodes[last].up = false;
+        net.until(10_000 * MS, "down", |net| {
+            (0..last).all(|at| net.state(at, last) == Some(MemberState::Down))
+        });
+        net.nodes.pop();
+        net.add(Member { generation: Generation(1_800_000_100), ..member(last) });
+        let others: Vec<_> = (0..last).map(|at| (member(at), MemberState::Alive)).collect();
+        net.with(last, |gossip, now| gossip.contact(now, &others));
+        for token in 0..40 {
+            net.with(last, |gossip, now| {
+                (0..last)
+                    .for_each(|at| gossip.send(now, id(at), frame(token), token, true).unwrap());
+            });
+            net.run(3 * MS);
+        }
+        net.run(5_000 * MS);
+        for (at, token) in (0..last).flat_map(|at| (0..40).map(move |token| (at, token))) {
+            let told =
+                net.nodes[last].lost.iter().any(|(to, lost, _)| (*to, *lost) == (id(at), token));
+            let taken = net.nodes[at].received.iter().any(|(_, got)| **got == *frame(token));
+            assert!(
+                told || taken,
+                "seed {seed}, node {at}: frame {token} was dropped, and acknowledged"
+            );
+        }
+    }
 }
 
 #[test]
