@@ -207,6 +207,7 @@ impl Driver {
                         self.refused.insert(to);
                     }
                 }
+                Output::Disconnect { peer } => self.transport.disconnect(peer),
                 Output::Commit { id, ops } => self.disk.push(id, ops),
                 Output::Event(event) => self.take_event(event),
             }

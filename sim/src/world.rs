@@ -248,6 +248,7 @@ impl World {
             match output {
                 Output::Packet { to, bytes } => self.send_packet(host, to, bytes),
                 Output::Stream { to, addr, message } => self.send_stream(host, to, addr, message),
+                Output::Disconnect { peer } => self.disconnect(host, peer),
                 Output::Commit { id, ops } => {
                     self.fabric.commit(host, id, if forgets { Vec::new() } else { ops });
                 }
@@ -276,6 +277,12 @@ impl World {
         let meant =
             self.by_id.get(&to).copied().filter(|meant| self.fabric.host_at(addr) == Some(*meant));
         self.fabric.send_stream(host, meant.unwrap_or(usize::MAX), message);
+    }
+
+    fn disconnect(&mut self, host: usize, peer: NodeId) {
+        if let Some(other) = self.by_id.get(&peer) {
+            self.fabric.disconnect(host, *other);
+        }
     }
 
     fn node_event(&mut self, host: usize, event: &NodeEvent) -> Outcome {

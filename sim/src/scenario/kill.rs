@@ -60,7 +60,8 @@ fn once(world: &mut World, table: &Table, victim: usize) -> Outcome {
     world.restart(victim, Disk::Kept)?;
     world.await_ready(victim)?;
     for n in 0..ROWS {
-        world.timed_put(victim, table, &format!("{victim}-{n}"), &value(n))?;
+        // New values: those of before, which the others kept, would be back before it says a word.
+        world.timed_put(victim, table, &format!("{victim}-{n}"), &value(ROWS + n))?;
     }
     world.mark_complete(victim, "net")?;
     world.await_timed("back, a row visible on all", Duration::from_mins(1))?;

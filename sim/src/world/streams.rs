@@ -292,6 +292,14 @@ impl Fabric {
         }
     }
 
+    /// One host cuts its connection to another.
+    pub fn disconnect(&mut self, host: usize, other: usize) {
+        let (pair, _) = pair(host, other);
+        if let Some(id) = self.streams.connections.get(&pair).map(|connection| connection.id) {
+            self.break_stream(pair, id, Duration::ZERO);
+        }
+    }
+
     fn tell_failed(&mut self, host: usize, life: u32, to: usize, delay: Duration) {
         self.queue.push(self.now() + delay, Happening::StreamFailed { host, life, to });
     }

@@ -86,6 +86,12 @@ pub enum Output {
         /// At most [`MAX_STREAM_MESSAGE`] bytes.
         message: Vec<u8>,
     },
+    /// Cut the streams to a peer. It failed: what it comes back as knows nothing of them, and what is written
+    /// to them would be lost.
+    Disconnect {
+        /// The peer.
+        peer: NodeId,
+    },
     /// Make these changes durable, all or none, in the order of the ids; then call `handle_committed`.
     Commit {
         /// Grows by one.

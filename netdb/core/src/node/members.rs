@@ -15,8 +15,8 @@ use netdb_gossip_core::{
 };
 
 use super::{
-    MemberInfo, MemberState, Node, NodeEvent, NodeInfo, io::CLUSTER_NETWORK, start::HOUSEKEEPING,
-    timers::Timer,
+    MemberInfo, MemberState, Node, NodeEvent, NodeInfo, Output, io::CLUSTER_NETWORK,
+    start::HOUSEKEEPING, timers::Timer,
 };
 use crate::{
     entry::{Entry, Lifetime, Writer},
@@ -40,7 +40,10 @@ impl Node {
             }
             MemberEvent::Renewed { new, .. } => self.sees(now, new, Seen::Alive),
             MemberEvent::Suspected(member) => self.sees(now, member, Seen::Suspect),
-            MemberEvent::Down(member) => self.sees(now, member, Seen::Down),
+            MemberEvent::Down(member) => {
+                self.outputs.push_back(Output::Disconnect { peer: member.id });
+                self.sees(now, member, Seen::Down);
+            }
             MemberEvent::AddressConflict { address, one, other } => {
                 let claimed = address.to_string();
                 self.emit(NodeEvent::Conflict { claimed, nodes: [one, other] });

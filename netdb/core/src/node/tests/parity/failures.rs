@@ -50,6 +50,23 @@ fn what_was_deleted_while_its_owner_was_failed_stays_deleted() {
 }
 
 #[test]
+fn what_its_owner_deleted_and_forgot_while_it_was_failed_goes_when_it_returns() {
+    let mut net = Net::with(3, |config| config.tombstone_life = secs(5));
+    net.attach_all();
+    put(&mut net, 1, "gone", "v");
+    put(&mut net, 1, "kept", "v");
+    net.run(secs(3));
+    fail(&mut net, 1);
+    delete(&mut net, 1, Lifetime::Owner, "gone").unwrap();
+    net.run(secs(20));
+    assert_eq!((counts(&net, 0), counts(&net, 1)), ((2, 0), (1, 0)), "its tombstone is purged");
+    heal(&mut net);
+    net.until(secs(10), |net| (0..3).all(|i| shown(net, i) == ["kept=v"]));
+    net.run(secs(5));
+    assert!(net.agree());
+}
+
+#[test]
 fn a_failed_node_that_left_is_forgotten_without_another_event() {
     let (mut net, watch) = three();
     fail(&mut net, 1);
