@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use netdb::{Farewell, NetDb, OpenError};
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     time::{Interval, MissedTickBehavior, interval, timeout},
@@ -20,7 +21,7 @@ use crate::{
     control::{self, Control, ControlSocket, ORDERS, Order, Server},
     logging::Logging,
     service,
-    settings::{Resolved, Sources},
+    settings::{MetricsAddress, Resolved, Sources},
 };
 use reload::Live;
 
@@ -59,11 +60,16 @@ pub(crate) async fn run(
     let settings = &resolved.settings;
     let socket = ControlSocket::bind(&settings.socket, settings.socket_group.as_deref());
     let socket = socket.await.map_err(Failure::new)?;
+    let metrics = bind_metrics(settings.metrics_listen).await?;
     let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (stop, stopping) = watch::channel(false);
-    let api = control::router(Control::new(db.clone(), orders, stopping.clone()));
-    let server = Server::start(socket, api, stopping);
+    let control = Control::new(db.clone(), orders, stopping.clone());
+    let mut servers =
+        vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
+    if let Some(listener) = metrics {
+        servers.push(Server::start(listener, control::metrics_router(control), stopping));
+    }
     let news = tokio::spawn(news::tell(db.clone()));
     let status = format!("node {} at {}", db.id(), db.local_addr());
     tracing::info!(node = %db.id(), cluster = %db.cluster(), listen = %db.local_addr(),
@@ -97,10 +103,24 @@ pub(crate) async fn run(
         }
     };
     service::stopping();
-    let stopped = stop_node(&db, end, &mut signals, &stop, server);
+    let stopped = stop_node(&db, end, &mut signals, &stop, servers);
     let result = stopped.await;
     news.abort();
     result
+}
+
+async fn bind_metrics(address: Option<MetricsAddress>) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = address.map(MetricsAddress::get) else { return Ok(None) };
+    let failed = |error| {
+        Failure::new(format!("metrics can't be served at {address}: {error}"))
+            .with_hint("--metrics-listen names another address")
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    // With port 0 the system chose one.
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("metrics are served at http://{address}/metrics");
+    }
+    Ok(Some(listener))
 }
 
 async fn reload(
@@ -119,7 +139,7 @@ async fn stop_node(
     end: End,
     signals: &mut Signals,
     stop: &watch::Sender<bool>,
-    server: Server,
+    servers: Vec<Server>,
 ) -> Result<(), Failure> {
     let orderly = async {
         let stopped = match end {
@@ -131,7 +151,9 @@ async fn stop_node(
             End::Left | End::Broken => Ok(()),
         };
         stop.send_replace(true);
-        server.ended().await;
+        for server in servers {
+            server.ended().await;
+        }
         stopped
     };
     tokio::select! {

@@ -38,6 +38,9 @@ pub(crate) use socket::ControlSocket;
 /// The most bytes of a JSON body: the largest key and value, escaped in the worst way.
 pub(crate) const MAX_BODY: usize = 512 * 1024;
 
+/// Where Prometheus looks unless told otherwise.
+const OPEN_METRICS: &str = "/metrics";
+
 /// Orders that wait for the daemon; whoever gives one waits beyond that.
 pub(crate) const ORDERS: usize = 8;
 
@@ -100,6 +103,12 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(control)
+}
+
+/// What anybody on this host may ask for.
+pub(crate) fn metrics_router(control: Arc<Control>) -> Router {
+    let router = Router::new().route(OPEN_METRICS, get(admin::metrics)).fallback(no_such_path);
+    router.method_not_allowed_fallback(no_such_method).with_state(control)
 }
 
 async fn no_such_path(uri: Uri) -> Refused {

@@ -1,8 +1,8 @@
-//! Connections of the control API: how many, how patiently, and how they end.
+//! Connections of the control API, and of those who read metrics: how many, how patiently, and how they end.
 //!
 //! Must never let a client that stalls keep a request head, a slot for ever, or the daemon from stopping.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -12,7 +12,8 @@ use hyper_util::{
 };
 use netnode_api::error::{Code, Problem};
 use tokio::{
-    net::UnixStream,
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::watch as signal,
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
@@ -41,17 +42,44 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Connections beyond that which are told so; yet further ones are closed without a word.
 const TOLD: usize = 16;
 
+/// Where clients come from.
+pub(crate) trait Listen: Send + 'static {
+    /// What it is called.
+    const NAME: &str;
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// The next one.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listen for ControlSocket {
+    const NAME: &str = "the control socket";
+    type Stream = UnixStream;
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+}
+
+/// For metrics, and nothing else.
+impl Listen for TcpListener {
+    const NAME: &str = "the address of metrics";
+    type Stream = TcpStream;
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Ok(Self::accept(self).await?.0)
+    }
+}
+
 /// The task that serves.
 pub(crate) struct Server(JoinHandle<()>);
 
 impl Server {
     /// Serves until `stopping` turns true.
     pub(crate) fn start(
-        socket: ControlSocket,
+        listener: impl Listen,
         router: Router,
         stopping: signal::Receiver<bool>,
     ) -> Self {
-        Self(tokio::spawn(serve(socket, router, stopping)))
+        Self(tokio::spawn(serve(listener, router, stopping)))
     }
 
     /// Waits until every request is finished or cut off, and the socket's file is gone.
@@ -62,33 +90,33 @@ impl Server {
     }
 }
 
-async fn serve(socket: ControlSocket, router: Router, mut stopping: signal::Receiver<bool>) {
-    let full = Router::new().fallback(too_many);
+async fn serve<L: Listen>(listener: L, router: Router, mut stopping: signal::Receiver<bool>) {
+    let full = Router::new().fallback(|| async { too_many(L::NAME) });
     let mut connections = JoinSet::new();
     let mut told = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stopping) => break,
-            accepted = socket.listener.accept() => accepted,
+            accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
             Some(_) = told.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() < MAX_CONNECTIONS => {
+            Ok(stream) if connections.len() < MAX_CONNECTIONS => {
                 connections.spawn(connection(stream, router.clone(), HEAD, stopping.clone()));
             }
-            Ok((stream, _)) if told.len() < TOLD => {
+            Ok(stream) if told.len() < TOLD => {
                 told.spawn(connection(stream, full.clone(), HEAD_WHEN_FULL, stopping.clone()));
             }
-            Ok(_) => tracing::debug!("too many connections to the control socket"),
+            Ok(_) => tracing::debug!("too many connections to {}", L::NAME),
             Err(error) => {
-                tracing::warn!(%error, "a connection to the control socket can't be accepted");
+                tracing::warn!(%error, "a connection to {} can't be accepted", L::NAME);
                 sleep(REST).await;
             }
         }
     }
     // From here on a client finds no socket, rather than one that does not answer.
-    drop(socket);
+    drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(FAREWELL, ended).await.is_err() {
         tracing::debug!(left = connections.len(), "cutting off requests that did not finish");
@@ -97,13 +125,13 @@ async fn serve(socket: ControlSocket, router: Router, mut stopping: signal::Rece
     told.shutdown().await;
 }
 
-async fn too_many() -> Refused {
-    let message = format!("{MAX_CONNECTIONS} connections to the control socket are open already");
+fn too_many(name: &str) -> Refused {
+    let message = format!("{MAX_CONNECTIONS} connections to {name} are open already");
     Problem::new(Code::Full, message).with_hint("end some watches").into()
 }
 
 async fn connection(
-    stream: UnixStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     patience: Duration,
     mut stopping: signal::Receiver<bool>,
@@ -122,6 +150,6 @@ async fn connection(
         }
     };
     if let Err(error) = served {
-        tracing::debug!(%error, "a connection to the control socket broke");
+        tracing::debug!(%error, "a connection broke");
     }
 }

@@ -8,9 +8,11 @@ const HEAD: &str = "\
 # Metrics
 
 What a node counts and measures, in the form that Prometheus reads. `netdbctl metrics` prints it, and
-`GET /v1/metrics` on the control socket answers with it. Counters start from 0 with the process. Figures
-are the node's own, from its own point of view; `rate(netnode_packets_sent_total[5m])` and the like are
-left to whoever reads them.
+`GET /v1/metrics` on the control socket answers with it. With the setting
+`metrics_listen = \"127.0.0.1:9740\"` netnode also serves it at `http://127.0.0.1:9740/metrics`, to Prometheus
+or an agent on the same host; other than loopback addresses are refused. Counters start from 0 with the
+process. Figures are the node's own, from its own point of view; `rate(netnode_packets_sent_total[5m])` and
+the like are left to whoever reads them.
 
 This page is made by `netnode metrics > docs/metrics.md`, and a test compares the two.
 

@@ -17,7 +17,7 @@ use netdb::{InvalidConfig, Name};
 
 pub use error::{Problem, SettingsError};
 use table::{SETTINGS, Setting};
-pub use text::{LogFormat, LogLevel, Profile};
+pub use text::{LogFormat, LogLevel, MetricsAddress, Profile};
 
 /// What the names of environment variables start with.
 pub const VARIABLE_PREFIX: &str = "NETNODE_";
@@ -36,6 +36,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// The group that may use the control socket.
     pub socket_group: Option<String>,
+    /// Where metrics are served over TCP.
+    pub metrics_listen: Option<MetricsAddress>,
     /// Where to listen, for UDP and TCP.
     pub listen: SocketAddr,
     /// What other nodes are told to send to.
@@ -65,6 +67,7 @@ impl Settings {
             state_dir: DEFAULT_STATE_DIR.into(),
             socket: netnode_api::DEFAULT_SOCKET.into(),
             socket_group: None,
+            metrics_listen: None,
             listen: netdb::Config::new("").listen,
             advertise: None,
             name: None,

@@ -88,6 +88,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(NODE false "state_dir" "PATH" state_dir, "Where the node's keys and durable tables are"),
     setting!(NODE false "socket" "PATH" socket, "The control socket, mode 0660"),
     setting!(NODE false "socket_group" "GROUP" socket_group, "The group (name or number) that may use the control socket"),
+    setting!(NODE false "metrics_listen" "ADDRESS" metrics_listen, "Where to serve metrics over HTTP, a loopback address; nowhere by default"),
     setting!(NODE false "listen" "ADDRESS" listen, "Where to listen, for UDP and TCP"),
     setting!(NODE false "advertise" "ADDRESS" advertise, "What other nodes are told to send to, if it is not where this one listens"),
     setting!(NODE false "name" "NAME" name, "What people call the node; the host's name by default"),

@@ -183,6 +183,31 @@ impl Text for SocketAddr {
     }
 }
 
+/// Where metrics are served: reached from this host only, since they are told to whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsAddress(SocketAddr);
+
+impl MetricsAddress {
+    /// The address, always a loopback one.
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl Text for MetricsAddress {
+    fn read(text: &str) -> Result<Self, String> {
+        let address = text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback());
+        address.map(Self).ok_or_else(|| {
+            "expected a loopback address with a port, as in 127.0.0.1:9740: metrics are told to \
+             whoever asks, so they are for this host only"
+                .into()
+        })
+    }
+    fn show(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
 impl Text for Name {
     fn read(text: &str) -> Result<Self, String> {
         Self::new(text).map_err(|error| error.to_string())
@@ -213,7 +238,7 @@ macro_rules! unset_if_empty {
         }
     )+};
 }
-unset_if_empty!(SocketAddr, Name, String);
+unset_if_empty!(SocketAddr, MetricsAddress, Name, String);
 
 #[cfg(test)]
 mod tests {
@@ -249,6 +274,17 @@ mod tests {
         assert_eq!(read("10.0.0.1"), Ok(format!("10.0.0.1:{usual}")));
         assert_eq!(read("fd00::1"), Ok(format!("[fd00::1]:{usual}")));
         assert!(read("host").is_err());
+    }
+
+    #[test]
+    fn metrics_are_for_this_host_only() {
+        for good in ["127.0.0.1:9740", "127.9.9.9:1", "[::1]:9740"] {
+            assert_eq!(MetricsAddress::read(good).unwrap().show().as_deref(), Some(good));
+        }
+        for wrong in ["0.0.0.0:9740", "[::]:9740", "10.0.0.1:9740", "127.0.0.1", "localhost:1"] {
+            assert!(MetricsAddress::read(wrong).unwrap_err().contains("loopback"), "{wrong}");
+        }
+        assert_eq!(Option::<MetricsAddress>::read(""), Ok(None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod cluster;
 mod harness;
 mod lifecycle;
 mod loads;
+mod metrics;
 mod protocol;
 mod service;
 mod startup;
