@@ -31,7 +31,7 @@ fn fault(pages: &[File], page: &File, link: &str) -> Option<String> {
 }
 
 /// A link's path from the root, seen from the page it stands on.
-fn joined(page: &str, link: &str) -> String {
+pub(crate) fn joined(page: &str, link: &str) -> String {
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
     for part in link.split('/') {

@@ -1,4 +1,4 @@
-//! The laws of the tree that no compiler checks: sizes, words, links, rooms, directions.
+//! The laws of the tree that no compiler checks: sizes, words, links, named tests, rooms, directions.
 //!
 //! Each test lists every offence with what to do about it. Nothing here runs product code.
 #![allow(
@@ -10,6 +10,7 @@
 
 mod directions;
 mod links;
+mod named_tests;
 mod rooms;
 mod sizes;
 mod source;
