@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use netnode_api::rows::Lifetime;
 
 use crate::{help, terminal::ColorChoice};
@@ -105,6 +106,20 @@ pub(crate) enum Command {
     Stats {
         #[command(flatten)]
         json: Json,
+    },
+    /// Print what completes this command in a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Write manual pages, one for each command
+    #[command(after_help = help::MAN)]
+    Man {
+        /// Where to, made if it is not there
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 

@@ -39,6 +39,16 @@ Examples:
   netdbctl metrics | grep _dropped_
   netdbctl metrics --json | jq -r '.[].samples[] | select(.value > 0) | .name'";
 
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  netdbctl completions bash > /etc/bash_completion.d/netdbctl
+  netdbctl completions zsh > /usr/local/share/zsh/site-functions/_netdbctl
+  netdbctl completions fish > ~/.config/fish/completions/netdbctl.fish";
+
+pub(crate) const MAN: &str = "\
+Examples:
+  netdbctl man /usr/local/share/man/man1";
+
 pub(crate) const NETWORKS: &str = "\
 Examples:
   netdbctl networks

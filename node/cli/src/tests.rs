@@ -39,3 +39,49 @@ async fn a_daemon_that_is_not_there_has_its_own_code() {
     assert_eq!((code, out.as_str()), (exit::UNREACHABLE, ""));
     assert!(err.contains("/nonexistent/s") && err.contains("hint:"), "{err}");
 }
+
+#[tokio::test]
+async fn completions_know_every_command() {
+    let words = ["status", "metrics", "peers", "--keep-going", "--jsonl"];
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, out, err) = run_line(&format!("netdbctl completions {shell}")).await;
+        assert_eq!((code, err.as_str()), (exit::OK, ""));
+        for word in words {
+            // fish writes long options without their dashes.
+            assert!(
+                out.contains(word.trim_start_matches('-')),
+                "{word} is not in that for {shell}"
+            );
+        }
+    }
+    assert_eq!(run_line("netdbctl completions ksh93").await.0, exit::USAGE);
+}
+
+/// The files that there have to be.
+fn pages(command: &clap::Command, name: &str) -> Vec<String> {
+    let subs = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+    let below = subs.flat_map(|sub| pages(sub, &format!("{name}-{}", sub.get_name())));
+    std::iter::once(format!("{name}.1")).chain(below).collect()
+}
+
+#[tokio::test]
+async fn every_command_has_a_manual_page_with_its_options_and_examples() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("man1");
+    let (code, out, err) = run_line(&format!("netdbctl man {}", to.display())).await;
+    assert_eq!((code, err.as_str()), (exit::OK, ""));
+    assert!(out.contains(to.to_str().unwrap()));
+    let expected = pages(&<Args as clap::CommandFactory>::command(), "netdbctl");
+    assert_eq!(std::fs::read_dir(&to).unwrap().count(), expected.len());
+    for page in expected {
+        let text = std::fs::read_to_string(to.join(&page)).unwrap();
+        for part in [".TH ", ".SH SYNOPSIS", "Examples:"] {
+            assert!(text.contains(part), "{page} has no {part}");
+        }
+    }
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let (code, _, err) = run_line(&format!("netdbctl man {}", file.display())).await;
+    assert_eq!(code, exit::FAILED);
+    assert!(err.contains(file.to_str().unwrap()), "{err}");
+}

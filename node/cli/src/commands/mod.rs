@@ -1,5 +1,6 @@
 //! One function per command: asks the daemon, prints the answer.
 
+mod generated;
 mod keys;
 mod load;
 mod networks;
@@ -26,6 +27,8 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         Command::Members { format } => node::members(client, io, format).await,
         Command::Stats { json } => node::stats(client, io, json.json).await,
         Command::Metrics { json } => node::metrics(client, io, json.json).await,
+        Command::Completions { shell } => generated::completions(io, shell),
+        Command::Man { dir } => generated::man(io, &dir),
         Command::Join => keys::join(client, io).await,
         Command::Leave { yes } => node::leave(client, io, yes).await,
         Command::Reload { json } => node::reload(client, io, json.json).await,
