@@ -24,7 +24,7 @@ use crate::{
 
 /// The window of a new link, and the least that losses leave of it.
 const FIRST_WINDOW: u32 = 16;
-const LEAST_WINDOW: u32 = 2;
+const LEAST_WINDOW: u32 = 8;
 /// Membership messages that wait for a packet to one peer; beyond that the oldest is dropped.
 pub(crate) const MAX_MESSAGES: usize = 64;
 
