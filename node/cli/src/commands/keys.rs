@@ -84,16 +84,26 @@ fn epoch(keys: &Keyring) -> u64 {
 }
 
 fn step(rotation: &Rotation) -> String {
-    let waiting = |what: &str, step: &RotationStep| {
+    let waiting = |what: &str, step: &RotationStep, done: &str| {
         let nodes: Vec<_> = step.waiting_for.iter().map(|id| text::short(id)).collect();
-        let nodes = if nodes.is_empty() { "nobody".to_owned() } else { nodes.join(", ") };
-        format!("rotation: {what} key {}, waiting for {nodes}", text::short(&step.key))
+        let rest = if nodes.is_empty() {
+            done.to_owned()
+        } else {
+            format!("waiting for {}", nodes.join(", "))
+        };
+        format!("rotation: {what} key {}, {rest}", text::short(&step.key))
     };
     match rotation {
         Rotation::Idle => "rotation: about to begin".to_owned(),
-        Rotation::Installing(step) => waiting("installing", step),
-        Rotation::Using(step) => waiting("changing over to", step),
-        Rotation::Removing(step) => waiting("removing the keys before", step),
+        Rotation::Installing(step) => waiting("installing", step, "every live node holds it"),
+        Rotation::Using(step) => waiting(
+            "changing over to",
+            step,
+            "every live node seals with it; older ones open what is under way for key_retire_after",
+        ),
+        Rotation::Removing(step) => {
+            waiting("removing the keys before", step, "every live node has dropped them")
+        }
     }
 }
 
