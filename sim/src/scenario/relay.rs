@@ -10,6 +10,7 @@ use netdb_core::config::Config;
 use netdb_gossip_core::{
     identity::NodeId,
     relay::{self, Span},
+    time::Time,
 };
 
 use super::{Scenario, calm};
@@ -61,7 +62,9 @@ fn spread(
             let ends = (hosts.get(&node), hosts.get(&hop.to));
             let (Some(from), Some(to)) = ends else { continue };
             let latency = world.fabric.topology.link(*from, *to).latency.clone();
+            world.fabric.trace.event(Time(0) + at, "leaves", *from, *to as u64, &[]);
             let at = at + latency.draw(&mut world.draws);
+            world.fabric.trace.event(Time(0) + at, "copy", *to, *from as u64, &[]);
             let (first, copies) = reached.entry(hop.to).or_insert((at, 0));
             (*first, *copies) = ((*first).min(at), *copies + 1);
             if let Some(rest) = hop.rest {
