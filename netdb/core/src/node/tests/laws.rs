@@ -12,7 +12,7 @@ use core::{ops::Bound, time::Duration};
 
 use proptest::prelude::*;
 
-use super::net::{Net, name};
+use super::net::{Net, lives, name};
 use crate::{
     entry::{Dot, Lifetime, RowKey},
     node::{NodeEvent, Operation},
@@ -193,14 +193,8 @@ fn owned(net: &Net, index: usize) -> BTreeMap<(usize, String), Vec<u8>> {
     net.node(index).rows(&filter).iter().filter_map(|(_, r)| row(r)).collect()
 }
 
-/// A case is a small cluster's life: a fifth of the usual number of cases.
-fn config() -> ProptestConfig {
-    let usual = ProptestConfig::default();
-    ProptestConfig { cases: usual.cases / 5, ..usual }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(lives())]
 
     #[test]
     fn all_agree_and_nothing_returns(steps in prop::collection::vec(step(), 1..40)) {

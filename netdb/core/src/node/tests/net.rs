@@ -14,6 +14,8 @@ use netdb_gossip_core::{
     time::{Now, Time, Wall},
 };
 
+use proptest::test_runner::Config as ProptestConfig;
+
 use crate::{
     entry::{Dot, Lifetime},
     node::*,
@@ -50,6 +52,12 @@ pub(super) struct Net {
 
 fn entropy(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// A case is a small cluster's life: a fifth of the usual number of cases.
+pub(super) fn lives() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases / 5, ..usual }
 }
 
 pub(super) fn name(text: &str) -> Name {

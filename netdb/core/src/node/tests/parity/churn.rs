@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::net::lives, *};
 
 const NODES: usize = 6;
 const NETWORKS: [&str; 2] = ["net", "other"];
@@ -92,14 +92,8 @@ fn check(steps: Vec<Step>) {
     assert!(holds(&net, &model), "it lasts");
 }
 
-/// A case is a small cluster's life: a fifth of the usual number of cases.
-fn config() -> ProptestConfig {
-    let usual = ProptestConfig::default();
-    ProptestConfig { cases: usual.cases / 5, ..usual }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(lives())]
 
     #[test]
     fn rows_survive_bursts_of_joining_and_leaving(steps in prop::collection::vec(step(), 1..60)) {
