@@ -30,6 +30,19 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    const ALL: [Self; 3] = [Self::Counter, Self::Gauge, Self::Histogram];
+
+    /// The word for it in the text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sample {
@@ -125,12 +138,8 @@ impl Reading {
 }
 
 fn kind_of(word: &str) -> Result<Kind, String> {
-    match word {
-        "counter" => Ok(Kind::Counter),
-        "gauge" => Ok(Kind::Gauge),
-        "histogram" => Ok(Kind::Histogram),
-        other => Err(format!("{other:?} is no type")),
-    }
+    let known = Kind::ALL.into_iter().find(|kind| kind.name() == word);
+    known.ok_or_else(|| format!("{word:?} is no type"))
 }
 
 fn checked_name(name: &str) -> Result<String, String> {

@@ -19,6 +19,7 @@ mod text;
 use std::time::Duration;
 
 use netdb::{Info, KeysInfo, MemberInfo, NetDb, NetworkInfo, Stats, Stopped};
+use netnode_api::metrics::Kind;
 
 pub(crate) use page::page;
 pub(crate) use text::{CONTENT_TYPE, text};
@@ -56,27 +57,6 @@ struct Metric {
     labels: &'static [&'static str],
     help: &'static str,
     read: Read,
-}
-
-/// How a metric behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// It only grows, from 0 at the start of the process.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-    /// Counts of durations, by bounds.
-    Histogram,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
 }
 
 /// How a metric is read.
