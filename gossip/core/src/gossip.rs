@@ -252,7 +252,7 @@ impl Gossip {
         }
         let kind = if acked { Kind::Acked } else { Kind::Plain };
         let queued = self.links.send(to, kind, frame, token);
-        self.gather();
+        self.tell_lost();
         if queued { Ok(()) } else { Err(SendError::Full) }
     }
 
@@ -341,6 +341,10 @@ impl Gossip {
         while let Some(message) = self.membership.poll_outgoing() {
             self.links.send_message(message);
         }
+        self.tell_lost();
+    }
+
+    fn tell_lost(&mut self) {
         while let Some(Lost { to, token, frame, verdict }) = self.links.poll_lost() {
             self.outputs.push_back(match verdict {
                 Verdict::Late => Output::Late { to, token, frame },

@@ -50,6 +50,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Whether its node left the network since, and came back with the stream `current`.
+    pub fn is_left_behind_by(&self, current: &Self) -> bool {
+        self < current && self.attachment < current.attachment
+    }
+
     /// The lowest writer of `node` with this lifetime, for range queries.
     pub fn first_of(node: NodeId, lifetime: Lifetime) -> Self {
         Self { node, lifetime, generation: Generation(0), attachment: 0 }

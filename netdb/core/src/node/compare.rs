@@ -213,8 +213,7 @@ impl Node {
         let want = |reached: &Reached| {
             let after = digest.contiguous(&reached.writer);
             let through = reached.contiguous.min(MAX_SEQUENCE);
-            let lacking = after < through && !self.is_outdated(name, &reached.writer);
-            let lacking = lacking && !network.refuses(now.mono, &reached.writer);
+            let lacking = after < through && self.is_wanted(now, name, &reached.writer);
             lacking.then_some(Want { writer: reached.writer, after, through })
         };
         theirs.iter().filter_map(want).collect()
@@ -262,7 +261,7 @@ impl Node {
         let (mut gone, mut wanted, mut overtaking) = (Vec::new(), Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
             if !replica.digest().covers(&dot) {
-                if !self.is_outdated(name, &dot.writer) && !network.refuses(now.mono, &dot.writer) {
+                if self.is_wanted(now, name, &dot.writer) {
                     wanted.push(dot);
                 }
                 continue;

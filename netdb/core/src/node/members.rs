@@ -274,8 +274,7 @@ impl Node {
     fn is_left_behind(&self, name: &Name, writer: &Writer) -> bool {
         let attachment = self.attachment_of(name, writer.node);
         attachment.is_some_and(|(generation, AttachmentRecord { attachment, .. })| {
-            let current = Writer { generation, attachment, ..*writer };
-            *writer < current && writer.attachment < attachment
+            writer.is_left_behind_by(&Writer { generation, attachment, ..*writer })
         })
     }
 
@@ -285,12 +284,18 @@ impl Node {
         writer.lifetime == Lifetime::Owner && (replaced() || self.is_left_behind(name, writer))
     }
 
+    /// Whether what a peer has of a stream, and this node lacks, is worth asking for now.
+    pub(super) fn is_wanted(&self, now: Now, name: &Name, writer: &Writer) -> bool {
+        let refused = || self.networks.get(name).is_some_and(|n| n.refuses(now.mono, writer));
+        !self.is_outdated(name, writer) && !refused()
+    }
+
     /// Rows from before a node left a network, which may have come after word of that, are not shown when
     /// it takes part again: only those of the same attachment wait for their replacement.
     fn drop_left_behind(&mut self, now: Now, name: &Name, current: Writer) {
         let Some(network) = self.networks.get_mut(name) else { return };
         let name = Arc::clone(&network.name);
-        let stale = |writer: &Writer| *writer < current && writer.attachment < current.attachment;
+        let stale = |writer: &Writer| writer.is_left_behind_by(&current);
         for change in network.replica.drop_owner(current.node, stale) {
             self.absorb(now, &name, &change, DeleteReason::Detached);
         }

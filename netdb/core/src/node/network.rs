@@ -133,8 +133,12 @@ impl Network {
     /// There was no room for a write of `writer`. Nothing of it is asked for in a while, or every comparison
     /// would fetch what is refused again.
     pub(super) fn refuse(&mut self, now: Time, writer: Writer) {
-        self.refused.retain(|_, until| *until > now);
         self.refused.insert(writer, now + REFUSAL);
+    }
+
+    /// Forgets the refusals that are over.
+    pub(super) fn sweep_refusals(&mut self, now: Time) {
+        self.refused.retain(|_, until| *until > now);
     }
 
     /// Whether writes of `writer` were refused a moment ago.

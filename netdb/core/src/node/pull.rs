@@ -65,6 +65,7 @@ impl Node {
             let complete = Vec::new();
             let (purged, doubtful) = (false, false);
             let (from, copy) = (peer, None);
+            network.sweep_refusals(now.mono);
             network.pull =
                 Some(PullState { id, from, deadline, all, copy, complete, purged, doubtful });
             self.timers.set(deadline, Timer::Pull(Arc::clone(&network.name)));

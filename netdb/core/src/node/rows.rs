@@ -124,15 +124,11 @@ impl Node {
         let floor = replaces.map_or(0, |standing| standing.at);
         let at = at.unwrap_or_else(|| self.clock.tick(cluster_time, floor));
         let dot = network.next_dot(self.id, generation, lifetime);
-        let entry = Entry::new(row, dot, at, value);
+        let entry = Arc::new(Entry::new(row, dot, at, value));
         // A node does not doubt its own clock: what it says it has written stands.
-        let entry = Arc::new(entry);
-        let applied = network.replica.apply_believed(
-            now.mono,
-            cluster_time,
-            Arc::clone(&entry),
-            Duration::ZERO,
-        );
+        let written = Arc::clone(&entry);
+        let applied =
+            network.replica.apply_believed(now.mono, cluster_time, written, Duration::ZERO);
         let name = Arc::clone(&network.name);
         self.compare_soon(now, &name);
         let commit = (lifetime == Lifetime::Cluster).then(|| self.disk.next_commit());
@@ -201,12 +197,11 @@ impl Node {
         if entry.row.lifetime == Lifetime::Cluster {
             self.clock.observe(cluster_time, entry.at);
         }
-        let entry = Arc::clone(entry);
         // Who is admitted and which keys there are can't wait for the time of a clock that is wrong.
         let applied = if **name == *self.cluster_name && entry.at <= HEADROOM {
-            network.replica.apply_believed(now.mono, cluster_time, Arc::clone(&entry), age)
+            network.replica.apply_believed(now.mono, cluster_time, Arc::clone(entry), age)
         } else {
-            network.replica.apply(now.mono, cluster_time, Arc::clone(&entry), age)
+            network.replica.apply(now.mono, cluster_time, Arc::clone(entry), age)
         };
         if applied.refused {
             network.refuse(now.mono, entry.dot.writer);

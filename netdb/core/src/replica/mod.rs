@@ -202,12 +202,7 @@ impl Replica {
         entry: impl Into<Arc<Entry>>,
         age: Duration,
     ) -> Applied {
-        let entry = entry.into();
-        // What follows on a stamp that was accepted is no further ahead than that one.
-        let standing = self.rows.get(&entry.row).map_or(0, |standing| standing.0.at);
-        let ahead = entry.row.lifetime == Lifetime::Cluster
-            && Clock::is_ahead(cluster_time.max(Wall(standing)), entry.at);
-        self.merge(now, cluster_time, entry, age, ahead)
+        self.merge(now, cluster_time, entry.into(), age, true)
     }
 
     /// The same for a write that takes effect at once, however far ahead its stamp is.
@@ -221,17 +216,23 @@ impl Replica {
         self.merge(now, cluster_time, entry.into(), age, false)
     }
 
+    /// `doubts`: whether a stamp may be too far ahead to take effect.
     fn merge(
         &mut self,
         now: Time,
         cluster_time: Wall,
         entry: Arc<Entry>,
         age: Duration,
-        ahead: bool,
+        doubts: bool,
     ) -> Applied {
         if self.digest.covers(&entry.dot) {
             return Applied::default();
         }
+        // What follows on a stamp that was accepted is no further ahead than that one.
+        let standing = || self.rows.get(&entry.row).map_or(0, |standing| standing.0.at);
+        let ahead = doubts
+            && entry.row.lifetime == Lifetime::Cluster
+            && Clock::is_ahead(cluster_time.max(Wall(standing())), entry.at);
         if ahead && self.aside_is_full(&entry.dot.writer) {
             return Applied { refused: true, ..Applied::default() };
         }
