@@ -61,8 +61,8 @@ fn spread(
         for hop in relay::split(span, ring, node, fanout, |_| true) {
             let ends = (hosts.get(&node), hosts.get(&hop.to));
             let (Some(from), Some(to)) = ends else { continue };
-            let latency = world.fabric.topology.link(*from, *to).latency.clone();
             world.fabric.trace.event(Time(0) + at, "leaves", *from, *to as u64, &[]);
+            let latency = &world.fabric.topology.link(*from, *to).latency;
             let at = at + latency.draw(&mut world.draws);
             world.fabric.trace.event(Time(0) + at, "copy", *to, *from as u64, &[]);
             let (first, copies) = reached.entry(hop.to).or_insert((at, 0));
