@@ -25,6 +25,7 @@ impl Node {
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for name in names.iter().filter(|name| name.as_str() != CLUSTER_NETWORK) {
             self.publish_attachment(now, name);
+            self.expect_own_replacement(now, name);
         }
         self.publish_self(now, NodeStatus::Active);
         for name in names {
@@ -73,17 +74,20 @@ impl Node {
         if self.is_starting() {
             return Err(super::AttachError::Starting);
         }
-        let network = self
-            .networks
-            .get_mut(name)
-            .filter(|n| n.name.as_str() != CLUSTER_NETWORK)
-            .ok_or_else(|| super::AttachError::NotAttached(name.clone()))?;
+        if name.as_str() == CLUSTER_NETWORK || !self.networks.contains_key(name) {
+            return Err(super::AttachError::NotAttached(name.clone()));
+        }
+        self.set_complete(now, name);
+        Ok(())
+    }
+
+    pub(super) fn set_complete(&mut self, now: Now, name: &Name) {
+        let Some(network) = self.networks.get_mut(name) else { return };
         if network.complete.is_none() {
             network.complete = Some(network.written(Lifetime::Owner));
             self.publish_attachment(now, name);
             self.check_replacement(now, name, self.id);
         }
-        Ok(())
     }
 
     /// Somebody knows a dot of this node. If this node never made it, an older copy of its disk was put

@@ -206,7 +206,6 @@ impl Node {
             self.drop_left_behind(now, &name, Writer { node, lifetime, generation, attachment });
         }
         let before = self.node_state(&name, node);
-        let former = self.attachment_of(&name, node);
         let nodes = self.attachments.entry(name.clone()).or_default();
         match record {
             Some(record) => nodes.insert(node, (entry.dot.writer.generation, record)),
@@ -226,17 +225,9 @@ impl Node {
         }
         let after = self.node_state(&name, node);
         self.show_owner(&name, node, before, after, DeleteReason::Detached);
-        match (record, former) {
-            (None, _) => self.drop_rows(now, &name, node, None, DeleteReason::Detached),
-            (Some(now_at), Some((generation, then)))
-                if generation == entry.dot.writer.generation
-                    && then.attachment < now_at.attachment =>
-            {
-                // It left and came back without a restart: nothing of before counts.
-                let keep = self.current_stream(&name, node).map(|(keep, _)| keep);
-                self.drop_rows(now, &name, node, keep, DeleteReason::Detached);
-            }
-            _ => self.expect_replacement(now, &name, node),
+        match record {
+            None => self.drop_rows(now, &name, node, None, DeleteReason::Detached),
+            Some(_) => self.expect_replacement(now, &name, node),
         }
         // What it announces may have been sent while it did not know whom to send it to.
         self.compare_soon(now, &name);
@@ -317,6 +308,17 @@ impl Node {
         }
     }
 
+    /// This node takes part again in a network that it was attached to. If nobody says within a while that
+    /// its set is whole, it says so itself: what one node dropped, another that did not see this life yet
+    /// would bring back for as long as no word of it can travel.
+    pub(super) fn expect_own_replacement(&mut self, now: Now, name: &Arc<Name>) {
+        let until = now.mono + self.config.replace_after;
+        if let Some(network) = self.networks.get_mut(name) {
+            network.replacing.insert(self.id, until);
+            self.timers.set(until, Timer::Replace(Arc::clone(name)));
+        }
+    }
+
     /// Lets the older rows of a node go if its new set is whole and here. True if there is nothing (more)
     /// to wait for.
     pub(super) fn check_replacement(&mut self, now: Now, name: &Name, node: NodeId) -> bool {
@@ -345,6 +347,7 @@ impl Node {
         }
         for node in due {
             match self.current_stream(name, node) {
+                Some((_, None)) if node == self.id => self.set_complete(now, name),
                 Some((keep, None)) => {
                     self.drop_rows(now, name, node, Some(keep), DeleteReason::Deleted);
                 }

@@ -375,34 +375,45 @@ fn rows_from_before_a_node_left_a_network_do_not_return_with_it() {
     net.run(Duration::from_secs(3));
     let filter = Filter { network: Some(name("net")), ..Filter::default() };
     let watch = net.call(0, |node, now| node.watch(now, filter));
-    let old = net.node(0).networks.get(&name("net")).unwrap().replica.owned_by(net.id(1));
-    let old: Vec<_> = old.cloned().collect();
+    let old = net.owned(0, 1);
     net.call(1, |node, now| node.detach(now, &name("net"))).unwrap();
     net.until(Duration::from_secs(1), |net| net.values(0).is_empty());
     net.poll(0, watch);
     // A third one, which has not heard of it yet, tells of the row: now, and when it is back.
-    let peer = net.id(1);
-    let tell = |net: &mut Net| {
-        net.call(0, |node, now| {
-            let network = node.networks.get_mut(&name("net")).unwrap();
-            network.replica.digest_mut().revive(&old[0].dot.writer);
-            let network = Arc::clone(&network.name);
-            let age = Duration::ZERO;
-            let rows = old.iter().map(|entry| Unpacked { entry: Arc::clone(entry), age }).collect();
-            node.take_rows(now, peer, &network, rows);
-        });
-    };
-    tell(&mut net);
+    net.tell(0, &old);
     net.call(1, |node, now| node.attach(now, &name("net"))).unwrap();
     net.write(1, Lifetime::Owner, "new", Operation::Create, b"1").unwrap();
     net.run(Duration::from_secs(3));
-    tell(&mut net);
+    net.tell(0, &old);
     assert!(net.agree());
     let told: Vec<_> = net.poll(0, watch).into_iter().map(|event| event.kind).collect();
     assert!(
         matches!(&told[..], [EventKind::Created { new }] if &*new.row.key == b"new"),
         "{told:?}"
     );
+}
+
+#[test]
+fn rows_of_an_earlier_life_do_not_return_to_who_did_not_see_them_go() {
+    let mut net = Net::new(3);
+    net.attach_all();
+    net.write(1, Lifetime::Owner, "old", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(3));
+    let old = net.owned(0, 1);
+    net.start(1);
+    net.run(Duration::from_secs(1));
+    assert_eq!(net.values(0).len(), 1, "its set is not whole yet");
+    // Nobody says that it is; and then somebody starts again and remembers nothing.
+    net.run(net.config.replace_after);
+    assert!(net.values(0).is_empty());
+    net.start(0);
+    net.run(Duration::from_secs(1));
+    let filter = Filter { network: Some(name("net")), ..Filter::default() };
+    let watch = net.call(0, |node, now| node.watch(now, filter));
+    net.poll(0, watch);
+    // A third one, which has heard nothing of all this, tells of the row.
+    net.tell(0, &old);
+    assert!(net.poll(0, watch).is_empty());
 }
 
 #[test]

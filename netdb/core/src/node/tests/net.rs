@@ -5,6 +5,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     format,
     string::String,
+    sync::Arc,
     vec::Vec,
 };
 use core::{net::SocketAddr, time::Duration};
@@ -17,9 +18,10 @@ use netdb_gossip_core::{
 use proptest::test_runner::Config as ProptestConfig;
 
 use crate::{
-    entry::{Dot, Lifetime},
+    entry::{Dot, Entry, Lifetime},
     node::*,
     view::Filter,
+    wire::Unpacked,
 };
 
 pub(super) const DELAY: Duration = Duration::from_millis(1);
@@ -272,6 +274,26 @@ impl Net {
         let rows = self.node(index).rows(&filter).into_iter();
         rows.map(|(_, row)| (row.entry.row.key.to_vec(), row.entry.value.clone().unwrap().to_vec()))
             .collect()
+    }
+
+    /// What one node holds of the rows that another owns.
+    pub(super) fn owned(&self, index: usize, owner: usize) -> Vec<Arc<Entry>> {
+        let network = self.node(index).networks.get(&name("net")).unwrap();
+        network.replica.owned_by(self.id(owner)).cloned().collect()
+    }
+
+    /// Tells a node of rows, as a peer that lags behind would.
+    pub(super) fn tell(&mut self, index: usize, rows: &[Arc<Entry>]) {
+        self.call(index, |node, now| {
+            let network = node.networks.get_mut(&name("net")).unwrap();
+            let (name, digest) = (Arc::clone(&network.name), network.replica.digest_mut());
+            for entry in rows {
+                digest.revive(&entry.dot.writer);
+            }
+            let unpacked = |entry| Unpacked { entry, age: Duration::ZERO };
+            let from = rows[0].dot.writer.node;
+            node.take_rows(now, from, &name, rows.iter().cloned().map(unpacked).collect());
+        });
     }
 
     pub(super) fn attach_all(&mut self) {
