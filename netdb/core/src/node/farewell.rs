@@ -60,11 +60,16 @@ impl Node {
         }
     }
 
-    /// Withdraws this node's attachments: its rows leave every view with them.
+    /// Withdraws this node's attachments: its rows leave every view with them. Its next start attaches anew,
+    /// so that the rows do not return then from somebody who missed these words.
     fn withdraw_rows(&mut self, now: Now) {
         let names: Vec<Arc<Name>> = self.networks.keys().cloned().collect();
         for name in names.iter().filter(|name| name.as_str() != CLUSTER_NETWORK) {
             self.write_record(now, records::ATTACHMENTS, name.as_str().as_bytes(), None);
+            if let Some(attachment) = self.own_attachments.get_mut(&**name) {
+                attachment.number += 1;
+                self.disk.put_attachment(name, *attachment);
+            }
         }
     }
 

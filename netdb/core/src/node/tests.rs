@@ -417,6 +417,28 @@ fn rows_of_an_earlier_life_do_not_return_to_who_did_not_see_them_go() {
 }
 
 #[test]
+fn rows_of_a_node_that_shut_down_do_not_return_with_it() {
+    let mut net = Net::new(2);
+    net.attach_all();
+    net.write(1, Lifetime::Owner, "old", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(1));
+    let filter = Filter { network: Some(name("net")), ..Filter::default() };
+    let watch = net.call(0, |node, now| node.watch(now, filter));
+    let old = net.owned(0, 1);
+    net.call(1, |node, now| node.farewell(now, Farewell::ShuttingDown));
+    net.until(Duration::from_secs(1), |net| net.values(0).is_empty());
+    net.start(1);
+    net.run(Duration::from_secs(1));
+    net.poll(0, watch);
+    // A third one, which was cut off when the node went, tells of the row.
+    net.tell(0, &old);
+    assert!(net.poll(0, watch).is_empty());
+    net.write(1, Lifetime::Owner, "new", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(1));
+    assert_eq!(net.values(0).len(), 1);
+}
+
+#[test]
 fn a_newcomer_is_told_once_to_who_watches_failed_nodes_too() {
     let mut net = Net::new(3);
     let filter = Filter { include_failed: true, ..Filter::default() };
