@@ -257,7 +257,15 @@ impl Node {
         let settled_before = self.cluster_time(now).0.saturating_sub(micros(SETTLE));
         let Some(network) = self.networks.get(name) else { return };
         let replica = &network.replica;
+        let in_full = parts.iter().all(|part| matches!(part.content, PartContent::Hash(_)));
         let found = narrow::answer(&sync::held_items(replica), parts);
+        if in_full && found.answer.is_empty() {
+            // The digests differ, and yet neither side lacks anything: one has stopped earlier to count a
+            // stream that is over.
+            let same = alloc::vec![(name.clone(), network.synced)];
+            self.say(now, from, &Message::Same(same));
+            return;
+        }
         let (mut gone, mut wanted, mut overtaking) = (Vec::new(), Vec::new(), Vec::new());
         for Holding { place, dot } in found.theirs {
             if !replica.digest().covers(&dot) {

@@ -439,6 +439,27 @@ fn rows_of_a_node_that_shut_down_do_not_return_with_it() {
 }
 
 #[test]
+fn who_stopped_earlier_to_count_a_stream_is_in_sync() {
+    let mut net = Net::new(2);
+    net.attach_all();
+    net.write(1, Lifetime::Cluster, "k", Operation::Create, b"v").unwrap();
+    net.write(1, Lifetime::Cluster, "k", Operation::Delete, b"").unwrap();
+    net.run(Duration::from_secs(3));
+    net.start(1);
+    net.run(Duration::from_secs(3));
+    let network = Arc::new(name("net"));
+    net.call(0, |node, now| {
+        let far = Time(now.mono.0 + 100_000_000_000);
+        node.networks.get_mut(&network).unwrap().replica.purge(far);
+        node.retire_writers(&network);
+        node.networks.get_mut(&network).unwrap().synced = false;
+    });
+    let counted = [0, 1].map(|i| net.node(i).received(&network).len());
+    assert!(counted[0] < counted[1], "{counted:?}");
+    net.until(Duration::from_secs(5), |net| net.node(0).is_synced(&network));
+}
+
+#[test]
 fn a_newcomer_is_told_once_to_who_watches_failed_nodes_too() {
     let mut net = Net::new(3);
     let filter = Filter { include_failed: true, ..Filter::default() };

@@ -68,7 +68,7 @@ pub struct Applied {
 pub struct Replica {
     rows: BTreeSet<ByRow>,
     dots: BTreeSet<ByDot>,
-    /// Live entries and those kept aside, in the order by which replicas are compared.
+    /// Live entries and those kept aside but deletes, in the order by which replicas are compared.
     places: BTreeMap<(u64, u64), Arc<Entry>>,
     /// `Cluster` writes from the far future, by stamp.
     aside: BTreeSet<ByStamp>,
@@ -114,7 +114,7 @@ impl Replica {
         &self.recent
     }
 
-    /// Hash over the live entries held (kept-aside ones included), by row and dot.
+    /// Hash over the entries held but deletes (kept-aside ones included), by row and dot.
     pub fn hash(&self) -> u64 {
         self.hash
     }
@@ -239,7 +239,10 @@ impl Replica {
         let fresh = self.digest.add(&entry.dot);
         if ahead {
             self.dots.insert(ByDot(entry.clone()));
-            self.place(&entry);
+            // Those for whom a delete took effect don't hold it either.
+            if !entry.is_tombstone() {
+                self.place(&entry);
+            }
             self.aside.insert(ByStamp(entry));
             return Applied { fresh, aside: true, ..Applied::default() };
         }

@@ -63,7 +63,8 @@ fn assert_consistent(replica: &Replica) {
     assert_eq!(replica.live(), live.len());
     assert_eq!(replica.bytes(), live.iter().map(|e| e.size()).sum::<usize>());
     let held: Vec<_> = replica.places(0, u64::MAX).collect();
-    assert_eq!(held.len(), live.len() + replica.aside().count());
+    let aside = replica.aside().filter(|entry| !entry.is_tombstone()).count();
+    assert_eq!(held.len(), live.len() + aside);
     let hash = held.iter().fold(0u64, |hash, e| hash.wrapping_add(e.mark()));
     assert_eq!(replica.hash(), hash);
 }
@@ -160,6 +161,17 @@ fn tombstones_are_bounded() {
     }
     assert_eq!(replica.purge(Time(0)).len(), 1);
     assert_eq!(replica.tombstones(), 2);
+}
+
+#[test]
+fn a_delete_from_the_far_future_is_not_held_either() {
+    let (mut replica, mut other) = (replica(), replica());
+    let late = entry(&(true, 1, 1, 1, 3_600_000_000, None));
+    replica.apply(Time(0), NOON, late.clone(), Duration::ZERO);
+    assert_eq!(replica.aside().count(), 1);
+    other.apply_believed(Time(0), NOON, late, Duration::ZERO);
+    assert_eq!(replica.hash(), other.hash(), "for whom it took effect holds nothing");
+    assert_consistent(&replica);
 }
 
 #[test]
