@@ -446,6 +446,7 @@ fn who_stopped_earlier_to_count_a_stream_is_in_sync() {
     net.write(1, Lifetime::Cluster, "k", Operation::Delete, b"").unwrap();
     net.run(Duration::from_secs(3));
     net.start(1);
+    net.write(1, Lifetime::Owner, "live", Operation::Create, b"v").unwrap();
     net.run(Duration::from_secs(3));
     let network = Arc::new(name("net"));
     net.call(0, |node, now| {
