@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::MAX_AHEAD,
-    entry::{Dot, Entry, Lifetime, RowKey, Writer},
+    entry::{Dot, Entry, Lifetime, MAX_GENERATION, RowKey, Writer},
     records::{self, AdmittedRecord, KeyRecord, KeyStage, TokenRecord},
     replica::Replica,
     wire::Batch,
@@ -127,7 +127,9 @@ impl Node {
         let welcome: Welcome = codec::decode(welcome).map_err(|_| JoinRejected)?;
         let record = ClusterRecord { cluster: welcome.cluster, node: welcome.you };
         let mut disk = first_disk(record, &welcome.keyring, &welcome.peers);
-        disk.put_generation(welcome.generation);
+        // A generation that leaves no room for later ones is somebody's lie.
+        let believed = Some(welcome.generation).filter(|seen| seen.0 < MAX_GENERATION.0 / 2);
+        disk.put_generation(believed.unwrap_or_default());
         let network = Name::new(CLUSTER_NETWORK).map_err(|_| JoinRejected)?;
         let rows = welcome.admitted.unpack(|table| table.into()).map_err(|_| JoinRejected)?;
         for row in rows {
@@ -270,4 +272,35 @@ fn first_disk(cluster: ClusterRecord, keyring: &Keyring, peers: &[Member]) -> Di
     disk.put_keyring(keyring);
     disk.put_peers(peers);
     disk
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    fn adopted(generation: u64) -> Generation {
+        let welcome = Welcome {
+            cluster: ClusterId([7; 16]),
+            you: NodeId([1; 16]),
+            keyring: Keyring::generate(&mut ChaCha20Rng::seed_from_u64(1)),
+            admitted: Batch::default(),
+            peers: Vec::new(),
+            wall: Wall(0),
+            generation: Generation(generation),
+            name_taken: false,
+        };
+        let ops = Node::adopt(&codec::encode(&welcome), Wall(0)).unwrap().ops;
+        let stored = ops.into_iter().find(|op| op.key == b"g").unwrap();
+        codec::decode(&stored.value.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_joiner_believes_no_generation_without_a_next() {
+        assert_eq!(adopted(5), Generation(5));
+        assert_eq!(adopted(u64::MAX), Generation(0));
+        assert_eq!(adopted(MAX_GENERATION.0), Generation(0));
+    }
 }

@@ -14,9 +14,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::io::{DiskOp, StartError};
 use crate::{
-    entry::{Entry, RowKey, Writer},
+    entry::{Entry, MAX_GENERATION, RowKey, Writer},
     wire::{Batch, BatchBuilder},
 };
+
+/// The highest number of an attachment that is believed: each attachment and each life adds one.
+const MAX_ATTACHMENT: u32 = u32::MAX / 2;
 
 /// First byte of a key: which kind of record.
 mod kind {
@@ -198,8 +201,12 @@ pub(super) fn load(disk: Vec<(Vec<u8>, Vec<u8>)>, now: Wall) -> Result<Loaded, S
             kind::ATTACHMENT => {
                 let malformed = StartError::Damaged { what: "list of networks" };
                 let text = core::str::from_utf8(rest).map_err(|_| malformed.clone())?;
-                let name = Name::new(text).map_err(|_| malformed)?;
-                let record = codec::decode(&value).map_err(damaged("list of networks"))?;
+                let name = Name::new(text).map_err(|_| malformed.clone())?;
+                let record: Attachment =
+                    codec::decode(&value).map_err(damaged("list of networks"))?;
+                if record.number > MAX_ATTACHMENT {
+                    return Err(malformed);
+                }
                 attachments.insert(name, record);
             }
             kind::ROW => {
@@ -222,9 +229,14 @@ pub(super) fn load(disk: Vec<(Vec<u8>, Vec<u8>)>, now: Wall) -> Result<Loaded, S
     if !single.contains_key(&kind::CLUSTER) {
         return Err(StartError::NotAMember);
     }
+    let generation = record(&single, kind::GENERATION, "generation")?;
+    // What is written under the next one would be believed by nobody, nor read back from here.
+    if generation >= MAX_GENERATION {
+        return Err(StartError::Damaged { what: "generation" });
+    }
     Ok(Loaded {
         cluster: record(&single, kind::CLUSTER, "cluster identity")?,
-        generation: record(&single, kind::GENERATION, "generation")?,
+        generation,
         clock: record(&single, kind::CLOCK, "clock reading")?,
         keyring: record(&single, kind::KEYRING, "keyring")?,
         peers: record(&single, kind::PEERS, "list of peers")?,
@@ -250,4 +262,39 @@ fn load_row(key: &[u8], value: &[u8], now: Wall) -> Result<(Name, LoadedRow), co
     let row = rows.into_iter().next().ok_or(codec::Malformed)?;
     let on_disk = Duration::from_micros(now.0.saturating_sub(stored.stored_at));
     Ok((network, LoadedRow { entry: row.entry, age: row.age + on_disk }))
+}
+
+#[cfg(test)]
+mod tests {
+    use netdb_gossip_core::identity::Identity;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+    use crate::node::Node;
+
+    /// What a founder's disk is said to be once one record in it is another.
+    fn loaded(key: &[u8], value: Vec<u8>) -> Option<StartError> {
+        let mut entropy = ChaCha20Rng::seed_from_u64(1);
+        let identity = Identity::generate(&mut entropy).public();
+        let name = Name::new("n").unwrap();
+        let cluster = ClusterId([7; 16]);
+        let ops = Node::found(cluster, &mut entropy, &identity, &name, Wall(1_000_000));
+        let ops = ops.into_iter().map(|op| (op.key, op.value.unwrap()));
+        let mut disk: BTreeMap<_, _> = ops.collect();
+        disk.insert(key.to_vec(), value);
+        load(disk.into_iter().collect(), Wall(2_000_000)).err()
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_for_the_next_are_damage() {
+        let generation = |number| loaded(b"g", codec::encode(&Generation(number)));
+        assert_eq!(generation(MAX_GENERATION.0 - 1), None);
+        let damaged = |what| Some(StartError::Damaged { what });
+        assert_eq!(generation(MAX_GENERATION.0), damaged("generation"));
+        let attachment =
+            |number| loaded(b"anet", codec::encode(&Attachment { number, attached: false }));
+        assert_eq!(attachment(MAX_ATTACHMENT), None);
+        assert_eq!(attachment(MAX_ATTACHMENT + 1), damaged("list of networks"));
+    }
 }
