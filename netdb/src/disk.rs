@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use netdb_core::node::DiskOp;
+use netdb_core::{node::DiskOp, times::Times};
 use netdb_gossip_core::time::Wall;
 use tokio::{
     task::{JoinHandle, spawn_blocking},
@@ -20,7 +20,6 @@ use tokio::{
 use crate::{
     clock::wall,
     storage::{Batch, Storage, StorageError},
-    times::Times,
 };
 
 /// The rest after a first failure; it doubles with each further one.

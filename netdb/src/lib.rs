@@ -103,7 +103,6 @@ mod open;
 mod state_dir;
 mod storage;
 mod table;
-mod times;
 mod watch;
 
 pub use netdb_core::{
@@ -115,7 +114,9 @@ pub use netdb_core::{
         RotationStep, StartError, TokenInfo, WriteError as WriteRefused,
     },
     records::describe,
+    times::Times,
     view::{DeleteReason, Event, EventKind, Filter, OwnerState, Row},
+    wire::{MessageKind, Tallies, Tally},
 };
 pub use netdb_gossip::{BindError, JoinError as JoinAttemptError, Stats as TransportStats};
 pub use netdb_gossip_core::{
@@ -143,6 +144,5 @@ pub use crate::{
     state_dir::StateDirError,
     storage::StorageError,
     table::{Table, WriteError},
-    times::Times,
     watch::{Watch, WatchError},
 };

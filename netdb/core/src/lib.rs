@@ -13,6 +13,7 @@ pub mod presence;
 pub mod records;
 pub mod replica;
 pub mod sync;
+pub mod times;
 pub mod view;
 pub mod watch;
 pub mod wire;

@@ -3,7 +3,7 @@
 //! Names end in their unit, and counters in `_total`. Label values come from small fixed sets, or are the
 //! names of networks, of which a node has few: never a member, a table or a key.
 
-use netdb::{MemberState, RotationStep, StorageState};
+use netdb::{MemberState, RotationStep, StorageState, Tallies, Tally};
 
 use super::{Figure, Kind, Labelled, Metric, Read, Snapshot};
 
@@ -129,12 +129,43 @@ pub(super) const METRICS: &[Metric] = &[
     network!("network_synced" synced, "1 if the tables here hold what the peers hold"),
     counter!("entries_fresh_total" node.entries_fresh, "Entries received that were news"),
     counter!("entries_known_total" node.entries_known, "Entries received that were known"),
+    Metric {
+        name: "propagation_seconds",
+        kind: Kind::Histogram,
+        labels: &[],
+        help: "How long after they were written entries arrived that were news: from the writer's stamp to here, by cluster time. What a network fetches before it is in sync does not count",
+        read: Read::Times(|snapshot| snapshot.stats.node.arrivals),
+    },
     counter!("entries_relayed_total" node.entries_relayed, "Entries of others pushed on"),
     counter!("takeovers_total" node.takeovers, "Frames that a peer did not take and that were routed around it"),
     counter!("compares_total" node.compares, "Comparisons of a network with a peer begun"),
     counter!("compares_different_total" node.differences, "Comparisons that found a difference"),
     counter!("pulled_chunks_served_total" node.chunks_served, "Chunks of rows served to peers that pulled them"),
     counter!("rows_gone_total" node.rows_gone, "Rows dropped because a peer knew them gone"),
+    each(
+        ("table_messages_sent_total", Kind::Counter),
+        &["kind"],
+        |s| by_kind(&s.stats.node.sent, |tally| tally.messages),
+        "Messages about tables and keys sent, in frames or on streams, by kind",
+    ),
+    each(
+        ("table_messages_sent_bytes_total", Kind::Counter),
+        &["kind"],
+        |s| by_kind(&s.stats.node.sent, |tally| tally.bytes),
+        "Their bytes",
+    ),
+    each(
+        ("table_messages_received_total", Kind::Counter),
+        &["kind"],
+        |s| by_kind(&s.stats.node.received, |tally| tally.messages),
+        "Messages about tables and keys received, by kind",
+    ),
+    each(
+        ("table_messages_received_bytes_total", Kind::Counter),
+        &["kind"],
+        |s| by_kind(&s.stats.node.received, |tally| tally.bytes),
+        "Their bytes",
+    ),
     counter!("table_messages_unsent_total" node.unsent, "Messages that could not be sent: the peer is unknown or down, or its queue full"),
     counter!("table_messages_malformed_total" node.malformed, "Messages of members that can't be understood or broke a limit"),
     // Watches and queues.
@@ -245,6 +276,10 @@ fn slowest(snapshot: &Snapshot) -> Figure {
 fn drops(snapshot: &Snapshot) -> Vec<Labelled> {
     let drops = snapshot.stats.gossip.drops;
     drops.iter().map(|(reason, count)| (vec![reason.name().to_owned()], count.into())).collect()
+}
+
+fn by_kind(tallies: &Tallies, of: impl Fn(Tally) -> u64) -> Vec<Labelled> {
+    tallies.iter().map(|(kind, tally)| (vec![kind.name().to_owned()], of(tally).into())).collect()
 }
 
 fn rotation(snapshot: &Snapshot) -> Vec<Labelled> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use netdb::{
     ClusterId, DropReason, Drops, Generation, GossipStats, KeyId, KeyInfo, LinkStats, Member,
-    MemberState, MembershipStats, Name, NodeId, NodeInfo, NodeStats, Queues, RotationStep,
-    StorageState, StorageStats, Times, TransportStats,
+    MemberState, MembershipStats, MessageKind, Name, NodeId, NodeInfo, NodeStats, Queues,
+    RotationStep, StorageState, StorageStats, Tallies, Times, TransportStats,
 };
 use netnode_api::metrics::{self, Sample};
 
@@ -89,14 +89,30 @@ fn transport(n: &mut Numbers) -> TransportStats {
     }
 }
 
-fn stats(n: &mut Numbers) -> Stats {
+fn tallies(n: &mut Numbers) -> Tallies {
+    let mut tallies = Tallies::default();
+    for kind in MessageKind::ALL {
+        (0..n.next()).for_each(|_| tallies.count(&[1, kind as u8]));
+    }
+    tallies
+}
+
+fn times(count: u64) -> Times {
     let mut times = Times::default();
+    (0..count).for_each(|_| times.add(Duration::from_millis(2)));
+    times
+}
+
+fn stats(n: &mut Numbers) -> Stats {
     let transactions = n.next();
-    (0..transactions).for_each(|_| times.add(Duration::from_millis(2)));
+    let took = times(transactions);
     Stats {
         node: NodeStats {
             entries_fresh: n.next(),
             entries_known: n.next(),
+            arrivals: times(n.next()),
+            sent: tallies(n),
+            received: tallies(n),
             entries_relayed: n.next(),
             takeovers: n.next(),
             compares: n.next(),
@@ -108,7 +124,7 @@ fn stats(n: &mut Numbers) -> Stats {
         },
         gossip: gossip(n),
         transport: transport(n),
-        storage: StorageStats { commits: n.next(), transactions, failures: n.next(), times },
+        storage: StorageStats { commits: n.next(), transactions, failures: n.next(), times: took },
         watches: n.few(),
         queues: Queues {
             calls: n.few(),
@@ -231,6 +247,10 @@ fn figures_that_are_worked_out_are_right() {
     for (name, values, value) in expected {
         let got = figure(&told, name, values);
         assert!((got - value).abs() < 1e-9, "{name} {values:?}: {got}");
+    }
+    for direction in ["sent", "received"] {
+        let of_push = |what| figure(&told, &format!("table_messages_{direction}{what}"), &["push"]);
+        assert!((of_push("_bytes_total") - 2.0 * of_push("_total")).abs() < 1e-9);
     }
     let count = figure(&told, "transaction_seconds_count", &[]);
     assert!((figure(&told, "transaction_seconds_bucket", &["0.001"])).abs() < 1e-9);

@@ -15,7 +15,9 @@ use rand::CryptoRng;
 use crate::{
     config::Config,
     entry::{Dot, Lifetime},
+    times::Times,
     view::OwnerState,
+    wire::Tallies,
 };
 
 /// The name of the built-in network that every node is attached to.
@@ -422,6 +424,13 @@ pub struct NodeStats {
     pub entries_fresh: u64,
     /// Entries received that were known.
     pub entries_known: u64,
+    /// How long after they were written those that were news arrived: from the writer's stamp to here, by
+    /// cluster time. What is fetched before the network is in sync is history and does not count.
+    pub arrivals: Times,
+    /// Messages sent, by kind.
+    pub sent: Tallies,
+    /// Messages received, by kind.
+    pub received: Tallies,
     /// Writes sent on behalf of others.
     pub entries_relayed: u64,
     /// Frames that a peer did not take and that were routed around it.

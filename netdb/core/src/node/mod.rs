@@ -122,10 +122,7 @@ impl Node {
         if self.is_starting() {
             return;
         }
-        match wire::decode(message) {
-            Ok(message) => self.handle_message(now, from, message, Way::Stream),
-            Err(_) => self.stats.malformed += 1,
-        }
+        self.take_message(now, from, message, Way::Stream);
     }
 
     /// A stream to a peer broke, or could not be opened; messages may be lost.
@@ -267,16 +264,25 @@ impl Node {
                 self.outputs.push_back(Output::Packet { to, bytes });
             }
             gossip::Output::Event(event) => self.member_event(now, event),
-            gossip::Output::Received { from, frame } => match wire::decode(&frame) {
-                Ok(message) => self.handle_message(now, from, message, Way::Frame),
-                Err(_) => self.stats.malformed += 1,
-            },
+            gossip::Output::Received { from, frame } => {
+                self.take_message(now, from, &frame, Way::Frame);
+            }
             gossip::Output::Late { to, frame, .. }
             | gossip::Output::Lost { to, frame, was_late: false, .. } => {
                 self.route_around(now, to, &frame);
             }
             gossip::Output::Lost { was_late: true, .. } => {}
             gossip::Output::UnknownKey { from } => self.unknown_key(now, from),
+        }
+    }
+
+    fn take_message(&mut self, now: Now, from: NodeId, bytes: &[u8], way: Way) {
+        match wire::decode(bytes) {
+            Ok(message) => {
+                self.stats.received.count(bytes);
+                self.handle_message(now, from, message, way);
+            }
+            Err(_) => self.stats.malformed += 1,
         }
     }
 
@@ -321,6 +327,7 @@ impl Node {
         if bytes.len() > self.gossip.max_frame() {
             return self.say_on_stream(to, bytes);
         }
+        self.stats.sent.count(&bytes);
         let sent = self.gossip.send(now, to, bytes.into(), 0, true).is_ok();
         self.stats.unsent += u64::from(!sent);
         sent
@@ -331,6 +338,7 @@ impl Node {
         let addr = known.or_else(|| self.old_peers.get(&to).map(|m| m.addr));
         match addr {
             Some(addr) if message.len() <= MAX_STREAM_MESSAGE => {
+                self.stats.sent.count(&message);
                 self.outputs.push_back(Output::Stream { to, addr, message });
                 true
             }

@@ -171,9 +171,16 @@ impl Node {
         rows: Vec<Unpacked>,
     ) {
         let mut fresh = Vec::new();
+        let here_us = self.cluster_time(now).0;
+        let synced = self.is_synced(name);
         for Unpacked { entry, age } in rows {
             if self.take_row(now, name, &entry, age) {
                 self.stats.entries_fresh += 1;
+                if synced {
+                    self.stats
+                        .arrivals
+                        .add(Duration::from_micros(here_us.saturating_sub(entry.at)));
+                }
                 fresh.push(entry);
             } else {
                 self.stats.entries_known += 1;

@@ -1,6 +1,7 @@
 //! What nodes say to each other about tables. Plain data; nothing here acts on it.
 
 mod batch;
+mod tally;
 
 use alloc::vec::Vec;
 
@@ -12,7 +13,10 @@ use netdb_gossip_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::batch::{Batch, BatchBuilder, Unpacked};
+pub use self::{
+    batch::{Batch, BatchBuilder, Unpacked},
+    tally::{MessageKind, Tallies, Tally},
+};
 use crate::entry::{Dot, Writer};
 
 /// Version of the messages, the first byte of each.

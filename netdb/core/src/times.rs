@@ -1,6 +1,6 @@
 //! How long something took, counted by bounds that are the same for ever.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// Upper bounds in microseconds: a cached write to a slow disk, and all that lies between.
 const BOUNDS_US: [u64; 14] = [
@@ -51,6 +51,8 @@ impl Times {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
