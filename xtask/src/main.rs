@@ -6,6 +6,7 @@
 mod advisories;
 mod bench;
 mod demo;
+mod fuzz;
 mod lanes;
 mod shell;
 mod tools;
@@ -33,7 +34,9 @@ enum Command {
     Bench(bench::Options),
     /// Run every test lane
     Test(lanes::Options),
-    /// Run what CI runs: format, lints, dependencies, documentation, then every test lane
+    /// Try every way in with hostile bytes; needs the nightly compiler
+    Fuzz(fuzz::Options),
+    /// Run what CI runs: format, lints, dependencies, documentation, every test lane, then the fuzz targets
     Ci(lanes::Options),
 }
 
@@ -41,9 +44,11 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Test(options) => lanes::run(lanes::suites::LANES, &options),
         Command::Ci(options) => {
-            lanes::run(&[lanes::checks::LANES, lanes::suites::LANES].concat(), &options)
+            let lanes = [lanes::checks::LANES, lanes::suites::LANES, &[fuzz::LANE]];
+            lanes::run(&lanes.concat(), &options)
         }
     };
     match outcome {

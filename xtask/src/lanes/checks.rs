@@ -14,6 +14,7 @@ pub(crate) const LANES: &[Lane] = &[
         run: |shell| {
             tools::component(shell, "rustfmt", "fmt")?;
             shell.run(&mut cargo(["fmt", "--all", "--check"]))?;
+            shell.run(&mut cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))?;
             Ok(Verdict::Passed)
         },
     },
