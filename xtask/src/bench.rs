@@ -7,7 +7,6 @@ mod anchors;
 mod cluster;
 mod figure;
 mod ground;
-mod process;
 mod room;
 mod samples;
 mod simulated;

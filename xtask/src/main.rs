@@ -8,7 +8,9 @@ mod bench;
 mod demo;
 mod fuzz;
 mod lanes;
+mod process;
 mod shell;
+mod soak;
 mod tools;
 
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ enum Command {
     Demo,
     /// Measure real nodes, beside what the simulator says of them
     Bench(bench::Options),
+    /// Let a cluster of real nodes live through writes, kills, restarts, pauses and key rotations
+    Soak(soak::Options),
     /// Run every test lane
     Test(lanes::Options),
     /// Try every way in with hostile bytes; needs the nightly compiler
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Test(options) => lanes::run(lanes::suites::LANES, &options),
         Command::Ci(options) => {
             let lanes = [lanes::checks::LANES, lanes::suites::LANES, &[fuzz::LANE]];

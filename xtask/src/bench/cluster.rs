@@ -16,7 +16,6 @@ use nix::sys::{prctl::set_pdeathsig, signal::Signal};
 
 use super::{
     ground::{Ground, Measured, tell},
-    process,
     room::{self, Wire},
     simulated::{Simulations, simulate},
     stages::{self, Stage},
@@ -24,6 +23,7 @@ use super::{
 };
 use crate::{
     demo::{INTERRUPTED, interrupted},
+    process,
     shell::{Shell, cargo, target_dir},
 };
 

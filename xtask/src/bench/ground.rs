@@ -12,11 +12,8 @@ use netdb_tests::{
 use netnode_api::client::Client;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    figure::Figure,
-    process::{Scheduled, scheduled},
-    room::Wire,
-};
+use super::{figure::Figure, room::Wire};
+use crate::process::{Scheduled, scheduled};
 
 /// The network that all nodes are attached to.
 pub(crate) const NETWORK: &str = "net";

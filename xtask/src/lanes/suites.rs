@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 use anyhow::{Context, Result};
 
 use super::{Lane, Verdict};
-use crate::shell::{Shell, cargo, root};
+use crate::{
+    shell::{Shell, cargo, root},
+    soak,
+};
 
 /// The package of the end-to-end tests, and the one of its test files that is a lane of its own.
 const END_TO_END: &str = "netdb-tests";
@@ -54,6 +57,7 @@ pub(crate) const LANES: &[Lane] = &[
         limit: Duration::from_mins(15),
         run: end_to_end,
     },
+    soak::LANE,
 ];
 
 fn unit(shell: &Shell) -> Result<Verdict> {

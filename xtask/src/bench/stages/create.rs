@@ -7,11 +7,13 @@ use netdb_tests::rows::{Table, key};
 use netnode_api::rows::WatchEvent;
 use tokio::time::{Instant, sleep};
 
-use crate::bench::{
-    figure::Figure,
-    ground::{Ground, NETWORK, tell},
+use crate::{
+    bench::{
+        figure::Figure,
+        ground::{Ground, NETWORK, tell},
+        watchers::{Expected, Watchers, last},
+    },
     process::scheduled,
-    watchers::{Expected, Watchers, last},
 };
 
 const WRITES: u32 = 200;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
-use crate::bench::{
-    figure::Figure,
-    ground::{Ground, tell},
+use crate::{
+    bench::{
+        figure::Figure,
+        ground::{Ground, tell},
+    },
     process::{cpu, resident},
 };
 

@@ -20,6 +20,13 @@ pub(crate) fn resident(pid: u32) -> Result<u64> {
     resident_in(&status).with_context(|| format!("reading the memory of {pid}"))
 }
 
+/// How many descriptors it has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd"))
+        .with_context(|| format!("looking for the descriptors of {pid}"))?;
+    Ok(open.count())
+}
+
 /// What the scheduler gave the threads of a process, and what it made them wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scheduled {
@@ -91,7 +98,7 @@ mod tests {
     #[test]
     fn this_process_is_read() {
         let own = std::process::id();
-        assert!(resident(own).unwrap() > 0);
+        assert!(resident(own).unwrap() > 0 && descriptors(own).unwrap() > 2);
         assert!(cpu(own).is_ok() && scheduled(own).is_ok());
         assert!(cpu(u32::MAX).is_err());
     }
