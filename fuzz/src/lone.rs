@@ -177,7 +177,7 @@ impl Lone {
                 }
                 Output::Packet { bytes, .. } => assert!(bytes.len() <= MAX_MTU),
                 Output::Stream { message, .. } => assert!(message.len() <= MAX_STREAM_MESSAGE),
-                Output::Event(_) | Output::Disconnect { .. } => {}
+                Output::Event(_) | Output::Disconnect { .. } | Output::Answer { .. } => {}
             }
         }
     }

@@ -12,6 +12,7 @@ use netdb_core::{
     wire::{
         self, Batch, BatchBuilder, Chunk, Compare, Holding, Message, Part, PartContent, Pull,
         PullWhat, Push, Reached, Resume, Want,
+        inspect::{Answer, Question, Rows},
     },
 };
 use netdb_fuzz::{
@@ -76,12 +77,26 @@ fn unpack(batch: Batch) {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    let messages = messages();
+    let mut messages = messages();
+    messages.extend(questions());
     let encoded: Vec<Vec<u8>> = messages.iter().map(wire::encode).collect();
     let alone = encoded.iter().map(|message| script::write([(STREAM, message.as_slice())]));
     let framed = encoded.iter().map(|message| (FRAME, message.as_slice()));
     let slowly = encoded.iter().map(|message| (WAIT, message.as_slice()));
     alone.chain([script::write(framed), script::write(slowly)]).collect()
+}
+
+/// What a person has a node ask, and an answer.
+fn questions() -> [Message; 3] {
+    let (network, places) = (name(NETWORK), vec![7]);
+    let writer = Writer::first_of(past().peer.identity.node_id(), Lifetime::Owner);
+    let ranges = vec![Want { writer, after: 0, through: 9 }];
+    let rows = vec![Rows::Sum(25, 7), Rows::List(Vec::new())];
+    [
+        Message::Question(1, Question::Held { network: network.clone(), ranges }),
+        Message::Question(2, Question::Standing { network, places }),
+        Message::Answer(1, Answer::Held(rows)),
+    ]
 }
 
 /// One of each kind, as the peer would say it.

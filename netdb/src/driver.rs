@@ -8,6 +8,7 @@
 mod acks;
 mod finish;
 mod incoming;
+mod questions;
 mod requests;
 mod synced;
 mod watches;
@@ -25,12 +26,11 @@ use tokio::{
     time::sleep_until,
 };
 
+pub(crate) use self::acks::MAX_UNSETTLED;
+pub(crate) use self::questions::{MAX_QUESTIONS, Silence};
 pub use self::watches::MAX_WATCHES;
 use self::{
-    acks::{Acks, MAX_UNSETTLED},
-    requests::WriteReply,
-    synced::Waiters,
-    watches::Watches,
+    acks::Acks, questions::Questions, requests::WriteReply, synced::Waiters, watches::Watches,
 };
 use crate::{
     clock::Clock,
@@ -65,6 +65,7 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     watches: Watches,
     acks: Acks,
+    questions: Questions,
     held: Vec<(Write, WriteReply)>,
     synced: Waiters,
     /// Peers whose stream refused a message: told to the node with the next inputs, not amid the
@@ -94,6 +95,7 @@ impl Driver {
             commands,
             watches: Watches::default(),
             acks: Acks::default(),
+            questions: Questions::default(),
             held: Vec::new(),
             synced: Waiters::default(),
             refused: BTreeSet::new(),
@@ -173,10 +175,10 @@ impl Driver {
     }
 
     fn do_due(&mut self) {
-        let now = self.now();
         for peer in std::mem::take(&mut self.refused) {
-            self.node.handle_stream_failed(now, peer);
+            self.stream_failed(peer);
         }
+        let now = self.now();
         if self.node.poll_timeout().is_some_and(|due| due <= now.mono) {
             self.node.handle_timeout(now);
         }
@@ -210,6 +212,7 @@ impl Driver {
                 Output::Disconnect { peer } => self.transport.disconnect(peer),
                 Output::Commit { id, ops } => self.disk.push(id, ops),
                 Output::Event(event) => self.take_event(event),
+                Output::Answer { from, id, answer } => self.take_answer(from, id, answer),
             }
         }
     }

@@ -90,6 +90,7 @@ mod clock;
 mod command;
 mod config;
 mod db;
+mod diff;
 mod disk;
 mod driver;
 mod entropy;
@@ -97,6 +98,7 @@ mod events;
 mod identity_file;
 mod info;
 mod init;
+mod insides;
 mod join;
 mod network;
 mod open;
@@ -109,19 +111,25 @@ pub use netdb_core::{
     config::{Config as Settings, InvalidConfig},
     entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey, Writer},
     node::{
-        AttachError as AttachRefused, CLUSTER_NETWORK, Farewell, KeyInfo, KeysInfo, MemberInfo,
-        MemberState, NetworkInfo, NodeEvent, NodeInfo, NodeStats, Operation, Receipt, RotateError,
-        RotationStep, StartError, TokenInfo, WriteError as WriteRefused,
+        AttachError as AttachRefused, CLUSTER_NETWORK, Child, Due, Farewell,
+        Insides as NodeInsides, KeyInfo, KeysInfo, MemberInfo, MemberState, NetworkInfo,
+        NetworkInsides, NodeEvent, NodeInfo, NodeStats, Operation, PullInsides, Receipt,
+        RotateError, RotationStep, StartError, TokenInfo, WriteError as WriteRefused,
+        WriterInsides,
     },
     records::describe,
+    sync::diff::{Diff, NetworkDiff, RowDiff, Side, Standing, Verdict, WriterDiff},
     times::Times,
     view::{DeleteReason, Event, EventKind, Filter, OwnerState, Row},
-    wire::{MessageKind, Tallies, Tally},
+    wire::{
+        MessageKind, Tallies, Tally,
+        inspect::{HeldRow, NetworkSum, WriterSum},
+    },
 };
 pub use netdb_gossip::{BindError, JoinError as JoinAttemptError, Stats as TransportStats};
 pub use netdb_gossip_core::{
     config::Config as GossipSettings,
-    gossip::Member,
+    gossip::{LinkInfo, Member},
     identity::{ClusterId, Generation, Name, NameError, NodeId},
     keyring::KeyId,
     packet::{DropReason, Drops},
@@ -133,11 +141,13 @@ pub use netdb_gossip_core::{
 pub use crate::{
     config::{Config, ConfigError, DEFAULT_PORT},
     db::{ChangeError, KnownNetworks, MAX_PAGE, NetDb, NetworkRow, Never, StopError, Stopped},
+    diff::DiffError,
     disk::{StorageState, StorageStats},
     driver::MAX_WATCHES,
     events::{Events, EventsError},
     info::{Info, Queues, Stats},
     init::InitError,
+    insides::{Insides, Queue},
     join::{Attempts, JoinError, Joined},
     network::{AttachError, Network, SyncError},
     open::OpenError,

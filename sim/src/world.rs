@@ -253,6 +253,8 @@ impl World {
                     self.fabric.commit(host, id, if forgets { Vec::new() } else { ops });
                 }
                 Output::Event(event) => events.push(event),
+                // Nobody here asks.
+                Output::Answer { .. } => {}
             }
         }
         self.fabric.set_timer(host, timer);

@@ -8,7 +8,6 @@ use core::{net::SocketAddr, time::Duration};
 
 use rand::CryptoRng;
 
-pub use crate::membership::{Member, MemberEvent, MemberState};
 use crate::{
     config::Config,
     identity::{ClusterId, Generation, NodeId},
@@ -18,6 +17,10 @@ use crate::{
     packet::{self, ClusterTag},
     stats::Stats,
     time::{Now, Time},
+};
+pub use crate::{
+    link::LinkInfo,
+    membership::{Member, MemberEvent, MemberState},
 };
 
 #[cfg(test)]
@@ -304,6 +307,11 @@ impl Gossip {
     /// The smoothed round trip to `id`, once it was measured.
     pub fn rtt(&self, id: NodeId) -> Option<Duration> {
         self.links.rtt(id)
+    }
+
+    /// How the link to `id` is doing, if there is one.
+    pub fn link(&self, id: NodeId) -> Option<LinkInfo> {
+        self.links.info(id)
     }
 
     /// Microseconds to add to the wall clock to get cluster time: the median over the live peers

@@ -87,6 +87,25 @@ pub(crate) enum Verdict {
     Lost { was_late: bool },
 }
 
+/// How the way to one peer is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// Frames and messages that wait to leave.
+    pub queued: usize,
+    /// Bytes of frames that wait or are in flight, bounded by [`Config::queue_bytes`].
+    pub bytes: usize,
+    /// Packets that were sent and neither confirmed nor given up.
+    pub in_flight: usize,
+    /// How many may be.
+    pub window: u32,
+    /// The smoothed round trip, once measured.
+    pub rtt: Option<Duration>,
+    /// Frames that were repeated and are still not confirmed.
+    pub late: usize,
+    /// Whether the peer answered what was sent last, or has not had the time to.
+    pub responsive: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Links {
     config: Config,
@@ -145,6 +164,10 @@ impl Links {
     /// Bytes queued and in flight to `id`.
     pub(crate) fn queued(&self, id: NodeId) -> usize {
         self.peers.get(&id).map_or(0, Peer::bytes)
+    }
+
+    pub(crate) fn info(&self, id: NodeId) -> Option<LinkInfo> {
+        self.peers.get(&id).map(Peer::info)
     }
 
     pub(crate) fn offset(&self) -> i64 {

@@ -18,7 +18,7 @@ impl Driver {
                 self.node.handle_packet(now, from, &mut bytes);
             }
             Incoming::Stream { from, message } => self.node.handle_stream(now, from, &message),
-            Incoming::StreamFailed { to } => self.node.handle_stream_failed(now, to),
+            Incoming::StreamFailed { to } => self.stream_failed(to),
             Incoming::Admission { identity, reply } => {
                 let _ = reply.send(self.node.is_admitted(&identity));
             }

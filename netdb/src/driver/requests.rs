@@ -104,6 +104,10 @@ impl Driver {
         self.watches.len()
     }
 
+    pub(crate) fn watch_events(&self) -> u64 {
+        self.watches.handed()
+    }
+
     pub(crate) fn queues(&self) -> Queues {
         let gossip = self.node.gossip();
         Queues {

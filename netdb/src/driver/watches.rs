@@ -37,6 +37,8 @@ struct Open {
 pub(crate) struct Watches {
     open: BTreeMap<WatchId, Open>,
     full: FuturesUnordered<Room>,
+    /// Events handed over so far.
+    handed: u64,
 }
 
 impl Watches {
@@ -65,7 +67,10 @@ impl Watches {
         while !open.full && !closed {
             match open.events.try_reserve() {
                 Ok(room) => match node.poll_watch(id) {
-                    Some(event) => room.send(event),
+                    Some(event) => {
+                        room.send(event);
+                        self.handed += 1;
+                    }
                     None => return,
                 },
                 Err(TrySendError::Full(())) => {
@@ -100,6 +105,11 @@ impl Watches {
     /// How many are open, those dropped since the last change that they selected among them.
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// How many events were handed over so far.
+    pub(crate) fn handed(&self) -> u64 {
+        self.handed
     }
 
     /// How many have a watcher that is behind.

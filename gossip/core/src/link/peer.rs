@@ -8,7 +8,7 @@ use alloc::{
 use core::{net::SocketAddr, time::Duration};
 
 use super::{
-    Kind,
+    Kind, LinkInfo,
     ack::{Ack, Received},
     clock::Clock,
     rtt::{MAX_BACKOFF, Rtt},
@@ -198,6 +198,21 @@ impl Peer {
 
     pub(crate) fn forget_messages(&mut self) {
         self.messages.clear();
+    }
+
+    /// What is shown of it.
+    pub(crate) fn info(&self) -> LinkInfo {
+        let flying = self.flight.values().flat_map(|flight| &flight.items);
+        let unconfirmed = flying.chain(self.acked.iter());
+        LinkInfo {
+            queued: self.acked.len() + self.plain.len() + self.messages.len(),
+            bytes: self.bytes(),
+            in_flight: self.flight.len(),
+            window: self.window,
+            rtt: self.rtt.smoothed(),
+            late: unconfirmed.filter(|item| item.called_late).count(),
+            responsive: self.is_responsive(),
+        }
     }
 
     /// Whether a packet could leave now.

@@ -17,7 +17,7 @@ use crate::{
     entry::{Dot, Lifetime},
     times::Times,
     view::OwnerState,
-    wire::Tallies,
+    wire::{Tallies, inspect::Answer},
 };
 
 /// The name of the built-in network that every node is attached to.
@@ -103,6 +103,15 @@ pub enum Output {
     },
     /// Something that somebody may be waiting for.
     Event(NodeEvent),
+    /// A member answers what it was asked with [`Node::ask`](super::Node::ask), or says so.
+    Answer {
+        /// Who.
+        from: NodeId,
+        /// The number of the question.
+        id: u64,
+        /// What it says.
+        answer: Answer,
+    },
 }
 
 /// Something happened that callers of the shell's handle wait for or show.

@@ -7,8 +7,10 @@
 
 mod admission;
 mod compare;
+mod debug;
 mod disk;
 mod farewell;
+mod inspect;
 pub mod io;
 mod keys;
 mod life;
@@ -39,7 +41,11 @@ use netdb_gossip_core::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub use self::{admission::Adopted, admission::JoinRejected, io::*};
+pub use self::{
+    admission::{Adopted, JoinRejected},
+    debug::{Child, Due, Insides, MAX_SHOWN, NetworkInsides, PullInsides, WriterInsides},
+    io::*,
+};
 use self::{
     disk::Disk,
     keys::Rotation,
@@ -90,6 +96,7 @@ pub struct Node {
     boot_until: Time,
     reborn_at: Option<Time>,
     next_pull: u64,
+    inspected: inspect::Pace,
     stats: NodeStats,
 }
 
@@ -312,7 +319,16 @@ impl Node {
             Message::Keys { keyring, admitted } if way == Way::Stream => {
                 self.take_keys(now, from, &keyring, admitted);
             }
-            Message::KeysWanted | Message::Keys { .. } => self.stats.malformed += 1,
+            Message::Question(id, question) if way == Way::Stream => {
+                self.take_question(now, from, id, &question);
+            }
+            Message::Answer(id, answer) if way == Way::Stream => {
+                self.outputs.push_back(Output::Answer { from, id, answer });
+            }
+            Message::KeysWanted
+            | Message::Keys { .. }
+            | Message::Question(..)
+            | Message::Answer(..) => self.stats.malformed += 1,
         }
     }
 

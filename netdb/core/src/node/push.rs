@@ -60,6 +60,12 @@ impl Outbox {
         self.waiting.push(outgoing);
     }
 
+    /// What is shown of it.
+    pub(super) fn shown(&self) -> super::debug::Outgoing {
+        let (waiting, early) = (self.waiting.len(), self.early.len());
+        super::debug::Outgoing { waiting, early, limit: MAX_EARLY }
+    }
+
     /// It is known by now who is attached to what.
     pub(super) fn release_early(&mut self) {
         for outgoing in core::mem::take(&mut self.early) {
@@ -119,7 +125,7 @@ impl Node {
     }
 
     /// Whether others may depend on a node to pass things on.
-    fn is_trusted(&self, node: NodeId) -> bool {
+    pub(super) fn is_trusted(&self, node: NodeId) -> bool {
         self.presences.state(node) == super::MemberState::Alive && self.gossip.is_responsive(node)
     }
 

@@ -81,6 +81,7 @@ impl Node {
             boot_until: now.mono + BOOT_WAIT,
             reborn_at: None,
             next_pull: 0,
+            inspected: super::inspect::Pace::default(),
             stats: NodeStats::default(),
             config: setup.config,
         };

@@ -1,5 +1,6 @@
 //! The first tests of the protocol: a few nodes on virtual time. The simulator does the rest.
 
+mod diff;
 mod laws;
 mod net;
 mod parity;

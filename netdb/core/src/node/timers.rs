@@ -58,6 +58,11 @@ impl Timers {
         self.queue.insert((at, timer));
     }
 
+    /// All that are set, the earliest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Time, Timer)> {
+        self.queue.iter()
+    }
+
     pub(super) fn next(&self) -> Option<Time> {
         self.queue.first().map(|(at, _)| *at)
     }

@@ -1,6 +1,7 @@
 //! How two nodes find out what differs between their copies of a network, and mend it. Pure halves: what
 //! to say and what to ask for. Who talks to whom and when is [`crate::node`]'s matter.
 
+pub mod diff;
 pub mod narrow;
 pub mod serve;
 

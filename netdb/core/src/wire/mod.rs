@@ -1,6 +1,7 @@
 //! What nodes say to each other about tables. Plain data; nothing here acts on it.
 
 mod batch;
+pub mod inspect;
 mod tally;
 
 use alloc::vec::Vec;
@@ -13,6 +14,7 @@ use netdb_gossip_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use self::inspect::{Answer, Question};
 pub use self::{
     batch::{Batch, BatchBuilder, Unpacked},
     tally::{MessageKind, Tallies, Tally},
@@ -72,6 +74,10 @@ pub enum Message {
         /// The admission rows.
         admitted: Batch,
     },
+    /// Somebody wants to know what the asked node holds. On streams only.
+    Question(u64, Question),
+    /// The answer, under the asker's number.
+    Answer(u64, Answer),
 }
 
 /// New writes on their way.
@@ -247,7 +253,13 @@ impl Message {
             | Self::Received { network, .. }
             | Self::Held { network, .. }
             | Self::Gone { network, .. } => Some(network),
-            Self::Compare(_) | Self::Same(_) | Self::KeysWanted | Self::Keys { .. } => None,
+            // A question about a network that this node is not in has an answer of its own.
+            Self::Compare(_)
+            | Self::Same(_)
+            | Self::KeysWanted
+            | Self::Keys { .. }
+            | Self::Question(..)
+            | Self::Answer(..) => None,
         }
     }
 }

@@ -15,11 +15,13 @@ pub enum MessageKind {
     Gone,
     KeysWanted,
     Keys,
+    Question,
+    Answer,
 }
 
 impl MessageKind {
     /// Every kind, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Push,
         Self::Compare,
         Self::Same,
@@ -31,6 +33,8 @@ impl MessageKind {
         Self::Gone,
         Self::KeysWanted,
         Self::Keys,
+        Self::Question,
+        Self::Answer,
     ];
 
     /// A name in `snake_case` that stays.
@@ -47,6 +51,8 @@ impl MessageKind {
             Self::Gone => "gone",
             Self::KeysWanted => "keys_wanted",
             Self::Keys => "keys",
+            Self::Question => "question",
+            Self::Answer => "answer",
         }
     }
 }
