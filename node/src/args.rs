@@ -2,7 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap_complete::Shell;
 
 use crate::settings::{
     Sources,
@@ -26,9 +27,15 @@ pub(crate) enum Action {
         peers: Vec<String>,
     },
     ConfigCheck,
-    ConfigShow,
+    ConfigShow {
+        json: bool,
+    },
     /// What `docs/metrics.md` holds.
     Metrics,
+    /// What `docs/openapi.json` holds.
+    Openapi,
+    Completions(Shell),
+    Man(PathBuf),
 }
 
 const AFTER: &str = "\
@@ -66,7 +73,34 @@ Examples:
 const AFTER_CONFIG: &str = "\
 Examples:
   netnode config check --config /etc/netnode.toml
-  NETNODE_PROFILE=wan netnode config show";
+  NETNODE_PROFILE=wan netnode config show
+  netnode config show > /etc/netnode.toml";
+
+const AFTER_SHOW: &str = "\
+The output is a configuration file: each setting with its unit, who said what it is, what it is by
+default if that differs, and `live` where a reload can change it. What a running node uses is shown by
+`netdbctl config show`.
+
+Examples:
+  netnode config show > /etc/netnode.toml
+  netnode config show --json | jq '.[] | select(.live)'";
+
+const AFTER_OPENAPI: &str = "\
+The same is served by a running netnode at /v1/openapi.json of its control socket.
+
+Examples:
+  netnode openapi
+  curl --unix-socket /run/netnode.sock http://netnode/v1/openapi.json";
+
+const AFTER_COMPLETIONS: &str = "\
+Examples:
+  netnode completions bash > /etc/bash_completion.d/netnode
+  netnode completions zsh > /usr/local/share/zsh/site-functions/_netnode
+  netnode completions fish > ~/.config/fish/completions/netnode.fish";
+
+const AFTER_MAN: &str = "\
+Examples:
+  netnode man /usr/local/share/man/man1";
 
 const AFTER_METRICS: &str = "\
 Their figures are printed by `netdbctl metrics`.
@@ -85,11 +119,17 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandL
             (sub, Action::Join { token, peers })
         }
         Some(("config", sub)) => match sub.subcommand() {
-            Some(("show", sub)) => (sub, Action::ConfigShow),
+            Some(("show", sub)) => (sub, Action::ConfigShow { json: sub.get_flag("json") }),
             Some((_, sub)) => (sub, Action::ConfigCheck),
             None => (sub, Action::ConfigCheck),
         },
         Some(("metrics", sub)) => (sub, Action::Metrics),
+        Some(("openapi", sub)) => (sub, Action::Openapi),
+        Some(("completions", sub)) => {
+            let shell = sub.get_one("shell").copied().unwrap_or(Shell::Bash);
+            (sub, Action::Completions(shell))
+        }
+        Some(("man", sub)) => (sub, Action::Man(sub.get_one("dir").cloned().unwrap_or_default())),
         Some((_, sub)) => (sub, Action::Run),
         None => (&matches, Action::Run),
     };
@@ -104,7 +144,8 @@ fn flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
     SETTINGS.iter().filter_map(said).collect()
 }
 
-fn command() -> Command {
+/// The whole command line.
+pub(crate) fn command() -> Command {
     let token = Arg::new("token").required(true).value_name("TOKEN").help("The join token, or -");
     let address = Arg::new("address")
         .required(true)
@@ -117,7 +158,12 @@ fn command() -> Command {
         .subcommand_required(true)
         .subcommand(Command::new("check").about("Say what is wrong").after_help(AFTER_CONFIG))
         .subcommand(
-            Command::new("show").about("Every setting and who said it").after_help(AFTER_CONFIG),
+            Command::new("show").about("Every setting and who said it").after_help(AFTER_SHOW).arg(
+                Arg::new("json")
+                    .long("json")
+                    .action(ArgAction::SetTrue)
+                    .help("As one JSON document"),
+            ),
         );
     Command::new("netnode")
         .version(env!("CARGO_PKG_VERSION"))
@@ -152,6 +198,32 @@ fn command() -> Command {
                 .about("Every metric and what it means, as a page")
                 .after_help(AFTER_METRICS),
         )
+        .subcommand(
+            Command::new("openapi")
+                .about("The description of the control API (OpenAPI 3.1)")
+                .after_help(AFTER_OPENAPI),
+        )
+        .subcommands(generators())
+}
+
+/// Commands that write what is made from this description.
+fn generators() -> [Command; 2] {
+    let shell = Arg::new("shell")
+        .required(true)
+        .value_name("SHELL")
+        .value_parser(value_parser!(Shell))
+        .help("The shell");
+    let dir = Arg::new("dir")
+        .required(true)
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where to, made if it is not there");
+    let completions = Command::new("completions")
+        .about("Print what completes this command in a shell")
+        .after_help(AFTER_COMPLETIONS);
+    let man =
+        Command::new("man").about("Write manual pages, one for each command").after_help(AFTER_MAN);
+    [completions.arg(shell), man.arg(dir)]
 }
 
 fn flag(setting: &'static Setting) -> Arg {
@@ -186,7 +258,7 @@ mod tests {
             assert_eq!(parsed.sources.flags, [("mtu", "1000".to_owned())], "{line}");
         }
         let parsed = parsed("netnode --config /c config show --window 3").unwrap();
-        assert_eq!(parsed.action, Action::ConfigShow);
+        assert_eq!(parsed.action, Action::ConfigShow { json: false });
         assert_eq!(parsed.sources.config, Some(PathBuf::from("/c")));
         assert_eq!(parsed.sources.flags, [("window", "3".to_owned())]);
     }

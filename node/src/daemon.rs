@@ -21,7 +21,7 @@ use crate::{
     control::{self, Control, ControlSocket, ORDERS, Order, Server},
     logging::Logging,
     service,
-    settings::{MetricsAddress, Resolved, Sources},
+    settings::{self, MetricsAddress, Resolved, Sources},
 };
 use reload::Live;
 
@@ -92,6 +92,10 @@ pub(crate) async fn run(
                     // Whoever asked may have gone away.
                     let _ = reply.send(db.leave().await);
                     break End::Left;
+                }
+                Order::Settings(reply) => {
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(settings::list(&live.resolved));
                 }
                 Order::Reload(reply) => {
                     // Whoever asked may have gone away.

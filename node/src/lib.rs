@@ -7,6 +7,7 @@
 //! | `args` | the command line |
 //! | `logging` | where logs go and what is in them |
 //! | `setup` | `init`, `join` and `config`: commands that end at once |
+//! | `generated` | completions and manual pages |
 //! | `daemon` | the running node: signals, reload, the order of starting and stopping |
 //! | `service` | what the service manager is told and asked |
 //! | `metrics` | the node's figures in Prometheus' form |
@@ -22,6 +23,7 @@
 mod args;
 mod control;
 mod daemon;
+mod generated;
 mod logging;
 mod metrics;
 mod service;
@@ -97,8 +99,11 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
     let out = &mut io::stdout().lock();
     match action {
         Action::ConfigCheck => setup::config_check(&resolved, out),
-        Action::ConfigShow => setup::config_show(&resolved, out),
+        Action::ConfigShow { json } => setup::config_show(&resolved, json, out),
         Action::Metrics => Ok(out.write_all(metrics::page().as_bytes())?),
+        Action::Openapi => Ok(out.write_all(control::openapi().as_bytes())?),
+        Action::Completions(shell) => generated::completions(shell, out),
+        Action::Man(dir) => generated::man(&dir, out),
         Action::Init => block_on(setup::init(&resolved, out)),
         Action::Join { token, peers } => block_on(setup::join(&resolved, &token, &peers, out)),
         Action::Run => {

@@ -7,10 +7,11 @@ use std::{
 };
 
 use netdb::{DEFAULT_PORT, NetDb};
+use netnode_api::settings::Setting;
 
 use crate::{
     Failure,
-    settings::{Resolved, table::SETTINGS},
+    settings::{self, Resolved},
 };
 
 /// The most bytes read as a token from standard input.
@@ -29,27 +30,44 @@ pub(crate) fn config_check(resolved: &Resolved, out: &mut dyn Write) -> Result<(
     Ok(writeln!(out, "the settings are good")?)
 }
 
-/// Prints every setting as a line of the file, and who said it.
-pub(crate) fn config_show(resolved: &Resolved, out: &mut dyn Write) -> Result<(), Failure> {
+/// Prints every setting, as a line of the file with what else is to be said of it.
+pub(crate) fn config_show(
+    resolved: &Resolved,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let settings = settings::list(resolved);
+    if json {
+        let text = serde_json::to_string_pretty(&settings).map_err(Failure::new)?;
+        return Ok(writeln!(out, "{text}")?);
+    }
     let mut group = "";
-    let mut text = String::new();
-    for setting in SETTINGS {
+    for setting in &settings {
         if group != setting.group {
             let blank = if group.is_empty() { "" } else { "\n" };
-            // Writing to a String can't fail.
-            let _ = writeln!(text, "{blank}# {}", setting.group);
-            group = setting.group;
+            writeln!(out, "{blank}# {}", setting.group)?;
+            group = &setting.group;
         }
-        let origin = resolved.origin(setting.name);
-        let _ = match (setting.get)(&resolved.settings) {
-            Some(value) => {
-                let line = format!("{} = {}", setting.name, toml::Value::String(value));
-                writeln!(text, "{line:<40} # {origin}")
-            }
-            None => writeln!(text, "{:<40} # not set", format!("# {} =", setting.name)),
+        let line = match &setting.value {
+            Some(value) => format!("{} = {}", setting.name, toml::Value::String(value.clone())),
+            None => format!("# {} =", setting.name),
         };
+        writeln!(out, "{line:<36} # {}", remark(setting))?;
     }
-    Ok(out.write_all(text.as_bytes())?)
+    Ok(())
+}
+
+/// Unit, origin, default and whether it is live.
+fn remark(setting: &Setting) -> String {
+    let mut remark = format!("{}, {}", setting.unit, setting.origin);
+    if setting.value != setting.default {
+        let default = setting.default.as_deref().unwrap_or("not set");
+        let _ = write!(remark, ", by default {default}");
+    }
+    if setting.live {
+        remark.push_str(", live");
+    }
+    remark
 }
 
 pub(crate) async fn init(resolved: &Resolved, out: &mut dyn Write) -> Result<(), Failure> {
@@ -142,12 +160,12 @@ mod tests {
         let flags = vec![("profile", "wan".to_owned()), ("mtu", "1000".to_owned())];
         let resolved = Sources { flags, ..Sources::default() }.resolve().unwrap();
         let mut shown = Vec::new();
-        config_show(&resolved, &mut shown).unwrap();
+        config_show(&resolved, false, &mut shown).unwrap();
         let text = String::from_utf8(shown.clone()).unwrap();
         let line = text.lines().find(|line| line.starts_with("mtu")).unwrap();
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>().join(" "),
-            "mtu = \"1000\" # flag --mtu"
+            "mtu = \"1000\" # BYTES, flag --mtu, by default 1400"
         );
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shown.toml");

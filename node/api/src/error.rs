@@ -2,17 +2,18 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The body of every answer that is not a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     /// What is wrong.
     pub error: Problem,
 }
 
 /// What is wrong, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// For programs.
     pub code: Code,
@@ -24,7 +25,9 @@ pub struct Problem {
 }
 
 /// What kind of problem it is. Names never change; new ones may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The request is not well formed: a name, a key, a number.
@@ -43,6 +46,8 @@ pub enum Code {
     TooLarge,
     /// A limit of the node is reached.
     Full,
+    /// A member that is needed does not answer.
+    Unreachable,
     /// The node is not ready yet: try again in a moment.
     Starting,
     /// The node is on its way out.
@@ -67,6 +72,7 @@ impl Code {
             Self::TooLarge => 413,
             Self::Full => 507,
             Self::Starting | Self::Stopping | Self::Storage => 503,
+            Self::Unreachable => 504,
             Self::Internal | Self::Unknown => 500,
         }
     }

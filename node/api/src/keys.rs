@@ -1,9 +1,10 @@
 //! The keyring and the join token as people see them. Key material never appears here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The keys that a node holds and where the running rotation stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Keys {
     /// The keys, the one that seals first.
     pub keys: Vec<Key>,
@@ -14,7 +15,7 @@ pub struct Keys {
 }
 
 /// One key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Key {
     /// Its random id, in hexadecimal.
     pub id: String,
@@ -27,7 +28,7 @@ pub struct Key {
 }
 
 /// How far the running rotation is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Rotation {
     /// None is running.
@@ -41,7 +42,7 @@ pub enum Rotation {
 }
 
 /// The key that a rotation is about and who has not followed yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RotationStep {
     /// Its id, in hexadecimal.
     pub key: String,
@@ -50,7 +51,7 @@ pub struct RotationStep {
 }
 
 /// The right to join. The text is a secret.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
     /// To be handed to `netnode join`.
     pub text: String,
@@ -70,7 +71,7 @@ impl std::fmt::Debug for Token {
 }
 
 /// Asks for a new join token; the old one ends at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateToken {
     /// How long the new one is good, in seconds; for ever if absent.

@@ -19,6 +19,8 @@
 )]
 
 pub mod client;
+pub mod debug;
+pub mod diff;
 pub mod error;
 pub mod keys;
 pub mod metrics;
@@ -26,6 +28,7 @@ pub mod node;
 pub mod paths;
 pub mod payload;
 pub mod rows;
+pub mod settings;
 
 pub use payload::Payload;
 

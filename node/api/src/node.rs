@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A node and its cluster in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Version of the netnode that answers.
     pub version: String,
@@ -36,7 +37,9 @@ pub struct Status {
 }
 
 /// How a member is doing, from the answering node's point of view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum MemberState {
     /// It answers.
@@ -69,7 +72,7 @@ impl MemberState {
 }
 
 /// One member of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// Its node id, in hexadecimal.
     pub id: String,
@@ -89,8 +92,17 @@ pub struct Member {
     pub is_self: bool,
 }
 
+/// A node by its id and, where it is known, its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Who {
+    /// Its node id, in hexadecimal.
+    pub id: String,
+    /// What people call it.
+    pub name: Option<String>,
+}
+
 /// The networks of a node and the ones it has heard of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Networks {
     /// The ones it is attached to.
     pub attached: Vec<Network>,
@@ -99,7 +111,7 @@ pub struct Networks {
 }
 
 /// An attached network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
     /// Its name.
     pub name: String,
@@ -120,7 +132,7 @@ pub struct Network {
 }
 
 /// A network that this node is not attached to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KnownNetwork {
     /// Its name.
     pub name: String,
@@ -129,7 +141,7 @@ pub struct KnownNetwork {
 }
 
 /// What a reload did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
     /// Settings that changed and are in force.
     pub changed: Vec<Change>,
@@ -138,7 +150,7 @@ pub struct Reloaded {
 }
 
 /// A setting that is no longer what it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Its name.
     pub setting: String,
@@ -149,7 +161,7 @@ pub struct Change {
 }
 
 /// Counters since start, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// Each only ever grows.
     pub counters: BTreeMap<String, u64>,

@@ -40,6 +40,15 @@ pub const RELOAD: &str = "/v1/reload";
 /// `POST`: leaves the cluster for good, then netnode ends.
 pub const LEAVE: &str = "/v1/leave";
 
+/// `GET` with a [`DiffQuery`](crate::diff::DiffQuery): [`Diff`](crate::diff::Diff).
+pub const DIFF: &str = "/v1/diff";
+/// `GET`: [`Debug`](crate::debug::Debug).
+pub const DEBUG: &str = "/v1/debug";
+/// `GET`: a list of [`Setting`](crate::settings::Setting).
+pub const SETTINGS: &str = "/v1/settings";
+/// `GET`: the description of this API, `OpenAPI` 3.1.
+pub const OPENAPI: &str = "/v1/openapi.json";
+
 /// `path` about one network, its name put into the place that waits for it.
 pub fn of_network(path: &str, network: &str) -> String {
     path.replace("{network}", &percent_encode(network))

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A key or a value: any bytes.
@@ -13,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Payload(pub Vec<u8>);
 
 /// How bytes are written as text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// They are valid UTF-8 and stand for themselves.
@@ -43,9 +44,12 @@ impl Encoding {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// Bytes: a key or a value.
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Wire<'a> {
+    /// What `data` is written in.
     encoding: Encoding,
+    /// The bytes in that encoding.
     #[serde(borrow)]
     data: Cow<'a, str>,
 }
@@ -67,6 +71,16 @@ impl Payload {
     /// The bytes in hexadecimal.
     pub fn to_hex(&self) -> String {
         HEXLOWER_PERMISSIVE.encode(&self.0)
+    }
+}
+
+impl JsonSchema for Payload {
+    fn schema_name() -> Cow<'static, str> {
+        "Payload".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Wire::json_schema(generator)
     }
 }
 

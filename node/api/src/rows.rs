@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::payload::{DecodeError, Encoding, Payload};
 
 /// Who may write a table's rows, and how long they live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Lifetime {
     /// A row belongs to the node that wrote it and leaves the view with it.
@@ -27,7 +30,7 @@ impl Lifetime {
 }
 
 /// Names one write for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dot {
     /// Who wrote, in hexadecimal.
     pub node: String,
@@ -47,7 +50,9 @@ impl fmt::Display for Dot {
 }
 
 /// How the owner of a row is doing; rows of `Cluster` lifetime have none and are always alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum RowState {
     /// It answers.
@@ -77,7 +82,7 @@ impl RowState {
 }
 
 /// One live row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// The network.
     pub network: String,
@@ -107,7 +112,7 @@ pub struct Row {
 }
 
 /// Selects rows. The default selects every visible row of every attached network.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowQuery {
     /// Only this network.
@@ -183,7 +188,7 @@ impl RowQuery {
 }
 
 /// One table of a network, summed up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// The network.
     pub network: String,
@@ -200,7 +205,7 @@ pub struct Table {
 }
 
 /// What a write does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Fails if the row is in the local view.
@@ -226,7 +231,7 @@ impl Operation {
 }
 
 /// A write of one row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Write {
     /// An attached network.
@@ -245,7 +250,7 @@ pub struct Write {
 }
 
 /// A write was made and is on its way to the peers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// Its name.
     pub dot: Dot,
@@ -254,7 +259,7 @@ pub struct Receipt {
 }
 
 /// Where the rows of one load go. The body of the request has one [`LoadRow`] per line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// An attached network.
@@ -288,7 +293,7 @@ impl Load {
 }
 
 /// One row of a load.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadRow {
     /// The key.
@@ -298,13 +303,13 @@ pub struct LoadRow {
 }
 
 /// What became of a load.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loaded {
     /// Rows written.
     pub written: u64,
     /// Rows refused.
     pub refused: u64,
-    /// The first of them, at most [`MAX_REFUSALS`].
+    /// The first of them, at most 16.
     pub refusals: Vec<Refusal>,
 }
 
@@ -312,7 +317,7 @@ pub struct Loaded {
 pub const MAX_REFUSALS: usize = 16;
 
 /// A row of a load that was not written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// Which line of the body, from 1.
     pub line: u64,
@@ -321,7 +326,7 @@ pub struct Refusal {
 }
 
 /// One event of a watch, from the answering node's point of view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum WatchEvent {
     /// A row appeared.
@@ -350,7 +355,7 @@ pub enum WatchEvent {
 }
 
 /// What an updated row was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Old {
     /// Its value.
     pub value: Payload,
@@ -361,7 +366,7 @@ pub struct Old {
 }
 
 /// Why a row left the view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeleteReason {
     /// Somebody deleted it.

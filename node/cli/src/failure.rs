@@ -39,6 +39,12 @@ pub(crate) enum Failure {
     Failed(String),
     #[error("the output can't be written: {0}")]
     Output(io::Error),
+    /// What was compared differs: said already, and told by the exit code.
+    #[error("they differ")]
+    Differs,
+    /// What should be compared could not be.
+    #[error("{0}")]
+    Trouble(Box<Self>),
     /// Whoever read the output has seen enough.
     #[error("the output was closed")]
     Closed,
@@ -60,28 +66,35 @@ impl From<serde_json::Error> for Failure {
 }
 
 impl Failure {
+    /// What to do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Client(error) => error.hint(),
+            Self::Trouble(failure) => failure.hint(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Client(error) => code_of(error),
-            Self::Usage(_) => exit::USAGE,
+            // As of diff(1): 2 is trouble of any kind.
+            Self::Usage(_) | Self::Trouble(_) => exit::USAGE,
             Self::NotFound(_) => exit::NOT_FOUND,
             Self::Stopped => exit::UNREACHABLE,
-            Self::Failed(_) | Self::Output(_) => exit::FAILED,
+            Self::Failed(_) | Self::Output(_) | Self::Differs => exit::FAILED,
             Self::Closed => exit::OK,
         }
     }
 
     /// Says what is wrong and what to do; a closed pipe is nobody's business.
     pub(crate) fn tell(&self, to: &mut dyn Write, terminal: Terminal) -> io::Result<()> {
-        if matches!(self, Self::Closed) {
+        if matches!(self, Self::Closed | Self::Differs) {
             return Ok(());
         }
         let color = terminal.err_color;
         writeln!(to, "netdbctl: {} {self}", Look::Bad.paint("error:", color))?;
-        let hint = match self {
-            Self::Client(error) => error.hint(),
-            _ => None,
-        };
+        let hint = self.hint();
         match hint {
             Some(hint) => writeln!(to, "  {} {hint}", Look::Heading.paint("hint:", color)),
             None => Ok(()),
@@ -99,7 +112,7 @@ fn code_of(error: &ClientError) -> u8 {
             Code::Invalid => exit::USAGE,
             Code::NotFound | Code::NotAttached => exit::NOT_FOUND,
             Code::Exists | Code::Conflict => exit::CONFLICT,
-            Code::Starting | Code::Stopping => exit::UNREACHABLE,
+            Code::Starting | Code::Stopping | Code::Unreachable => exit::UNREACHABLE,
             Code::Reserved
             | Code::TooLarge
             | Code::Full

@@ -14,6 +14,7 @@ use netnode_api::{
     error::{Code, Problem},
     keys::{Keys, RotateToken, Token},
     node::{Member, MemberState, Reloaded, Stats, Status},
+    settings::Setting,
 };
 use tokio::sync::oneshot;
 
@@ -185,6 +186,14 @@ pub(super) async fn reload(State(control): State<Arc<Control>>) -> Result<Json<R
     let (reply, answer) = oneshot::channel();
     control.orders.send(Order::Reload(reply)).await.map_err(|_| stopping())?;
     Ok(Json(answer.await.map_err(|_| stopping())??))
+}
+
+pub(super) async fn settings(
+    State(control): State<Arc<Control>>,
+) -> Result<Json<Vec<Setting>>, Refused> {
+    let (reply, answer) = oneshot::channel();
+    control.orders.send(Order::Settings(reply)).await.map_err(|_| stopping())?;
+    Ok(Json(answer.await.map_err(|_| stopping())?))
 }
 
 fn stopping() -> Problem {

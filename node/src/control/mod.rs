@@ -5,10 +5,14 @@
 
 mod admin;
 mod convert;
+mod debug;
+mod diff;
 mod load;
 mod names;
 mod networks;
+mod openapi;
 mod problem;
+mod routes;
 mod rows;
 mod select;
 mod serve;
@@ -21,16 +25,17 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, Uri},
-    routing::{get, post, put},
+    routing::get,
 };
 use netdb::{NetDb, StopError};
 use netnode_api::{
     error::{Code, Problem},
     node::Reloaded,
-    paths,
+    settings::Setting,
 };
 use tokio::sync::{mpsc, oneshot, watch as signal};
 
+pub(crate) use openapi::text as openapi;
 use problem::Refused;
 pub(crate) use serve::Server;
 pub(crate) use socket::ControlSocket;
@@ -48,6 +53,8 @@ pub(crate) const ORDERS: usize = 8;
 pub(crate) enum Order {
     /// Read the settings again.
     Reload(oneshot::Sender<Result<Reloaded, Problem>>),
+    /// Say what the settings are.
+    Settings(oneshot::Sender<Vec<Setting>>),
     /// Leave the cluster, answer, and end.
     Leave(oneshot::Sender<Result<(), StopError>>),
 }
@@ -80,25 +87,9 @@ async fn stopped(stopping: &mut signal::Receiver<bool>) {
 
 /// The whole API.
 pub(crate) fn router(control: Arc<Control>) -> Router {
-    Router::new()
-        .route(paths::STATUS, get(admin::status))
-        .route(paths::MEMBERS, get(admin::members))
-        .route(paths::STATS, get(admin::stats))
-        .route(paths::METRICS, get(admin::metrics))
-        .route(paths::KEYS, get(admin::keys))
-        .route(paths::ROTATE_KEYS, post(admin::rotate_keys))
-        .route(paths::TOKEN, get(admin::token))
-        .route(paths::ROTATE_TOKEN, post(admin::rotate_token))
-        .route(paths::RELOAD, post(admin::reload))
-        .route(paths::LEAVE, post(admin::leave))
-        .route(paths::NETWORKS, get(networks::list))
-        .route(paths::NETWORK, put(networks::attach).delete(networks::detach))
-        .route(paths::PEERS, get(networks::peers))
-        .route(paths::COMPLETE, post(networks::complete))
-        .route(paths::TABLES, get(rows::tables))
-        .route(paths::ROWS, get(rows::list).post(rows::write))
-        .route(paths::LOAD, post(load::load))
-        .route(paths::WATCH, get(watch::watch))
+    let routes = routes::routes().into_iter();
+    routes
+        .fold(Router::new(), |router, route| router.route(route.path, route.does))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

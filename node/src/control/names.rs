@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use netdb::{MemberInfo, NetDb, NodeId, Stopped};
-use netnode_api::error::{Code, Problem};
+use netnode_api::{
+    error::{Code, Problem},
+    node::Who,
+};
 
 /// Names of members.
 #[derive(Debug, Default)]
@@ -22,6 +25,10 @@ impl Names {
 
     pub(super) fn of(&self, node: NodeId) -> Option<&str> {
         self.0.get(&node)?.as_deref()
+    }
+
+    pub(super) fn who(&self, node: NodeId) -> Who {
+        Who { id: node.to_string(), name: self.of(node).map(ToOwned::to_owned) }
     }
 
     /// The member with this name, this id, or the only one whose id starts so.

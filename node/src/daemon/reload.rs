@@ -39,7 +39,8 @@ impl Live {
         if settings.log_level != before.log_level {
             self.logging.set_level(&settings.log_level);
         }
-        self.resolved.settings = settings;
+        let live = SETTINGS.iter().filter(|setting| setting.live).map(|setting| setting.name);
+        self.resolved.take(settings, &wanted, &live.collect::<Vec<_>>());
         for Change { setting, from, to } in &reloaded.changed {
             tracing::info!(setting, from, to, "a setting changed");
         }

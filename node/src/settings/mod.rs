@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod show;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 use netdb::{InvalidConfig, Name};
 
 pub use error::{Problem, SettingsError};
+pub(crate) use show::list;
 use table::{SETTINGS, Setting};
 pub use text::{LogFormat, LogLevel, MetricsAddress, Profile};
 
@@ -141,6 +143,17 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// What holds from now on, where `wanted` changed the settings of these names.
+    pub(crate) fn take(&mut self, settings: Settings, wanted: &Self, names: &[&'static str]) {
+        self.settings = settings;
+        for name in names {
+            match wanted.origins.get(name) {
+                Some(origin) => self.origins.insert(name, origin.clone()),
+                None => self.origins.remove(name),
+            };
+        }
+    }
+
     /// Who said what a setting is.
     pub fn origin(&self, name: &str) -> &Origin {
         self.origins.get(name).unwrap_or(&Origin::Default)

@@ -3,10 +3,13 @@
 
 mod cluster;
 mod harness;
+mod json;
 mod lifecycle;
 mod loads;
 mod metrics;
+mod openapi;
 mod protocol;
+mod schema;
 mod service;
 mod startup;
 mod tables;

@@ -69,7 +69,10 @@ fn wrong_settings_are_told_with_their_place() {
     assert!(good.status.success());
     let shown = host.command(&["config", "show"]).env("NETNODE_WINDOW", "7").output().unwrap();
     let line = text(&shown.stdout).lines().find(|l| l.starts_with("window")).unwrap().to_owned();
-    assert!(line.contains("\"7\"") && line.ends_with("# environment NETNODE_WINDOW"), "{line}");
+    assert!(
+        line.contains("\"7\"") && line.ends_with("# N, environment NETNODE_WINDOW, by default 64"),
+        "{line}"
+    );
 }
 
 /// Makes the first argument read-only for the rest of the command line, in a mount namespace of its own.

@@ -21,11 +21,14 @@ pub use load::Loader;
 pub use streams::{HEARTBEAT, RowStream, WatchStream};
 
 use crate::{
+    debug::Debug,
+    diff::{Diff, DiffQuery},
     error::{ErrorBody, Problem},
     keys::{Keys, RotateToken, Token},
     node::{Member, Network, Networks, Reloaded, Stats, Status},
     paths,
     rows::{Receipt, RowQuery, Table, Write},
+    settings::Setting,
 };
 
 /// The most bytes of an answer that comes as one JSON document.
@@ -199,9 +202,27 @@ impl Client {
 
     /// The node's figures in Prometheus' text format 0.0.4.
     pub async fn metrics(&self) -> Result<String, ClientError> {
-        let body = self.exchange(Method::GET, paths::METRICS, Full::default()).await?;
-        String::from_utf8(body.into())
-            .map_err(|error| ClientError::NotUnderstood(error.to_string()))
+        self.text(paths::METRICS).await
+    }
+
+    /// In what two members differ.
+    pub async fn diff(&self, query: &DiffQuery) -> Result<Diff, ClientError> {
+        self.get(&paths::with_query(paths::DIFF, &query.parameters())).await
+    }
+
+    /// What goes on inside the node.
+    pub async fn debug(&self) -> Result<Debug, ClientError> {
+        self.get(paths::DEBUG).await
+    }
+
+    /// Every setting: what it is, and who said so.
+    pub async fn settings(&self) -> Result<Vec<Setting>, ClientError> {
+        self.get(paths::SETTINGS).await
+    }
+
+    /// The description of this API (`OpenAPI` 3.1), as the node serves it.
+    pub async fn openapi(&self) -> Result<String, ClientError> {
+        self.text(paths::OPENAPI).await
     }
 
     /// Takes new settings where they can change live.
@@ -212,6 +233,12 @@ impl Client {
     /// Leaves the cluster for good; netnode ends.
     pub async fn leave(&self) -> Result<(), ClientError> {
         self.tell(Method::POST, paths::LEAVE).await
+    }
+
+    async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let body = self.exchange(Method::GET, path, Full::default()).await?;
+        String::from_utf8(body.into())
+            .map_err(|error| ClientError::NotUnderstood(error.to_string()))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -1,0 +1,270 @@
+//! The table of routes: what the server dispatches on and what describes it are one.
+//!
+//! A route that is not in this table does not exist.
+
+use std::sync::Arc;
+
+use axum::{
+    handler::Handler,
+    routing::{self, MethodRouter},
+};
+use netnode_api::{
+    debug, diff as differences, keys, node, paths, rows as api_rows, settings as api_settings,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{Control, admin, debug as inside, diff, load, networks, openapi, rows, watch};
+
+/// How a type is described.
+pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a request may bring.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    /// One JSON document.
+    Json(Shape),
+    /// One JSON document per line.
+    Lines(Shape),
+}
+
+/// What a good answer is.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    /// One JSON document.
+    Json(Shape),
+    /// One JSON document per line.
+    Lines(Shape),
+    /// Server-sent events, each with one JSON document.
+    Events(Shape),
+    /// A text of this type.
+    Text(&'static str),
+    /// No body.
+    Nothing,
+}
+
+/// One thing that can be asked for.
+pub(super) struct Route {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) name: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) query: Option<Shape>,
+    pub(super) body: Option<Body>,
+    pub(super) answer: Answer,
+    /// What does it.
+    pub(super) does: MethodRouter<Arc<Control>>,
+}
+
+fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+impl Route {
+    fn new<H: Handler<T, Arc<Control>>, T: 'static>(
+        (method, filter): (&'static str, routing::MethodFilter),
+        path: &'static str,
+        (name, summary): (&'static str, &'static str),
+        handler: H,
+    ) -> Self {
+        let does = routing::on(filter, handler);
+        let (query, body, answer) = (None, None, Answer::Nothing);
+        Self { method, path, name, summary, query, body, answer, does }
+    }
+
+    /// Parameters behind the path.
+    fn query<T: JsonSchema>(self) -> Self {
+        // In place, so that each of its fields becomes a parameter.
+        Self { query: Some(T::json_schema), ..self }
+    }
+
+    fn body<T: JsonSchema>(self) -> Self {
+        Self { body: Some(Body::Json(shape::<T>)), ..self }
+    }
+
+    fn body_lines<T: JsonSchema>(self) -> Self {
+        Self { body: Some(Body::Lines(shape::<T>)), ..self }
+    }
+
+    fn json<T: JsonSchema>(self) -> Self {
+        Self { answer: Answer::Json(shape::<T>), ..self }
+    }
+
+    fn lines<T: JsonSchema>(self) -> Self {
+        Self { answer: Answer::Lines(shape::<T>), ..self }
+    }
+
+    fn events<T: JsonSchema>(self) -> Self {
+        Self { answer: Answer::Events(shape::<T>), ..self }
+    }
+
+    fn text(self, kind: &'static str) -> Self {
+        Self { answer: Answer::Text(kind), ..self }
+    }
+}
+
+const GET: (&str, routing::MethodFilter) = ("get", routing::MethodFilter::GET);
+const PUT: (&str, routing::MethodFilter) = ("put", routing::MethodFilter::PUT);
+const POST: (&str, routing::MethodFilter) = ("post", routing::MethodFilter::POST);
+const DELETE: (&str, routing::MethodFilter) = ("delete", routing::MethodFilter::DELETE);
+
+/// Everything that can be asked for.
+pub(super) fn routes() -> Vec<Route> {
+    let mut all = of_the_node();
+    all.extend(of_keys());
+    all.extend(of_networks());
+    all.extend(of_rows());
+    all
+}
+
+fn of_the_node() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::STATUS,
+            ("status", "The node and its cluster in short"),
+            admin::status,
+        )
+        .json::<node::Status>(),
+        Route::new(
+            GET,
+            paths::MEMBERS,
+            ("members", "Every member and how it is doing"),
+            admin::members,
+        )
+        .json::<Vec<node::Member>>(),
+        Route::new(GET, paths::STATS, ("stats", "Counters since start"), admin::stats)
+            .json::<node::Stats>(),
+        Route::new(
+            GET,
+            paths::METRICS,
+            ("metrics", "The node's figures, for Prometheus"),
+            admin::metrics,
+        )
+        .text(crate::metrics::CONTENT_TYPE),
+        Route::new(GET, paths::DEBUG, ("debug", "What goes on inside the node"), inside::debug)
+            .json::<debug::Debug>(),
+        Route::new(GET, paths::DIFF, ("diff", "In what two members differ"), diff::diff)
+            .query::<differences::DiffQuery>()
+            .json::<differences::Diff>(),
+        Route::new(
+            GET,
+            paths::SETTINGS,
+            ("settings", "Every setting and who said it"),
+            admin::settings,
+        )
+        .json::<Vec<api_settings::Setting>>(),
+        Route::new(
+            POST,
+            paths::RELOAD,
+            ("reload", "Take new settings where they can change live"),
+            admin::reload,
+        )
+        .json::<node::Reloaded>(),
+        Route::new(
+            POST,
+            paths::LEAVE,
+            ("leave", "Leave the cluster for good; netnode ends"),
+            admin::leave,
+        ),
+        Route::new(GET, paths::OPENAPI, ("openapi", "This description"), openapi::serve)
+            .text("application/json"),
+    ]
+}
+
+fn of_keys() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::KEYS,
+            ("keys", "The keys and where the rotation stands"),
+            admin::keys,
+        )
+        .json::<keys::Keys>(),
+        Route::new(
+            POST,
+            paths::ROTATE_KEYS,
+            ("rotateKeys", "Start a key rotation"),
+            admin::rotate_keys,
+        )
+        .json::<keys::Keys>(),
+        Route::new(GET, paths::TOKEN, ("token", "The join token: a secret"), admin::token)
+            .json::<keys::Token>(),
+        Route::new(
+            POST,
+            paths::ROTATE_TOKEN,
+            ("rotateToken", "Make a new join token; the old one ends at once"),
+            admin::rotate_token,
+        )
+        .body::<keys::RotateToken>()
+        .json::<keys::Token>(),
+    ]
+}
+
+fn of_networks() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::NETWORKS,
+            ("networks", "The attached networks, and the others in the cluster"),
+            networks::list,
+        )
+        .json::<node::Networks>(),
+        Route::new(
+            PUT,
+            paths::NETWORK,
+            ("attach", "Attach this node to a network"),
+            networks::attach,
+        )
+        .json::<node::Network>(),
+        Route::new(
+            DELETE,
+            paths::NETWORK,
+            ("detach", "Detach this node from a network; its rows there go"),
+            networks::detach,
+        ),
+        Route::new(
+            GET,
+            paths::PEERS,
+            ("peers", "The live members attached to a network"),
+            networks::peers,
+        )
+        .json::<Vec<node::Member>>(),
+        Route::new(
+            POST,
+            paths::COMPLETE,
+            ("markComplete", "Say that this node's rows in a network are whole again"),
+            networks::complete,
+        ),
+    ]
+}
+
+fn of_rows() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::TABLES,
+            ("tables", "The tables that have rows, summed up"),
+            rows::tables,
+        )
+        .query::<api_rows::RowQuery>()
+        .json::<Vec<api_rows::Table>>(),
+        Route::new(
+            GET,
+            paths::ROWS,
+            ("rows", "Rows, by network, table, key and owner"),
+            rows::list,
+        )
+        .query::<api_rows::RowQuery>()
+        .lines::<api_rows::Row>(),
+        Route::new(POST, paths::ROWS, ("write", "Write or delete one row"), rows::write)
+            .body::<api_rows::Write>()
+            .json::<api_rows::Receipt>(),
+        Route::new(POST, paths::LOAD, ("load", "Write many rows"), load::load)
+            .query::<api_rows::Load>()
+            .body_lines::<api_rows::LoadRow>()
+            .json::<api_rows::Loaded>(),
+        Route::new(GET, paths::WATCH, ("watch", "Rows, then every change to them"), watch::watch)
+            .query::<api_rows::RowQuery>()
+            .events::<api_rows::WatchEvent>(),
+    ]
+}
