@@ -75,13 +75,18 @@ pub(crate) enum Command {
     },
     /// How another host joins this cluster
     #[command(after_help = help::JOIN)]
-    Join,
+    Join {
+        #[command(flatten)]
+        json: Json,
+    },
     /// Leave the cluster for good
     #[command(after_help = help::LEAVE)]
     Leave {
         /// Don't ask
         #[arg(long, short)]
         yes: bool,
+        #[command(flatten)]
+        json: Json,
     },
     /// Take new settings where they can change live
     #[command(after_help = help::RELOAD)]
@@ -94,12 +99,63 @@ pub(crate) enum Command {
     Complete {
         /// The network
         network: String,
+        #[command(flatten)]
+        json: Json,
     },
     /// The node's figures, in the form that Prometheus reads
     #[command(after_help = help::METRICS)]
     Metrics {
         #[command(flatten)]
         json: Json,
+    },
+    /// In what two members differ
+    #[command(after_help = help::DIFF)]
+    Diff {
+        /// One member: its name, its id, or the start of that
+        #[arg(value_name = "NODE")]
+        left: String,
+        /// The other
+        #[arg(value_name = "NODE")]
+        right: String,
+        /// Only this network
+        #[arg(long, short)]
+        network: Option<String>,
+        /// Every column in full, however wide
+        #[arg(long, short, conflicts_with = "json")]
+        wide: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// What goes on inside the node
+    #[command(after_help = help::DEBUG)]
+    Debug {
+        /// Only this network, with all of its writers
+        #[arg(long, short)]
+        network: Option<String>,
+        /// Every column in full, however wide
+        #[arg(long, short, conflicts_with = "json")]
+        wide: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Members, rates, peers, networks and queues, live
+    #[command(after_help = help::TOP_VIEW)]
+    Top {
+        /// Seconds between two frames
+        #[arg(long, short, value_name = "SECONDS", default_value = "2")]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+        interval: u64,
+        /// One frame, after one interval
+        #[arg(long)]
+        once: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// The settings of the node
+    #[command(after_help = help::CONFIG)]
+    Config {
+        #[command(subcommand)]
+        command: Config,
     },
     /// Counters since start
     #[command(after_help = help::STATS)]
@@ -120,6 +176,19 @@ pub(crate) enum Command {
         /// Where to, made if it is not there
         #[arg(value_name = "DIR")]
         dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Every setting in effect, and who said it
+    #[command(after_help = help::CONFIG)]
+    Show {
+        /// Only those that somebody said something about
+        #[arg(long)]
+        said: bool,
+        #[command(flatten)]
+        format: Format,
     },
 }
 
@@ -167,12 +236,16 @@ pub(crate) enum Networks {
         /// Wait until its tables hold here what the peers hold
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        json: Json,
     },
     /// Detach this node from a network; its rows there go
     #[command(after_help = help::NETWORKS)]
     Detach {
         /// The network
         network: String,
+        #[command(flatten)]
+        json: Json,
     },
 }
 
@@ -246,6 +319,8 @@ pub(crate) enum Table {
         /// The table's lifetime
         #[arg(long, value_enum, default_value = "cluster")]
         lifetime: LifetimeArg,
+        #[command(flatten)]
+        json: Json,
     },
     /// Write many rows, read as lines `key<TAB>value`
     #[command(after_help = help::LOAD)]
@@ -269,6 +344,8 @@ pub(crate) enum Table {
         /// Go on after a row that is refused; without it, only rows already on their way are written
         #[arg(long)]
         keep_going: bool,
+        #[command(flatten)]
+        json: Json,
     },
 }
 
@@ -316,6 +393,8 @@ pub(crate) struct WriteArgs {
     /// The table's lifetime
     #[arg(long, value_enum, default_value = "cluster")]
     pub(crate) lifetime: LifetimeArg,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -349,6 +428,8 @@ pub(crate) enum Keys {
         /// Wait until every live node has followed
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        json: Json,
     },
 }
 

@@ -13,7 +13,8 @@ Exit codes:
   2  the command line is wrong
   3  there is no such row, network or member
   4  netnode does not answer, or is just starting or stopping
-  5  it exists already, or something of the kind is under way";
+  5  it exists already, or something of the kind is under way
+`diff` has its own: 0 equal, 1 different, 2 could not compare.";
 
 pub(crate) const STATUS: &str = "\
 Examples:
@@ -38,6 +39,48 @@ Examples:
   netdbctl metrics
   netdbctl metrics | grep _dropped_
   netdbctl metrics --json | jq -r '.[].samples[] | select(.value > 0) | .name'";
+
+pub(crate) const DIFF: &str = "\
+Both members are asked, by this node, what they received and hold: networks by their hashes, then the
+writers in which they differ, then the rows, each with the write that stands for it on either side:
+  NODE#7          write 7 of NODE
+  deleted NODE#8  write 8 deleted the row
+  gone            the other's write was received, and is deleted or overwritten
+  not received    the other's write has not arrived
+Whatever was written within the last second is on its way, and no difference.
+
+Exit codes: 0 equal, 1 different, 2 could not compare.
+
+Examples:
+  netdbctl diff host-1 host-2
+  netdbctl diff host-1 3f9c --network blue --wide
+  netdbctl diff host-1 host-2 --json | jq -r '.networks[].rows[].key.data'";
+
+pub(crate) const DEBUG: &str = "\
+Queues, packets dropped by reason, networks and how far their writers got, writes that are kept aside
+because their stamp is too far ahead, whom this node sends its own writes to, links and timers.
+
+Examples:
+  netdbctl debug
+  netdbctl debug --network blue
+  netdbctl debug --json | jq '.links[] | select(.late > 0)'";
+
+pub(crate) const TOP_VIEW: &str = "\
+Ends with q or Ctrl-C. Where the output is no terminal, frames follow one another as plain text.
+
+Examples:
+  netdbctl top
+  netdbctl top --interval 10
+  netdbctl top --once --json | jq .rates";
+
+pub(crate) const CONFIG: &str = "\
+The settings that the running node uses: LIVE ones change at `netdbctl reload`, the others at a restart.
+`netnode config check` looks at a file before it is used.
+
+Examples:
+  netdbctl config show
+  netdbctl config show --said
+  netdbctl config show --json | jq '.[] | select(.origin.by != \"default\")'";
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:

@@ -85,3 +85,53 @@ async fn every_command_has_a_manual_page_with_its_options_and_examples() {
     assert_eq!(code, exit::FAILED);
     assert!(err.contains(file.to_str().unwrap()), "{err}");
 }
+
+/// Answers one request on a socket with this status and body.
+fn answers_once(path: &std::path::Path, status: u16, body: &'static str) {
+    use std::io::{Read, Write};
+    let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_of_diff_is_that_of_diff() {
+    let diff = |verdict| {
+        let who = |id| format!(r#"{{"id":"{id}","name":"{id}"}}"#);
+        let (left, right) = (who("a"), who("b"));
+        let text = format!(
+            r#"{{"left":{left},"right":{right},"verdict":"{verdict}","networks":[],"apart":[]}}"#
+        );
+        &*text.leak()
+    };
+    let refused = r#"{"error":{"code":"unreachable","message":"b is failed"}}"#;
+    let cases = [
+        (200, diff("equal"), exit::OK),
+        (200, diff("on_its_way"), exit::OK),
+        (200, diff("different"), exit::FAILED),
+        (504, refused, exit::USAGE),
+    ];
+    for (status, body, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("s");
+        answers_once(&socket, status, body);
+        let (code, out, err) =
+            run_line(&format!("netdbctl --socket {} diff a b", socket.display())).await;
+        assert_eq!(code, expected, "{out}{err}");
+        assert_eq!(out.contains("left   a (a)"), status == 200, "{out}");
+        assert_eq!(err.contains("b is failed"), status != 200, "{err}");
+    }
+    let (code, _, err) = run_line("netdbctl --socket /nonexistent/s diff a b").await;
+    assert_eq!(code, exit::USAGE);
+    assert!(err.contains("hint:"), "{err}");
+}

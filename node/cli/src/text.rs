@@ -103,6 +103,15 @@ pub(crate) fn millis(us: u64) -> String {
     format!("{}.{:02}ms", us / 1000, us % 1000 / 10)
 }
 
+/// How soon something comes, from microseconds.
+pub(crate) fn soon(us: u64) -> String {
+    match us / 1000 {
+        ms @ 0..1000 => format!("{ms}ms"),
+        ms @ 1000..60_000 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
+        ms => span(ms),
+    }
+}
+
 /// Bytes in a unit that keeps the number short.
 pub(crate) fn size(bytes: usize) -> String {
     let units = [(1_usize << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

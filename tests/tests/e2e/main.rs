@@ -16,6 +16,7 @@ mod all_at_once;
 mod disk;
 mod freezing;
 mod hostile;
+mod inspecting;
 mod joining;
 mod killing;
 mod large;

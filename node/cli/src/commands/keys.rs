@@ -30,7 +30,7 @@ const COLUMNS: [Column; 4] = [
 pub(super) async fn run(command: Keys, client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
     match command {
         Keys::List { format } => list(client, io, format).await,
-        Keys::Rotate { wait } => rotate(client, io, wait).await,
+        Keys::Rotate { wait, json } => rotate(client, io, wait, json.json).await,
     }
 }
 
@@ -58,10 +58,13 @@ async fn list(client: &Client, io: &mut Io<'_>, format: Format) -> Result<(), Fa
     Ok(writeln!(io.out, "{}", step(&keys.rotation))?)
 }
 
-async fn rotate(client: &Client, io: &mut Io<'_>, wait: bool) -> Result<(), Failure> {
+async fn rotate(client: &Client, io: &mut Io<'_>, wait: bool, json: bool) -> Result<(), Failure> {
     let before = client.keys().await?;
     let mut now = client.rotate_keys().await?;
     if !wait {
+        if json {
+            return print_json(io, &now);
+        }
         return Ok(writeln!(io.out, "the rotation is under way; `keys list` shows how far")?);
     }
     let mut told = String::new();
@@ -73,6 +76,9 @@ async fn rotate(client: &Client, io: &mut Io<'_>, wait: bool) -> Result<(), Fail
         }
         tokio::time::sleep(POLL).await;
         now = client.keys().await?;
+    }
+    if json {
+        return print_json(io, &now);
     }
     let key = now.keys.iter().find(|key| key.primary).map_or("?", |key| &key.id);
     Ok(writeln!(io.out, "every live node seals with key {key} (epoch {})", epoch(&now))?)
@@ -130,8 +136,11 @@ fn show(io: &mut Io<'_>, token: &JoinToken, json: bool) -> Result<(), Failure> {
     }
 }
 
-pub(super) async fn join(client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
+pub(super) async fn join(client: &Client, io: &mut Io<'_>, json: bool) -> Result<(), Failure> {
     let token = client.token().await?;
+    if json {
+        return print_json(io, &token);
+    }
     writeln!(io.out, "netnode join {} {}", token.text, token.address)?;
     io.out.flush()?;
     Ok(writeln!(io.err, "Run this on the new host, then start netnode there.")?)

@@ -11,6 +11,7 @@ use netnode_api::{
     rows::{Load, LoadRow, Loaded},
 };
 
+use super::print_json;
 use crate::{Io, failure::Failure, text};
 
 /// The longest line: the longest key and the longest value that a node takes, the tab between them,
@@ -22,6 +23,7 @@ pub(super) async fn load(
     io: &mut Io<'_>,
     load: Load,
     file: Option<&Path>,
+    json: bool,
 ) -> Result<(), Failure> {
     let mut opened;
     let input: &mut dyn BufRead = match file {
@@ -47,7 +49,11 @@ pub(super) async fn load(
         }
     };
     let loaded = sink.finish().await?;
-    tell(io, &load, &loaded)?;
+    if json {
+        print_json(io, &loaded)?;
+    } else {
+        tell(io, &load, &loaded)?;
+    }
     match stopped {
         Some(failure) => Err(failure),
         None if loaded.refused > 0 => {

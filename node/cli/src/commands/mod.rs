@@ -1,22 +1,26 @@
 //! One function per command: asks the daemon, prints the answer.
 
+mod config;
+mod debug;
+mod diff;
 mod generated;
 mod keys;
 mod load;
 mod networks;
 mod node;
 mod rows;
+mod top;
 mod watch;
 mod write;
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use netnode_api::client::Client;
 use serde::Serialize;
 
 use crate::{
     Io,
-    args::{Command, Format, Table},
+    args::{Command, Config, Format, Table},
     failure::Failure,
     layout::{Cell, Column, Layout},
 };
@@ -29,11 +33,27 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         Command::Metrics { json } => node::metrics(client, io, json.json).await,
         Command::Completions { shell } => generated::completions(io, shell),
         Command::Man { dir } => generated::man(io, &dir),
-        Command::Join => keys::join(client, io).await,
-        Command::Leave { yes } => node::leave(client, io, yes).await,
+        Command::Join { json } => keys::join(client, io, json.json).await,
+        Command::Leave { yes, json } => node::leave(client, io, yes, json.json).await,
+        Command::Diff { left, right, network, wide, json } => {
+            let query = netnode_api::diff::DiffQuery { left, right, network };
+            diff::diff(client, io, &query, wide, json.json).await
+        }
+        Command::Debug { network, wide, json } => {
+            debug::debug(client, io, network.as_deref(), wide, json.json).await
+        }
+        Command::Top { interval, once, json } => {
+            let view = top::View { interval: Duration::from_secs(interval), once, json: json.json };
+            top::top(client, io, view).await
+        }
+        Command::Config { command: Config::Show { said, format } } => {
+            config::show(client, io, said, format).await
+        }
         Command::Reload { json } => node::reload(client, io, json.json).await,
         Command::Networks { command, format } => networks::run(command, format, client, io).await,
-        Command::Complete { network } => networks::complete(client, io, &network).await,
+        Command::Complete { network, json } => {
+            networks::complete(client, io, &network, json.json).await
+        }
         Command::Keys { command } => keys::run(command, client, io).await,
         Command::Token { command } => keys::token(command, client, io).await,
         Command::Table { command } => table(command, client, io).await,
@@ -55,12 +75,14 @@ async fn table(command: Table, client: &Client, io: &mut Io<'_>) -> Result<(), F
         Table::Create(args) => write::write(client, io, args, Operation::Create).await,
         Table::Update(args) => write::write(client, io, args, Operation::Update).await,
         Table::Upsert(args) => write::write(client, io, args, Operation::Upsert).await,
-        Table::Delete { place, lifetime } => write::delete(client, io, &place, lifetime).await,
-        Table::Load { network, table, input: _, file, lifetime, create, keep_going } => {
+        Table::Delete { place, lifetime, json } => {
+            write::delete(client, io, &place, lifetime, json.json).await
+        }
+        Table::Load { network, table, input: _, file, lifetime, create, keep_going, json } => {
             let operation = if create { Operation::Create } else { Operation::Upsert };
             let lifetime = lifetime.into();
             let load = netnode_api::rows::Load { network, table, lifetime, operation, keep_going };
-            load::load(client, io, load, file.as_deref()).await
+            load::load(client, io, load, file.as_deref(), json.json).await
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use netnode_api::{client::Client, node::Networks as Lists};
+use serde_json::json;
 
 use super::{node::print_members, print_json, print_line};
 use crate::{
@@ -40,9 +41,14 @@ pub(super) async fn run(
             let peers = client.peers(&network).await?;
             print_members(io, format, &peers)
         }
-        Some(Networks::Attach { network, wait }) => attach(client, io, &network, wait).await,
-        Some(Networks::Detach { network }) => {
+        Some(Networks::Attach { network, wait, json }) => {
+            attach(client, io, &network, wait, json.json).await
+        }
+        Some(Networks::Detach { network, json }) => {
             client.detach(&network).await?;
+            if json.json {
+                return print_json(io, &json!({ "detached": network }));
+            }
             Ok(writeln!(io.out, "detached from network {network}")?)
         }
     }
@@ -91,15 +97,22 @@ async fn attach(
     io: &mut Io<'_>,
     network: &str,
     wait: bool,
+    json: bool,
 ) -> Result<(), Failure> {
-    client.attach(network).await?;
-    writeln!(io.out, "attached to network {network}")?;
+    let attached = client.attach(network).await?;
+    if json && !wait {
+        return print_json(io, &attached);
+    }
+    if !json {
+        writeln!(io.out, "attached to network {network}")?;
+    }
     if !wait {
         return Ok(());
     }
     loop {
         let networks = client.networks().await?;
         match networks.attached.iter().find(|other| other.name == network) {
+            Some(found) if found.synced && json => return print_json(io, found),
             Some(found) if found.synced => {
                 return Ok(writeln!(io.out, "in sync: {} rows", found.entries)?);
             }
@@ -116,7 +129,11 @@ pub(super) async fn complete(
     client: &Client,
     io: &mut Io<'_>,
     network: &str,
+    json: bool,
 ) -> Result<(), Failure> {
     client.mark_complete(network).await?;
+    if json {
+        return print_json(io, &json!({ "complete": network }));
+    }
     Ok(writeln!(io.out, "this node's rows in network {network} are whole")?)
 }

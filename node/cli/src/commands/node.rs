@@ -176,11 +176,19 @@ fn shown(change: &Change) -> String {
     text::escaped(&format!("{} {from} -> {to}", change.setting))
 }
 
-pub(super) async fn leave(client: &Client, io: &mut Io<'_>, yes: bool) -> Result<(), Failure> {
+pub(super) async fn leave(
+    client: &Client,
+    io: &mut Io<'_>,
+    yes: bool,
+    json: bool,
+) -> Result<(), Failure> {
     if !yes {
         confirm_leave(client, io).await?;
     }
     client.leave().await?;
+    if json {
+        return print_json(io, &serde_json::json!({ "left": true }));
+    }
     Ok(writeln!(io.out, "left the cluster; netnode stops")?)
 }
 

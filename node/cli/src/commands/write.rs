@@ -5,10 +5,10 @@ use std::io::{BufRead, Read};
 use netnode_api::{
     Payload,
     client::Client,
-    rows::{Operation, Receipt, Write as Request},
+    rows::{Operation, Write as Request},
 };
 
-use super::rows::bytes;
+use super::{print_json, rows::bytes};
 use crate::{
     Io,
     args::{LifetimeArg, Place, WriteArgs},
@@ -24,12 +24,13 @@ pub(super) async fn write(
     args: WriteArgs,
     operation: Operation,
 ) -> Result<(), Failure> {
-    let WriteArgs { place, value, lifetime } = args;
+    let WriteArgs { place, value, lifetime, json } = args;
     let value = match value.as_str() {
         "-" => Payload(read_value(io.input)?),
         text => bytes(text, place.hex, "value")?,
     };
-    send(client, io, &place, lifetime, operation, Some(value)).await
+    let request = request(&place, lifetime, operation, Some(value))?;
+    send(client, io, &request, json.json).await
 }
 
 pub(super) async fn delete(
@@ -37,34 +38,44 @@ pub(super) async fn delete(
     io: &mut Io<'_>,
     place: &Place,
     lifetime: LifetimeArg,
+    json: bool,
 ) -> Result<(), Failure> {
-    send(client, io, place, lifetime, Operation::Delete, None).await
+    send(client, io, &request(place, lifetime, Operation::Delete, None)?, json).await
 }
 
-async fn send(
-    client: &Client,
-    io: &mut Io<'_>,
+fn request(
     place: &Place,
     lifetime: LifetimeArg,
     operation: Operation,
     value: Option<Payload>,
-) -> Result<(), Failure> {
-    let request = Request {
+) -> Result<Request, Failure> {
+    Ok(Request {
         network: place.network.clone(),
         table: place.table.clone(),
         lifetime: lifetime.into(),
         operation,
         key: bytes(&place.key, place.hex, "key")?,
         value,
-    };
-    let Receipt { dot, .. } = client.write(&request).await?;
-    let done = match operation {
+    })
+}
+
+async fn send(
+    client: &Client,
+    io: &mut Io<'_>,
+    request: &Request,
+    json: bool,
+) -> Result<(), Failure> {
+    let receipt = client.write(request).await?;
+    if json {
+        return print_json(io, &receipt);
+    }
+    let done = match request.operation {
         Operation::Create => "created",
         Operation::Update => "updated",
         Operation::Upsert => "written",
         Operation::Delete => "deleted",
     };
-    Ok(writeln!(io.out, "{done} {dot}")?)
+    Ok(writeln!(io.out, "{done} {}", receipt.dot)?)
 }
 
 fn read_value(input: &mut dyn BufRead) -> Result<Vec<u8>, Failure> {
