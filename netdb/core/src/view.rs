@@ -112,8 +112,79 @@ impl Filter {
             && row.key.starts_with(&self.prefix)
     }
 
+    /// Where in the order of rows those begin that it selects, if it says more than a network.
+    pub(crate) fn first(&self) -> Option<RowKey> {
+        let table = self.table.as_ref()?.as_str().into();
+        let (lifetime, key) = match self.lifetime {
+            Some(lifetime) => (lifetime, self.prefix.as_slice().into()),
+            None => (Lifetime::Owner, alloc::boxed::Box::default()),
+        };
+        Some(RowKey { table, lifetime, key, owner: NodeId::default() })
+    }
+
+    /// Whether a row from [`first`](Self::first) on, and so all behind it, comes after those that it selects.
+    pub(crate) fn is_past(&self, row: &RowKey) -> bool {
+        self.table.as_ref().is_some_and(|table| {
+            table.as_str() != &*row.table
+                || self.lifetime.is_some_and(|lifetime| {
+                    lifetime != row.lifetime || !row.key.starts_with(&self.prefix)
+                })
+        })
+    }
+
     /// Whether rows of owners in this state are selected.
     pub fn shows(&self, state: OwnerState) -> bool {
         self.include_failed || state.is_visible()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{collections::BTreeSet, vec::Vec};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row() -> impl Strategy<Value = RowKey> {
+        (0u8..3, any::<bool>(), prop::collection::vec(0u8..3, 1..4), 0u8..3).prop_map(
+            |(table, owned, key, node)| {
+                let lifetime = if owned { Lifetime::Owner } else { Lifetime::Cluster };
+                RowKey::of(&name(table), lifetime, &key, NodeId([node; 16]))
+            },
+        )
+    }
+
+    fn filter() -> impl Strategy<Value = Filter> {
+        let lifetime =
+            prop::option::of(prop_oneof![Just(Lifetime::Owner), Just(Lifetime::Cluster)]);
+        let prefix = prop::collection::vec(0u8..3, 0..3);
+        (prop::option::of(0u8..3), lifetime, prefix).prop_map(|(table, lifetime, prefix)| Filter {
+            table: table.map(name),
+            lifetime,
+            prefix,
+            ..Filter::default()
+        })
+    }
+
+    fn name(number: u8) -> Name {
+        Name::new(["a", "ab", "b"][usize::from(number)]).unwrap()
+    }
+
+    proptest! {
+        /// Between where they begin and where they are past lie all rows that a filter selects.
+        #[test]
+        fn nothing_selected_lies_outside(
+            rows in prop::collection::btree_set(row(), 0..40),
+            filter in filter(),
+        ) {
+            let selects = |row: &&RowKey| filter.selects(&name(0), row);
+            let all: Vec<&RowKey> = rows.iter().filter(selects).collect();
+            let first = filter.first();
+            let from = rows.iter().skip_while(|row| first.as_ref().is_some_and(|f| *row < f));
+            let near: BTreeSet<&RowKey> = from.take_while(|row| !filter.is_past(row)).collect();
+            let found: Vec<&RowKey> = near.into_iter().filter(selects).collect();
+            prop_assert_eq!(found, all);
+        }
     }
 }

@@ -357,16 +357,20 @@ impl Node {
         limit: usize,
     ) -> Vec<(Arc<Name>, Row)> {
         let mut page = Vec::new();
+        let first = filter.first();
         for (name, network) in &self.networks {
             if filter.network.as_ref().is_some_and(|wanted| *wanted != **name) {
                 continue;
             }
             let start = match after {
                 Some((last, _)) if **name < *last => continue,
-                Some((last, row)) if **name == *last => Bound::Excluded(row),
-                _ => Bound::Unbounded,
+                Some((last, row)) if **name == *last && first.as_ref().is_none_or(|f| f <= row) => {
+                    Bound::Excluded(row)
+                }
+                _ => first.as_ref().map_or(Bound::Unbounded, Bound::Included),
             };
-            for entry in network.replica.rows_from(start) {
+            let rows = network.replica.rows_from(start);
+            for entry in rows.take_while(|entry| !filter.is_past(&entry.row)) {
                 if page.len() >= limit {
                     return page;
                 }
