@@ -108,6 +108,21 @@ fn three_rows_among_thousands_are_found_for_little() {
 }
 
 #[test]
+fn who_fetched_what_was_just_overwritten_does_not_differ() {
+    let mut net = Net::new(2);
+    net.call(0, |node, now| node.attach(now, &name("net"))).unwrap();
+    net.run(Duration::from_secs(3));
+    for value in [b"v", b"w"] {
+        net.write(0, Lifetime::Cluster, "k", Operation::Upsert, value).unwrap();
+    }
+    net.run(Duration::from_millis(100));
+    net.call(1, |node, now| node.attach(now, &name("net"))).unwrap();
+    net.until(Duration::from_secs(5), |net| net.node(1).is_synced(&name("net")));
+    // The latecomer never saw the first write come, so it can't say when it was not there yet.
+    assert_eq!(compared(&net).0.networks[0].verdict, Verdict::Equal);
+}
+
+#[test]
 fn what_only_one_is_attached_to_is_told_apart() {
     let mut net = Net::new(2);
     net.call(1, |node, now| node.attach(now, &name("blue"))).unwrap();
