@@ -5,6 +5,7 @@
 
 mod anchors;
 mod cluster;
+mod core;
 mod figure;
 mod ground;
 mod room;
@@ -25,7 +26,8 @@ Examples:
   cargo xtask bench cluster
   cargo xtask bench cluster --nodes 5 --loss 0
   cargo xtask bench cluster --loss 20 --only burst
-  cargo xtask bench cluster --json > cluster.json";
+  cargo xtask bench cluster --json > cluster.json
+  cargo xtask bench core";
 
 #[derive(Args)]
 #[command(
@@ -46,13 +48,18 @@ enum What {
     /// Real netnode processes on the loopback beside the simulator, without and with lost packets
     #[command(after_help = EXAMPLES)]
     Cluster(cluster::Options),
+    /// What one node's work costs: writes, packets, commits, memory
+    #[command(after_help = EXAMPLES)]
+    Core(core::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.what {
         Some(What::Cluster(options)) => cluster::run(options),
+        Some(What::Core(options)) => core::run(options),
         None => {
             println!("{:<10} {}", "cluster", cluster::ABOUT);
+            println!("{:<10} {}", "core", core::ABOUT);
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,0 +1,220 @@
+//! The core alone: writes, reads, received entries and watches, without socket and disk.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use netdb_core::{
+    config::Config,
+    entry::{Dot, Entry, Lifetime, RowKey, Writer},
+    node::{Node, Operation, Output, Setup, Write},
+    replica::Replica,
+    view::Filter,
+    wire::{self, BatchBuilder, Message, Push},
+};
+use netdb_gossip_core::{
+    identity::{ClusterId, Generation, Identity, Name, NodeId},
+    time::{Now, Time, Wall},
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+/// Rows in the network before anything is measured.
+const ROWS: u32 = 10_000;
+/// Entries in one received message: about what fits into a packet.
+const RECEIVED: u32 = 10;
+const EPOCH_US: u64 = 1_800_000_000_000_000;
+
+pub(crate) fn measure(criterion: &mut Criterion) {
+    writes(criterion);
+    received(criterion);
+    watched(criterion);
+}
+
+/// A node alone in its cluster, attached to one network.
+struct Alone {
+    node: Node,
+    now_us: u64,
+}
+
+impl Alone {
+    fn start() -> Self {
+        let mut entropy = ChaCha20Rng::seed_from_u64(1);
+        let identity = Identity::generate(&mut entropy);
+        let now = at(0);
+        let name = name("bench");
+        let ops =
+            Node::found(ClusterId([7; 16]), &mut entropy, &identity.public(), &name, now.wall);
+        let disk: BTreeMap<_, _> = ops.into_iter().map(|op| (op.key, op.value)).collect();
+        let setup = Setup {
+            config: Config::lan(),
+            identity,
+            name,
+            addr: ([10, 0, 0, 1], 7946).into(),
+            seed: 1,
+            entropy: Box::new(entropy),
+            disk: disk.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
+        };
+        let mut alone = Self { node: Node::start(setup, now).unwrap(), now_us: 0 };
+        alone.drain();
+        alone.node.attach(at(0), &network()).unwrap();
+        alone.drain();
+        alone
+    }
+
+    fn now(&mut self) -> Now {
+        self.now_us += 1;
+        at(self.now_us)
+    }
+
+    /// Carries out nothing, but says that all commits are durable.
+    fn drain(&mut self) {
+        let now = self.now();
+        while let Some(output) = self.node.poll_output(now) {
+            if let Output::Commit { id, .. } = output {
+                self.node.handle_committed(now, id);
+            }
+        }
+    }
+
+    fn write(&mut self, number: u32, operation: Operation) {
+        let write = Write {
+            network: network(),
+            table: name("endpoints"),
+            lifetime: Lifetime::Owner,
+            key: key(number),
+            operation,
+            value: value(),
+        };
+        let now = self.now();
+        self.node.write(now, &write).unwrap();
+        self.drain();
+    }
+}
+
+fn writes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("write");
+    let mut alone = Alone::start();
+    (0..ROWS).for_each(|number| alone.write(number, Operation::Create));
+    let mut next = ROWS;
+    group.bench_function("create", |bencher| {
+        bencher.iter(|| {
+            next += 1;
+            alone.write(next, Operation::Create);
+        });
+    });
+    let mut next = 0;
+    group.bench_function("update", |bencher| {
+        bencher.iter(|| {
+            next = (next + 7919) % ROWS;
+            alone.write(next, Operation::Update);
+        });
+    });
+    group.bench_function("get", |bencher| {
+        bencher.iter(|| {
+            next = (next + 7919) % ROWS;
+            let filter = Filter {
+                network: Some(network()),
+                table: Some(name("endpoints")),
+                lifetime: Some(Lifetime::Owner),
+                prefix: key(next),
+                ..Filter::default()
+            };
+            alone.node.rows_page(&filter, None, 1)
+        });
+    });
+    group.finish();
+}
+
+fn received(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("received");
+    let mut sequence = 0;
+    let mut replica = Replica::new(Duration::from_mins(10), 1_000_000);
+    let apply = |replica: &mut Replica, entry| {
+        replica.apply(Time(1), Wall(EPOCH_US), entry, Duration::ZERO)
+    };
+    for _ in 0..ROWS {
+        apply(&mut replica, entry(&mut sequence));
+    }
+    group.bench_function("merged", |bencher| {
+        let next = || entry(&mut sequence);
+        bencher.iter_batched(next, |entry| apply(&mut replica, entry), BatchSize::SmallInput);
+    });
+    let mut alone = Alone::start();
+    group.throughput(Throughput::Elements(RECEIVED.into()));
+    group.bench_function("taken", |bencher| {
+        let next = || message(&mut sequence);
+        bencher.iter_batched(
+            next,
+            |bytes| {
+                let now = alone.now();
+                alone.node.handle_stream(now, peer(), &bytes);
+                alone.drain();
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+/// An update that all of some watches hear of.
+fn watched(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("watched");
+    for watches in [1, 10, 100] {
+        let mut alone = Alone::start();
+        alone.write(0, Operation::Create);
+        let filter = || Filter { network: Some(network()), ..Filter::default() };
+        let ids: Vec<_> = (0..watches).map(|_| alone.node.watch(at(1), filter())).collect();
+        group.bench_function(BenchmarkId::from_parameter(watches), |bencher| {
+            bencher.iter(|| {
+                alone.write(0, Operation::Update);
+                for id in &ids {
+                    while alone.node.poll_watch(*id).is_some() {}
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The next new row of the peer.
+fn entry(sequence: &mut u64) -> Entry {
+    *sequence += 1;
+    let node = peer();
+    let writer =
+        Writer { node, lifetime: Lifetime::Owner, generation: Generation(1), attachment: 1 };
+    // Neighbours in time are no neighbours in order.
+    let number = u32::try_from(*sequence).unwrap().wrapping_mul(0x9e37_79b1);
+    let row = RowKey::of(&name("endpoints"), Lifetime::Owner, &key(number), node);
+    Entry::new(row, Dot { writer, sequence: *sequence }, EPOCH_US, Some(value()))
+}
+
+pub(crate) fn message(sequence: &mut u64) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(usize::MAX);
+    for _ in 0..RECEIVED {
+        builder.add(&entry(sequence), Duration::ZERO);
+    }
+    wire::encode(&Message::Push(Push { network: network(), span: None, batch: builder.finish() }))
+}
+
+fn at(micros: u64) -> Now {
+    Now { mono: Time(1_000_000 + micros), wall: Wall(EPOCH_US + micros) }
+}
+
+fn peer() -> NodeId {
+    NodeId([9; 16])
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn network() -> Name {
+    name("net")
+}
+
+fn key(number: u32) -> Vec<u8> {
+    format!("endpoint-{number:07}").into_bytes().into_iter().take(16).collect()
+}
+
+fn value() -> Arc<[u8]> {
+    [1; 100].into()
+}
