@@ -80,8 +80,8 @@
 //!
 //! # More
 //!
-//! `examples/` has a service registry, presence, and the distribution of configuration, each of them
-//! two nodes in one process. The design is described in `docs/architecture.md`. This crate needs a tokio
+//! `examples/` has a service registry, presence, the distribution of configuration and a leader hint, each
+//! of them nodes in one process, and `custom_transport`, which drives the core below with packets of its own. The design is described in `docs/architecture.md`. This crate needs a tokio
 //! runtime with time and I/O enabled, and Unix.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic))]
 

@@ -3,6 +3,7 @@
 use netdb_core::{
     entry::Lifetime,
     node::{AttachError as Refused, CLUSTER_NETWORK},
+    rendezvous,
 };
 use netdb_gossip_core::identity::{Name, NameError, NodeId};
 
@@ -82,6 +83,12 @@ impl Network {
     pub async fn peers(&self) -> Result<Vec<NodeId>, Stopped> {
         let name = self.name.clone();
         self.db.call(move |driver| driver.node.peers(&name)).await
+    }
+
+    /// Which of the [`peers`](Self::peers) decides about `key`, if one is to: the highest by rendezvous hash.
+    /// A hint and no lock: nodes that do not see the same peers at the moment may name different ones.
+    pub async fn leader_hint(&self, key: impl AsRef<[u8]>) -> Result<Option<NodeId>, Stopped> {
+        Ok(rendezvous::winner(key.as_ref(), self.peers().await?))
     }
 
     /// Waits until this node holds what its peers hold, or finds that it is alone. Until then the

@@ -11,6 +11,7 @@ pub mod entry;
 pub mod node;
 pub mod presence;
 pub mod records;
+pub mod rendezvous;
 pub mod replica;
 pub mod sync;
 pub mod times;

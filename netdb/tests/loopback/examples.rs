@@ -35,3 +35,14 @@ fn config_distribution() {
         &["set already", "is info now", "after the restart: log/level = warn"],
     );
 }
+
+#[test]
+fn leader_hint() {
+    run("leader_hint", &["three workers", "two workers"]);
+}
+
+#[test]
+fn custom_transport() {
+    let expected = ["shop/apple: 0.40 after 0 us", "ten minutes later both are alive: 2"];
+    run("custom_transport", &expected);
+}

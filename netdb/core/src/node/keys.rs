@@ -5,7 +5,7 @@
 //! does not, the next in order does.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{hash::Hasher, net::SocketAddr, time::Duration};
+use core::{net::SocketAddr, time::Duration};
 
 use netdb_gossip_core::{
     codec,
@@ -14,7 +14,6 @@ use netdb_gossip_core::{
     sealed::{open_sealed, seal_to},
     time::{Now, Time, micros},
 };
-use siphasher::sip::SipHasher13;
 
 use super::{
     KeyInfo, KeysInfo, MemberState, Node, NodeEvent, RotateError, RotationStep, timers::Timer,
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     entry::{Entry, Lifetime, RowKey},
     records::{self, AdmittedRecord, KeyRecord, KeyStage, NodeStatus},
+    rendezvous,
     wire::{Batch, BatchBuilder, Message},
 };
 
@@ -140,14 +140,8 @@ impl Node {
 
     /// How long this node waits for those before it in the order of who acts for a key.
     fn patience(&self, id: KeyId) -> Duration {
-        let rank = |node: &NodeId| {
-            let mut hash = SipHasher13::new();
-            hash.write(&id.0);
-            hash.write(&node.0);
-            hash.finish()
-        };
-        let own = rank(&self.id);
-        let before = self.live().iter().filter(|node| rank(node) < own).count();
+        let own = rendezvous::bid(&id.0, &self.id);
+        let before = self.live().iter().filter(|node| rendezvous::bid(&id.0, node) > own).count();
         STEP_PATIENCE * u32::try_from(before).unwrap_or(u32::MAX)
     }
 
