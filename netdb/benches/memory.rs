@@ -20,6 +20,8 @@ const KEY: usize = 16;
 const VALUE: usize = 100;
 /// Writers that the rows are spread over, as over the nodes of a cluster.
 const WRITERS: u64 = 100;
+/// Between two writes: those of the last seconds are kept track of besides.
+const BETWEEN_US: u64 = 10_000;
 
 fn main() {
     // Cargo adds `--bench`.
@@ -28,7 +30,8 @@ fn main() {
     let table = Name::new("endpoints").unwrap();
     let before = resident();
     for number in 0..rows {
-        replica.apply(Time(1), Wall(1), entry(&table, number), Duration::ZERO);
+        let entry = entry(&table, number);
+        replica.apply(Time(1), Wall(entry.at), entry, Duration::ZERO);
     }
     let grown = resident() - before;
     assert_eq!(replica.live() as u64, rows);
@@ -46,7 +49,8 @@ fn entry(table: &Name, number: u64) -> Entry {
     let key = format!("endpoint-{number:07}").into_bytes();
     assert_eq!(key.len(), KEY);
     let value: Arc<[u8]> = [1; VALUE].into();
-    Entry::new(RowKey::of(table, Lifetime::Owner, &key, node), dot, number, Some(value))
+    let row = RowKey::of(table, Lifetime::Owner, &key, node);
+    Entry::new(row, dot, number * BETWEEN_US, Some(value))
 }
 
 /// Bytes of this process in memory, `VmRSS` of `proc_pid_status(5)`.
