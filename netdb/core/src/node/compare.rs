@@ -87,8 +87,8 @@ impl Node {
     }
 
     fn reschedule(&mut self, now: Now, name: &Name) {
-        let spread = self.random_byte();
-        self.plan_compare(name, |schedule, _| schedule.advance(now.mono, spread));
+        let (spread, synced) = (self.random_byte(), self.is_synced(name));
+        self.plan_compare(name, |schedule, _| schedule.advance(now.mono, synced, spread));
     }
 
     /// Something changed, or differs: compare soon, and again once it has settled.

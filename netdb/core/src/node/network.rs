@@ -160,10 +160,12 @@ impl Schedule {
         self.at = self.at.min(now + config.compare_interval);
     }
 
-    /// A comparison begins: when the next one is due, with `spread` in `0..=255` against lockstep.
-    pub(super) fn advance(&mut self, now: Time, spread: u8) {
-        let jitter = self.interval / 8 * u32::from(spread) / 255;
-        self.at = now + self.interval - jitter;
+    /// A comparison begins: when the next one is due, with `spread` in `0..=255` against lockstep. What waits
+    /// for the network to be in sync does not wait for long if this comparison comes to nothing.
+    pub(super) fn advance(&mut self, now: Time, synced: bool, spread: u8) {
+        let interval = if synced { self.interval } else { self.interval / 4 };
+        let jitter = interval / 8 * u32::from(spread) / 255;
+        self.at = now + interval - jitter;
     }
 
     /// A comparison found nothing.
