@@ -1,6 +1,6 @@
 //! What a node says of itself: the core's words, and those of the sockets and the disk around it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use netdb_core::node::{NodeInfo, NodeStats};
 
@@ -49,4 +49,6 @@ pub struct Queues {
     pub link_bytes: usize,
     /// Watches whose watcher has not taken what it was handed.
     pub watches: usize,
+    /// For how long the slowest of these has not.
+    pub watch_lag: Duration,
 }

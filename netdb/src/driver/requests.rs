@@ -116,6 +116,7 @@ impl Driver {
             records: self.disk.unsaved(),
             link_bytes: gossip.members().map(|(member, _)| gossip.queued(member.id)).sum(),
             watches: self.watches.behind(),
+            watch_lag: self.watches.lag(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! taken for it from the core, where later changes to a row replace earlier ones. So a watcher that
 //! sleeps costs nothing, and sees the latest state when it wakes. Must never wait for a watcher.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use netdb_core::{
@@ -12,7 +12,10 @@ use netdb_core::{
     view::{Event, Filter},
 };
 use netdb_gossip_core::time::Now;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::Instant,
+};
 
 /// Events handed to a watcher ahead of what it has taken.
 pub(crate) const WATCH_BUFFER: usize = 64;
@@ -28,8 +31,8 @@ type Room = Pin<Box<dyn Future<Output = WatchId> + Send>>;
 
 struct Open {
     events: mpsc::Sender<Event>,
-    /// A future in `full` waits for room.
-    full: bool,
+    /// Since when a future in `full` waits for room.
+    full: Option<Instant>,
 }
 
 /// All open watches.
@@ -55,7 +58,7 @@ impl Watches {
         }
         let (events, receiver) = mpsc::channel(WATCH_BUFFER);
         let id = node.watch(now, filter);
-        self.open.insert(id, Open { events, full: false });
+        self.open.insert(id, Open { events, full: None });
         self.pump(node, id);
         Some(receiver)
     }
@@ -64,7 +67,7 @@ impl Watches {
     pub(crate) fn pump(&mut self, node: &mut Node, id: WatchId) {
         let Some(open) = self.open.get_mut(&id) else { return };
         let mut closed = false;
-        while !open.full && !closed {
+        while open.full.is_none() && !closed {
             match open.events.try_reserve() {
                 Ok(room) => match node.poll_watch(id) {
                     Some(event) => {
@@ -74,7 +77,7 @@ impl Watches {
                     None => return,
                 },
                 Err(TrySendError::Full(())) => {
-                    open.full = true;
+                    open.full = Some(Instant::now());
                     self.full.push(wait_for_room(id, open.events.clone()));
                 }
                 Err(TrySendError::Closed(())) => closed = true,
@@ -97,7 +100,7 @@ impl Watches {
     /// Goes on with a watcher that [`Watches::room`] named.
     pub(crate) fn resume(&mut self, node: &mut Node, id: WatchId) {
         if let Some(open) = self.open.get_mut(&id) {
-            open.full = false;
+            open.full = None;
             self.pump(node, id);
         }
     }
@@ -115,6 +118,12 @@ impl Watches {
     /// How many have a watcher that is behind.
     pub(crate) fn behind(&self) -> usize {
         self.full.len()
+    }
+
+    /// For how long the slowest watcher has left what it was handed.
+    pub(crate) fn lag(&self) -> Duration {
+        let since = self.open.values().filter_map(|open| open.full).min();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Closes watches whose watcher is gone and that no event has told us of.

@@ -175,6 +175,11 @@ pub(super) const METRICS: &[Metric] = &[
         |s| s.stats.queues.watches.into(),
         "Watches whose watcher has not taken what it was handed",
     ),
+    gauge(
+        "watch_lag_seconds",
+        |s| s.stats.queues.watch_lag.into(),
+        "For how long the slowest watcher has left what it was handed",
+    ),
     gauge("calls_waiting", |s| s.stats.queues.calls.into(), "Calls that wait for the node"),
     gauge(
         "callers_waiting_for_disk",

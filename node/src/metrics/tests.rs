@@ -132,6 +132,7 @@ fn stats(n: &mut Numbers) -> Stats {
             records: n.few(),
             link_bytes: n.few(),
             watches: n.few(),
+            watch_lag: Duration::from_secs(n.next()),
         },
     }
 }
