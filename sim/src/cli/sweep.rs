@@ -61,7 +61,7 @@ pub(super) struct OfSuites {
     /// Anchors: only rows with this in their section, label or scenario; several with commas
     #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',', requires = "suite")]
     pub(super) rows: Vec<String>,
-    /// Anchors: only rows with at most so many nodes
+    /// Only rows and scenarios with at most so many nodes
     #[arg(long, value_name = "N", requires = "suite")]
     pub(super) largest: Option<usize>,
     /// Anchors: write the table into this page; rows that are left out keep what they have
@@ -81,10 +81,14 @@ pub(super) fn main(options: &Options) -> ExitCode {
     match options.suite {
         Some(Suite::Anchors) => anchors::main(options),
         Some(Suite::Standard) => {
-            let seeds =
-                if options.of_suites.quick { standard::QUICK_SEEDS } else { standard::SEEDS };
+            let (seeds, largest) = if options.of_suites.quick {
+                (standard::QUICK_SEEDS, standard::QUICK_NODES)
+            } else {
+                (standard::SEEDS, usize::MAX)
+            };
             let seeds = options.seeds.unwrap_or(seeds);
-            let runs = standard::runs(options.first, seeds, options.of_suites.quick);
+            let largest = options.of_suites.largest.unwrap_or(largest);
+            let runs = standard::runs(options.first, seeds, largest);
             sweep(options, &runs.iter().map(|run| of_suite(options, run)).collect::<Vec<_>>())
         }
         None => {

@@ -11,7 +11,7 @@ pub const SIZES: [usize; 3] = [5, 10, 25];
 /// Datagrams lost at churn, in percent.
 pub const LOSSES: [u32; 3] = [0, 5, 20];
 /// What takes its own share of a minute or more is left out of a quick run.
-const QUICK_NODES: usize = 50;
+pub const QUICK_NODES: usize = 50;
 const CHURN: &str = "churn";
 
 /// One run.
@@ -27,8 +27,9 @@ pub struct Run {
     pub seed: u64,
 }
 
-/// The runs: `seeds` of churn that take turns with sizes and losses, from seed `first` on; then the others.
-pub fn runs(first: u64, seeds: u64, quick: bool) -> Vec<Run> {
+/// The runs: `seeds` of churn that take turns with sizes and losses, from seed `first` on; then the others,
+/// of those with at most `largest` nodes.
+pub fn runs(first: u64, seeds: u64, largest: usize) -> Vec<Run> {
     let mixes: Vec<(usize, u32)> =
         SIZES.iter().flat_map(|nodes| LOSSES.map(|loss| (*nodes, loss))).collect();
     let churn = scenario::named(CHURN).into_iter().flat_map(|scenario| {
@@ -38,7 +39,7 @@ pub fn runs(first: u64, seeds: u64, quick: bool) -> Vec<Run> {
     });
     let others = scenario::all()
         .into_iter()
-        .filter(|scenario| scenario.name != CHURN && (!quick || scenario.nodes <= QUICK_NODES));
+        .filter(|scenario| scenario.name != CHURN && scenario.nodes <= largest);
     let others =
         others.map(|scenario| Run { scenario, nodes: scenario.nodes, loss: 0, seed: first });
     churn.chain(others).collect()
@@ -52,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_mix_and_every_scenario_has_its_turn() {
-        let all = runs(1, 18, false);
+        let all = runs(1, 18, usize::MAX);
         let churn: Vec<_> = all.iter().filter(|run| run.scenario.name == CHURN).collect();
         let seeds: BTreeSet<_> = churn.iter().map(|run| run.seed).collect();
         let mixes: BTreeSet<_> = churn.iter().map(|run| (run.nodes, run.loss)).collect();
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_quick_run_leaves_out_what_is_large() {
-        let quick = runs(1, 9, true);
+        let quick = runs(1, 9, QUICK_NODES);
         assert!(quick.iter().all(|run| run.nodes <= QUICK_NODES));
         assert!(quick.iter().any(|run| run.scenario.name != CHURN));
     }
