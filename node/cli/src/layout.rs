@@ -187,6 +187,21 @@ fn widths_within(limit: usize, mut natural: Vec<usize>, columns: &[Column]) -> V
     widths
 }
 
+/// Prints a whole table.
+pub(crate) fn print_table(
+    out: &mut dyn Write,
+    columns: &[Column],
+    terminal: Terminal,
+    wide: bool,
+    rows: impl IntoIterator<Item = Vec<Cell>>,
+) -> io::Result<()> {
+    let mut layout = Layout::new(columns, terminal, wide);
+    for row in rows {
+        layout.row(out, row)?;
+    }
+    layout.finish(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

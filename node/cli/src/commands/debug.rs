@@ -5,11 +5,11 @@ use netnode_api::{
     debug::{Debug, NetworkDebug},
 };
 
-use super::{diff::called, print_json};
+use super::{called, heading, print_items, print_json, sync_state};
 use crate::{
     Io,
     failure::Failure,
-    layout::{Cell, Column, Layout},
+    layout::{Cell, Column},
     terminal::Look,
     text,
 };
@@ -52,25 +52,16 @@ pub(super) async fn debug(
     timers(io, &debug, wide)
 }
 
-fn heading(io: &mut Io<'_>, text: &str) -> Result<(), Failure> {
-    Ok(writeln!(io.out, "\n{}", Look::Heading.paint(text, io.terminal.color))?)
-}
-
-/// Prints rows below their heading, and how many there are besides.
-fn table<T>(
-    io: &mut Io<'_>,
-    columns: &[Column],
-    wide: bool,
-    rows: &[T],
-    cells: impl Fn(&T) -> Vec<Cell>,
-) -> Result<(), Failure> {
-    let mut layout = Layout::new(columns, io.terminal, wide);
-    for row in rows {
-        layout.row(io.out, cells(row))?;
+/// Whether somebody was heard of lately.
+fn voice(answers: bool) -> Cell {
+    if answers {
+        Cell::new("answers").look(Look::Good)
+    } else {
+        Cell::new("silent").look(Look::Bad)
     }
-    Ok(layout.finish(io.out)?)
 }
 
+/// Says how many there are besides.
 fn more(io: &mut Io<'_>, shown: usize, all: usize) -> Result<(), Failure> {
     if shown < all {
         writeln!(io.out, "and {} more (--json shows them, up to a limit)", all - shown)?;
@@ -84,7 +75,7 @@ fn queues(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
         Column::new("NOW", 3).right(),
         Column::new("LIMIT", 5).right(),
     ];
-    table(io, &COLUMNS, wide, &debug.queues, |queue| {
+    print_items(io, &COLUMNS, wide, &debug.queues, |queue| {
         let limit = queue.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
         let busy = queue.limit.is_some_and(|limit| queue.depth > limit / 2);
         let look = if busy { Look::Bad } else { Look::Plain };
@@ -100,7 +91,7 @@ fn drops(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
         return heading(io, "no packet was dropped");
     }
     heading(io, "packets dropped")?;
-    table(io, &COLUMNS, wide, &some, |(reason, count)| {
+    print_items(io, &COLUMNS, wide, &some, |(reason, count)| {
         vec![Cell::new(reason.as_str()), Cell::new(count.to_string())]
     })
 }
@@ -117,7 +108,7 @@ fn networks(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
         Column::new("FETCHES", 7),
     ];
     heading(io, "networks")?;
-    table(io, &COLUMNS, wide, &debug.networks, |network| {
+    print_items(io, &COLUMNS, wide, &debug.networks, |network| {
         let fetches = match (&network.pull, &network.gap) {
             (Some(pull), _) if pull.all => format!("all from {}", called(&pull.from)),
             (Some(pull), _) => format!("some from {}", called(&pull.from)),
@@ -126,11 +117,7 @@ fn networks(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
         };
         vec![
             Cell::new(&*network.name),
-            if network.synced {
-                Cell::new("in sync").look(Look::Good)
-            } else {
-                Cell::new("syncing").look(Look::Doubtful)
-            },
+            sync_state(network.synced),
             Cell::new(network.writer_count.to_string()),
             Cell::new(network.retired.to_string()),
             Cell::new(network.aside_count.to_string()),
@@ -164,7 +151,7 @@ fn writers(io: &mut Io<'_>, debug: &Debug, wide: bool, limit: usize) -> Result<(
     ];
     let shown = of_networks(debug, limit, |network| &network.writers);
     heading(io, "how far each writer got here")?;
-    table(io, &COLUMNS, wide, &shown, |(network, writer)| {
+    print_items(io, &COLUMNS, wide, &shown, |(network, writer)| {
         let missing = match writer.missing {
             Some(missing) => {
                 Cell::new(format!("{}-{}", missing.from, missing.through)).look(Look::Bad)
@@ -197,7 +184,7 @@ fn aside(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
         return Ok(());
     }
     heading(io, "kept aside, stamped too far ahead")?;
-    table(io, &COLUMNS, wide, &shown, |(network, aside)| {
+    print_items(io, &COLUMNS, wide, &shown, |(network, aside)| {
         vec![
             Cell::new(*network),
             Cell::new(&*aside.table),
@@ -218,14 +205,9 @@ fn children(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
     ];
     let shown = of_networks(debug, usize::MAX, |network| &network.children);
     heading(io, "where this node's writes go")?;
-    table(io, &COLUMNS, wide, &shown, |(network, child)| {
-        let state = if child.trusted {
-            Cell::new("answers").look(Look::Good)
-        } else {
-            Cell::new("silent").look(Look::Bad)
-        };
+    print_items(io, &COLUMNS, wide, &shown, |(network, child)| {
         let others = Cell::new(child.passes_on_to.to_string());
-        vec![Cell::new(*network), Cell::new(called(&child.node)), others, state]
+        vec![Cell::new(*network), Cell::new(called(&child.node)), others, voice(child.trusted)]
     })
 }
 
@@ -244,7 +226,7 @@ fn links(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
     links.sort_by_key(|link| (std::cmp::Reverse((link.late, link.bytes)), link.rtt_us));
     let shown = links.get(..SHOWN).unwrap_or(&links);
     heading(io, "links, the busiest first")?;
-    table(io, &COLUMNS, wide, shown, |link| {
+    print_items(io, &COLUMNS, wide, shown, |link| {
         vec![
             Cell::new(called(&link.node)),
             Cell::new(link.rtt_us.map_or_else(|| "-".to_owned(), text::millis)),
@@ -253,11 +235,7 @@ fn links(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
             Cell::new(link.in_flight.to_string()),
             Cell::new(link.window.to_string()),
             Cell::new(link.late.to_string()),
-            if link.responsive {
-                Cell::new("answers").look(Look::Good)
-            } else {
-                Cell::new("silent").look(Look::Bad)
-            },
+            voice(link.responsive),
         ]
     })?;
     more(io, shown.len(), links.len())
@@ -269,7 +247,7 @@ fn timers(io: &mut Io<'_>, debug: &Debug, wide: bool) -> Result<(), Failure> {
     let next = debug.next_deadline_us.map_or_else(|| "never".to_owned(), text::soon);
     heading(io, &format!("timers; the node acts by itself within {next}"))?;
     let shown = debug.timers.get(..SHOWN).unwrap_or(&debug.timers);
-    table(io, &COLUMNS, wide, shown, |timer| {
+    print_items(io, &COLUMNS, wide, shown, |timer| {
         vec![
             Cell::new(text::soon(timer.within_us)),
             Cell::new(&*timer.what),

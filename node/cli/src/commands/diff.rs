@@ -3,11 +3,10 @@
 use netnode_api::{
     client::Client,
     diff::{Diff, DiffQuery, NetworkDiff, Standing, Verdict},
-    node::Who,
     rows::Dot,
 };
 
-use super::print_json;
+use super::{called, heading, print_items, print_json};
 use crate::{
     Io,
     failure::Failure,
@@ -58,15 +57,6 @@ fn print(io: &mut Io<'_>, diff: &Diff, wide: bool) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn heading(io: &mut Io<'_>, text: &str) -> Result<(), Failure> {
-    Ok(writeln!(io.out, "\n{}", Look::Heading.paint(text, io.terminal.color))?)
-}
-
-/// What people call a node.
-pub(super) fn called(who: &Who) -> String {
-    who.name.as_deref().map_or_else(|| text::short(&who.id).to_owned(), text::escaped)
 }
 
 fn verdict(verdict: Verdict) -> Cell {
@@ -121,13 +111,12 @@ fn writers(io: &mut Io<'_>, network: &NetworkDiff, wide: bool) -> Result<(), Fai
         Column::new("RIGHT", 4).right(),
         Column::new("RECEIVED", 10),
     ];
-    let mut layout = Layout::new(&COLUMNS, io.terminal, wide);
-    for writer in &network.writers {
+    print_items(io, &COLUMNS, wide, &network.writers, |writer| {
         let number = |figure: Option<u64>| {
             Cell::new(figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string()))
         };
         let (left, right) = (writer.left.as_ref(), writer.right.as_ref());
-        let cells = vec![
+        vec![
             Cell::new(called(&writer.writer)),
             Cell::new(writer.lifetime.as_str()),
             Cell::new(writer.generation.to_string()),
@@ -136,10 +125,8 @@ fn writers(io: &mut Io<'_>, network: &NetworkDiff, wide: bool) -> Result<(), Fai
             number(left.map(|side| side.rows)),
             number(right.map(|side| side.rows)),
             verdict(writer.verdict),
-        ];
-        layout.row(io.out, cells)?;
-    }
-    Ok(layout.finish(io.out)?)
+        ]
+    })
 }
 
 fn rows(io: &mut Io<'_>, diff: &Diff, network: &NetworkDiff, wide: bool) -> Result<(), Failure> {
@@ -151,25 +138,22 @@ fn rows(io: &mut Io<'_>, diff: &Diff, network: &NetworkDiff, wide: bool) -> Resu
         Column::new("AGE", 3).right(),
         Column::new("VERDICT", 10),
     ];
-    let mut layout = Layout::new(&COLUMNS, io.terminal, wide);
-    for row in &network.rows {
+    print_items(io, &COLUMNS, wide, &network.rows, |row| {
         let of = if row.on_its_way { Verdict::OnItsWay } else { Verdict::Different };
         let key = match &row.owner {
             Some(owner) => format!("{} of {}", text::payload(&row.key), called(owner)),
             None => text::payload(&row.key),
         };
         let shown = |standing| Cell::new(standing_of(standing, diff, network, wide));
-        let cells = vec![
+        vec![
             Cell::new(&*row.table),
             Cell::new(key),
             shown(&row.left),
             shown(&row.right),
             Cell::new(text::age(row.age_ms)),
             verdict(of),
-        ];
-        layout.row(io.out, cells)?;
-    }
-    Ok(layout.finish(io.out)?)
+        ]
+    })
 }
 
 fn standing_of(standing: &Standing, diff: &Diff, network: &NetworkDiff, wide: bool) -> String {
@@ -201,6 +185,7 @@ mod tests {
     use netnode_api::{
         Payload,
         diff::{NetworkCopy, Progress, RowDiff, WriterDiff},
+        node::Who,
         rows::Lifetime,
     };
 

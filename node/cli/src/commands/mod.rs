@@ -15,14 +15,16 @@ mod write;
 
 use std::{io::Write, time::Duration};
 
-use netnode_api::client::Client;
+use netnode_api::{client::Client, node::Who};
 use serde::Serialize;
 
 use crate::{
     Io,
     args::{Command, Config, Format, Table},
     failure::Failure,
-    layout::{Cell, Column, Layout},
+    layout::{Cell, Column, print_table},
+    terminal::Look,
+    text,
 };
 
 pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
@@ -117,9 +119,35 @@ fn print_list<T: Serialize>(
     if format.jsonl {
         return items.iter().try_for_each(|item| print_line(io.out, item));
     }
-    let mut layout = Layout::new(columns, io.terminal, format.wide);
-    for item in items {
-        layout.row(io.out, cells(item))?;
+    print_items(io, columns, format.wide, items, cells)
+}
+
+/// Items as the rows of a table.
+fn print_items<T>(
+    io: &mut Io<'_>,
+    columns: &[Column],
+    wide: bool,
+    items: &[T],
+    cells: impl Fn(&T) -> Vec<Cell>,
+) -> Result<(), Failure> {
+    Ok(print_table(io.out, columns, io.terminal, wide, items.iter().map(cells))?)
+}
+
+/// What the lines below are about.
+fn heading(io: &mut Io<'_>, text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io.out, "\n{}", Look::Heading.paint(text, io.terminal.color))?)
+}
+
+/// What people call a node.
+fn called(who: &Who) -> String {
+    who.name.as_deref().map_or_else(|| text::short(&who.id).to_owned(), text::escaped)
+}
+
+/// How far a node's copy of a network is.
+fn sync_state(synced: bool) -> Cell {
+    if synced {
+        Cell::new("in sync").look(Look::Good)
+    } else {
+        Cell::new("syncing").look(Look::Doubtful)
     }
-    Ok(layout.finish(io.out)?)
 }

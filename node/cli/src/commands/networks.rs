@@ -5,7 +5,7 @@ use std::time::Duration;
 use netnode_api::{client::Client, node::Networks as Lists};
 use serde_json::json;
 
-use super::{node::print_members, print_json, print_line};
+use super::{node::print_members, print_json, print_line, sync_state};
 use crate::{
     Io,
     args::{Format, Networks},
@@ -66,14 +66,9 @@ async fn ls(client: &Client, io: &mut Io<'_>, format: Format) -> Result<(), Fail
     }
     let mut layout = Layout::new(&COLUMNS, io.terminal, format.wide);
     for network in attached {
-        let state = if network.synced {
-            Cell::new("in sync").look(Look::Good)
-        } else {
-            Cell::new("syncing").look(Look::Doubtful)
-        };
         let cells = vec![
             Cell::new(&*network.name),
-            state,
+            sync_state(network.synced),
             Cell::new(network.entries.to_string()),
             Cell::new(text::size(network.bytes)),
             Cell::new(network.tombstones.to_string()),

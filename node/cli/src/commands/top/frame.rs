@@ -4,8 +4,9 @@ use netnode_api::node::MemberState;
 
 use super::sample::{Frame, Sample};
 use crate::{
+    commands::sync_state,
     failure::Failure,
-    layout::{Cell, Column, Layout},
+    layout::{Cell, Column, print_table},
     terminal::{Look, Terminal},
     text,
 };
@@ -21,10 +22,7 @@ pub(super) fn lines(
     let members: Vec<String> = frame
         .members
         .iter()
-        .map(|(state, count)| {
-            let look = if *state == MemberState::Alive { Look::Good } else { Look::Bad };
-            look.paint(&format!("{count} {}", state.as_str()), color)
-        })
+        .map(|(state, count)| look(*state).paint(&format!("{count} {}", state.as_str()), color))
         .collect();
     lines.push(format!("members  {}", members.join(", ")));
     for warning in &now.status.warnings {
@@ -93,6 +91,11 @@ fn bytes(rate: f64) -> String {
     text::size(rate as usize)
 }
 
+/// Whatever is not alive stands out.
+fn look(state: MemberState) -> Look {
+    if state == MemberState::Alive { Look::Good } else { Look::Bad }
+}
+
 const PEERS: [Column; 6] = [
     Column::new("SLOWEST PEER", 12),
     Column::new("STATE", 7),
@@ -103,11 +106,10 @@ const PEERS: [Column; 6] = [
 ];
 
 fn peer(peer: &super::sample::Peer) -> Vec<Cell> {
-    let look = if peer.state == MemberState::Alive { Look::Good } else { Look::Bad };
     let name = peer.name.as_deref().unwrap_or_else(|| text::short(&peer.id));
     vec![
         Cell::new(text::escaped(name)),
-        Cell::new(peer.state.as_str()).look(look),
+        Cell::new(peer.state.as_str()).look(look(peer.state)),
         Cell::new(peer.rtt_us.map_or_else(|| "-".to_owned(), text::millis)),
         Cell::new(peer.in_flight.to_string()),
         Cell::new(peer.late.to_string()),
@@ -128,11 +130,7 @@ const NETWORKS: [Column; 7] = [
 fn network(network: &netnode_api::node::Network) -> Vec<Cell> {
     vec![
         Cell::new(&*network.name),
-        if network.synced {
-            Cell::new("in sync").look(Look::Good)
-        } else {
-            Cell::new("syncing").look(Look::Doubtful)
-        },
+        sync_state(network.synced),
         Cell::new(network.entries.to_string()),
         Cell::new(text::size(network.bytes)),
         Cell::new(network.tombstones.to_string()),
@@ -148,11 +146,7 @@ fn table(
     rows: impl Iterator<Item = Vec<Cell>>,
 ) -> Result<(), Failure> {
     let mut bytes = Vec::new();
-    let mut layout = Layout::new(columns, terminal, false);
-    for row in rows {
-        layout.row(&mut bytes, row)?;
-    }
-    layout.finish(&mut bytes)?;
+    print_table(&mut bytes, columns, terminal, false, rows)?;
     lines.extend(String::from_utf8_lossy(&bytes).lines().map(ToOwned::to_owned));
     Ok(())
 }
