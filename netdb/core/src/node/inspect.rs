@@ -124,9 +124,7 @@ fn sum_writers(replica: &Replica, cutoff: u64, after: Option<Writer>) -> Answer 
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut all = replica.digest().range((start, Bound::Unbounded));
     let sum = |(writer, progress): (&Writer, &crate::digest::Progress)| {
-        let held = || replica.dots(writer, 0, u64::MAX);
-        let (rows, hash) = marks(held());
-        let last = live(held()).map(|entry| entry.dot.sequence).max().unwrap_or(0);
+        let (rows, hash, last) = marks(replica.dots(writer, 0, u64::MAX));
         let contiguous = progress.contiguous();
         let settled = settled.contiguous(writer, contiguous);
         WriterSum { writer: *writer, contiguous, settled, rows, hash, last }
@@ -150,7 +148,7 @@ fn held(replica: &Replica, range: &Want) -> Rows {
     if rows().nth(LIST_AT_MOST).is_none() {
         Rows::List(rows().filter_map(|entry| HeldRow::of(entry)).collect())
     } else {
-        let (count, hash) = marks(rows());
+        let (count, hash, _) = marks(rows());
         Rows::Sum(count, hash)
     }
 }
@@ -161,9 +159,11 @@ fn live<'a>(entries: impl Iterator<Item = Held<'a>>) -> impl Iterator<Item = Hel
     entries.filter(|entry| !entry.is_tombstone())
 }
 
-/// How many live entries there are, and the sum of their marks.
-fn marks<'a>(entries: impl Iterator<Item = Held<'a>>) -> (u64, u64) {
-    live(entries).fold((0, 0u64), |(count, sum), entry| (count + 1, sum.wrapping_add(entry.mark())))
+/// How many live entries there are, the sum of their marks, and the highest sequence.
+fn marks<'a>(entries: impl Iterator<Item = Held<'a>>) -> (u64, u64, u64) {
+    live(entries).fold((0, 0u64, 0), |(count, sum, last), entry| {
+        (count + 1, sum.wrapping_add(entry.mark()), last.max(entry.dot.sequence))
+    })
 }
 
 fn count(count: usize) -> u64 {

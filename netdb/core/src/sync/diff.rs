@@ -196,6 +196,19 @@ pub async fn compare<A: Ask + Sync>(asked: &A, scope: &Scope) -> Result<Diff, Di
     Ok(diff)
 }
 
+/// Asks one side, about one network if one is named.
+async fn ask<A: Ask + Sync>(
+    asked: &A,
+    side: Side,
+    name: Option<&Name>,
+    question: Question,
+) -> Result<Answer, DiffError<A::Error>> {
+    match (asked.ask(side, question).await.map_err(DiffError::Unanswered)?, name) {
+        (Answer::NotAttached, Some(name)) => Err(DiffError::NotAttached(side, name.clone())),
+        (answer, _) => Ok(answer),
+    }
+}
+
 async fn networks<A: Ask + Sync>(
     asked: &A,
     side: Side,
@@ -205,8 +218,7 @@ async fn networks<A: Ask + Sync>(
     for _ in 0..MAX_PAGES {
         let after = all.last_key_value().map(|(name, _): (&Name, _)| name.clone());
         let (only, cutoff) = (scope.only.clone(), scope.settled_before);
-        let question = Question::Networks { only, cutoff, after };
-        match asked.ask(side, question).await.map_err(DiffError::Unanswered)? {
+        match ask(asked, side, None, Question::Networks { only, cutoff, after }).await? {
             Answer::Networks { networks, more } if networks.len() <= MAX_LISTED => {
                 all.extend(networks.into_iter().map(|sum| (sum.network.clone(), sum)));
                 if !more {
@@ -292,15 +304,13 @@ async fn writers<A: Ask + Sync>(
     for _ in 0..MAX_PAGES {
         let after = all.last_key_value().map(|(writer, _): (&Writer, _)| *writer);
         let (network, cutoff) = (name.clone(), scope.settled_before);
-        let question = Question::Writers { network, cutoff, after };
-        match asked.ask(side, question).await.map_err(DiffError::Unanswered)? {
+        match ask(asked, side, Some(name), Question::Writers { network, cutoff, after }).await? {
             Answer::Writers { writers, more } if writers.len() <= MAX_LISTED => {
                 all.extend(writers.into_iter().map(|sum| (sum.writer, sum)));
                 if !more {
                     return Ok(all);
                 }
             }
-            Answer::NotAttached => return Err(DiffError::NotAttached(side, name.clone())),
             _ => break,
         }
     }
@@ -368,9 +378,8 @@ async fn held<A: Ask + Sync>(
     ranges: &[Want],
 ) -> Result<Vec<Rows>, DiffError<A::Error>> {
     let question = Question::Held { network: name.clone(), ranges: ranges.to_vec() };
-    match asked.ask(side, question).await.map_err(DiffError::Unanswered)? {
+    match ask(asked, side, Some(name), question).await? {
         Answer::Held(rows) if rows.len() == ranges.len() => Ok(rows),
-        Answer::NotAttached => Err(DiffError::NotAttached(side, name.clone())),
         _ => Err(DiffError::Nonsense(side)),
     }
 }
@@ -408,9 +417,8 @@ async fn standing<A: Ask + Sync>(
     places: &[u64],
 ) -> Result<Vec<Option<HeldRow>>, DiffError<A::Error>> {
     let question = Question::Standing { network: name.clone(), places: places.to_vec() };
-    match asked.ask(side, question).await.map_err(DiffError::Unanswered)? {
+    match ask(asked, side, Some(name), question).await? {
         Answer::Standing(rows) if rows.len() == places.len() => Ok(rows),
-        Answer::NotAttached => Err(DiffError::NotAttached(side, name.clone())),
         _ => Err(DiffError::Nonsense(side)),
     }
 }
