@@ -20,18 +20,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use netdb_tests::{address::Addresses, agreement::wait_agreed, binaries::Binaries};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::shell::{Shell, cargo, target_dir};
+use crate::{interrupt::unless_interrupted, shell::Shell};
 use report::Report;
 use stage::Stage;
 
 /// Longer than any first build.
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
-/// What a shell says of a program that Ctrl-C ended.
-pub(crate) const INTERRUPTED: u8 = 130;
 /// A retired key is kept for a minute by default, for packets under way. Nobody wants to watch that.
 const FLAGS: &[&str] = &["--key-retire-after", "1s"];
 
@@ -40,18 +37,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     let services = services::read()?;
     println!("Building netnode and netdbctl.");
     let shell = Shell::new("demo", Instant::now() + BUILD_LIMIT, false);
-    shell.run(&mut cargo(["build", "--package", "netnode", "--package", "netnode-cli"]))?;
-    let binaries = Binaries::within(&target_dir().join("debug"))?;
-    let runtime = tokio::runtime::Runtime::new().context("starting a runtime")?;
-    runtime.block_on(async {
-        // Both futures are dropped before this returns, and the nodes and their files with them.
-        tokio::select! {
-            code = show(binaries, services) => code,
-            () = interrupted() => {
-                println!("\nInterrupted: every process was ended.");
-                Ok(ExitCode::from(INTERRUPTED))
-            }
-        }
+    let binaries = shell.build_nodes()?;
+    unless_interrupted(show(binaries, services), || {
+        println!("\nInterrupted: every process was ended.");
     })
 }
 
@@ -91,21 +79,6 @@ async fn converged_at_the_end(stage: &mut Stage) -> Result<()> {
         stage.report.held(&format!("{} is the same on every member", network.name), &detail);
     }
     Ok(())
-}
-
-/// Waits for Ctrl-C, or for being told to stop.
-pub(crate) async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        caught = tokio::signal::ctrl_c() => {
-            if caught.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-    }
 }
 
 /// The cluster of the demo is dropped last of all that a stage holds.

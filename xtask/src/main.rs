@@ -7,6 +7,7 @@ mod advisories;
 mod bench;
 mod demo;
 mod fuzz;
+mod interrupt;
 mod lanes;
 mod process;
 mod shell;

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use netdb_tests::binaries::Binaries;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -76,6 +77,12 @@ impl Shell {
             Err(RecvTimeoutError::Disconnected) => bail!("`{line}` was lost"),
         };
         if status.success() { Ok(()) } else { bail!("`{line}`: {status}") }
+    }
+
+    /// Builds the programs that real clusters are made of.
+    pub(crate) fn build_nodes(&self) -> Result<Binaries> {
+        self.run(&mut cargo(["build", "--package", "netnode", "--package", "netnode-cli"]))?;
+        Binaries::within(&target_dir().join("debug"))
     }
 }
 

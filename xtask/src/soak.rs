@@ -20,9 +20,9 @@ use netdb_tests::{
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{
-    demo::{INTERRUPTED, interrupted},
+    interrupt::unless_interrupted,
     lanes::{Lane, Verdict},
-    shell::{Shell, cargo, target_dir},
+    shell::Shell,
 };
 use model::Model;
 use trouble::Troubles;
@@ -70,8 +70,9 @@ pub(crate) const LANE: Lane = Lane {
         let long = Duration::from_mins(LONG_MINUTES);
         let time = if shell.long() { long } else { Duration::from_secs(SHORT_SECONDS) };
         let plan = Plan { time, nodes: 25, seed: 1 };
-        build(shell)?;
-        within_runtime(soak(&plan))?;
+        let binaries = shell.build_nodes()?;
+        let runtime = tokio::runtime::Runtime::new().context("starting a runtime")?;
+        runtime.block_on(soak(binaries, &plan))?;
         Ok(Verdict::Passed)
     },
 };
@@ -85,41 +86,25 @@ struct Plan {
 
 /// Builds what is needed and soaks.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    build(&Shell::new("soak", Instant::now() + BUILD_LIMIT, false))?;
+    let binaries = Shell::new("soak", Instant::now() + BUILD_LIMIT, false).build_nodes()?;
     let plan = Plan {
         time: Duration::from_mins(options.minutes),
         nodes: options.nodes.into(),
         seed: options.seed,
     };
-    within_runtime(async {
-        // Both futures are dropped before this returns, and the nodes and their files with them.
-        tokio::select! {
-            done = soak(&plan) => done.map(|()| ExitCode::SUCCESS),
-            () = interrupted() => {
-                println!("\nInterrupted: every process was ended.");
-                Ok(ExitCode::from(INTERRUPTED))
-            }
-        }
+    unless_interrupted(soak(binaries, &plan), || {
+        println!("\nInterrupted: every process was ended.");
     })
 }
 
-fn build(shell: &Shell) -> Result<()> {
-    shell.run(&mut cargo(["build", "--package", "netnode", "--package", "netnode-cli"]))
-}
-
-fn within_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Runtime::new().context("starting a runtime")?.block_on(future)
-}
-
-async fn soak(plan: &Plan) -> Result<()> {
-    let binaries = Binaries::within(&target_dir().join("debug"))?;
+async fn soak(binaries: Binaries, plan: &Plan) -> Result<ExitCode> {
     println!("{} nodes join, seed {}.", plan.nodes, plan.seed);
     let mut cluster = Cluster::found(binaries, Addresses::apart(), FLAGS).await?;
     let result = stages(plan, &mut cluster).await;
     if result.is_err() {
         println!("\n{}", cluster.tails());
     }
-    result
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 async fn stages(plan: &Plan, cluster: &mut Cluster) -> Result<()> {

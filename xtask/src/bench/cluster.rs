@@ -22,7 +22,7 @@ use super::{
     table,
 };
 use crate::{
-    demo::{INTERRUPTED, interrupted},
+    interrupt::unless_interrupted,
     process,
     shell::{Shell, cargo, target_dir},
 };
@@ -180,21 +180,13 @@ fn inside(options: &Options, file: &Path, budget: Duration, apart: bool) -> Resu
     // Should whoever started this be killed, nodes must not be left behind.
     set_pdeathsig(Signal::SIGTERM).context("asking to be told of the end of the parent")?;
     let loss = options.loss.first().copied().unwrap_or_default();
-    let runtime = tokio::runtime::Runtime::new().context("starting a runtime")?;
-    runtime.block_on(async {
-        // Both futures are dropped before this returns, and the nodes and their files with them.
-        tokio::select! {
-            measured = measure(options, loss, apart, end) => {
-                fs::write(file, serde_json::to_string(&measured?)?)
-                    .with_context(|| format!("writing {}", file.display()))?;
-                Ok(ExitCode::SUCCESS)
-            }
-            () = interrupted() => {
-                tell("interrupted: every process was ended");
-                Ok(ExitCode::from(INTERRUPTED))
-            }
-        }
-    })
+    let work = async {
+        let measured = measure(options, loss, apart, end).await?;
+        fs::write(file, serde_json::to_string(&measured)?)
+            .with_context(|| format!("writing {}", file.display()))?;
+        Ok(ExitCode::SUCCESS)
+    };
+    unless_interrupted(work, || tell("interrupted: every process was ended"))
 }
 
 async fn measure(options: &Options, loss: u8, apart: bool, end: Instant) -> Result<Measured> {

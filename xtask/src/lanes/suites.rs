@@ -88,7 +88,7 @@ fn end_to_end(shell: &Shell) -> Result<Verdict> {
         return Ok(Verdict::Skipped("netnode runs on Linux only".into()));
     }
     // Cargo builds the binaries of a test's own package only.
-    shell.run(&mut cargo(["build", "--package", "netnode", "--package", "netnode-cli"]))?;
+    shell.build_nodes()?;
     let mut test = cargo(["test", "--package", END_TO_END, "--no-fail-fast", "--lib"]);
     for name in end_to_end_files()? {
         test.args(["--test", &name]);
