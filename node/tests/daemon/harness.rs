@@ -48,6 +48,17 @@ impl Host {
         host
     }
 
+    /// A host that runs a node of another one's cluster.
+    pub(crate) fn joined(name: &str, member: &Self) -> Self {
+        let mut host = Self::bare(name);
+        let line = member.ok("join");
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let joined = host.netnode(&words);
+        assert!(joined.status.success(), "{joined:?}");
+        host.start(&[]);
+        host
+    }
+
     /// A running host that is attached to network `blue`.
     pub(crate) fn attached(name: &str) -> Self {
         let host = Self::running(name);

@@ -63,12 +63,7 @@ fn every_command_prints_json_if_told_to() {
     let mut host = Host::bare("a");
     host.init();
     host.start(&["--key-retire-after", "1s"]);
-    let token = host.ok("token show");
-    let mut other = Host::bare("b");
-    let address = host.ok("join").split_whitespace().nth(3).unwrap().to_owned();
-    let joined = other.netnode(&["join", token.trim(), &address]);
-    assert!(joined.status.success(), "{joined:?}");
-    other.start(&[]);
+    let _other = Host::joined("b", &host);
     for line in LINES {
         let named = |command: &&String| {
             line.split(' ').take(command.split(' ').count()).eq(command.split(' '))

@@ -152,12 +152,7 @@ fn check(document: &Value, operation: &Operation, answer: &Answer, good: bool) {
 #[test]
 fn every_path_answers_as_described() {
     let mut host = Host::running("a");
-    let token = host.ok("token show");
-    let mut other = Host::bare("b");
-    let address = host.ok("join").split_whitespace().nth(3).unwrap().to_owned();
-    let joined = other.netnode(&["join", token.trim(), &address]);
-    assert!(joined.status.success(), "{joined:?}");
-    other.start(&[]);
+    let _other = Host::joined("b", &host);
     let served = ask(&host, "GET", "/v1/openapi.json", "", None);
     let document: Value = serde_json::from_str(&served.body).unwrap();
     assert_eq!(served.body, include_str!("../../../docs/openapi.json"));
