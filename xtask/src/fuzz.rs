@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    lanes::{Lane, Verdict},
+    lanes::{Lane, Verdict, refuse_unknown},
     shell::{Shell, cargo, root, target_dir},
     tools,
 };
@@ -140,12 +140,7 @@ fn targets() -> Result<Vec<Target>> {
 }
 
 fn chosen(targets: Vec<Target>, only: &[String]) -> Result<Vec<Target>> {
-    if let Some(unknown) =
-        only.iter().find(|name| targets.iter().all(|target| target.name != **name))
-    {
-        let known: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        bail!("there is no target `{unknown}`; there are: {}", known.join(", "));
-    }
+    refuse_unknown("target", targets.iter().map(|target| target.name.as_str()), only)?;
     let wanted = |target: &Target| only.is_empty() || only.contains(&target.name);
     Ok(targets.into_iter().filter(wanted).collect())
 }

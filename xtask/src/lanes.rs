@@ -72,14 +72,24 @@ pub(crate) fn run(lanes: &[Lane], options: &Options) -> Result<ExitCode> {
 }
 
 fn chosen<'a>(lanes: &'a [Lane], only: &[String]) -> Result<Vec<&'a Lane>> {
-    if let Some(unknown) = only.iter().find(|name| lanes.iter().all(|lane| lane.name != **name)) {
-        let known: Vec<&str> = lanes.iter().map(|lane| lane.name).collect();
-        bail!("there is no lane `{unknown}`; there are: {}", known.join(", "));
-    }
+    refuse_unknown("lane", lanes.iter().map(|lane| lane.name), only)?;
     Ok(lanes
         .iter()
         .filter(|lane| only.is_empty() || only.iter().any(|name| name == lane.name))
         .collect())
+}
+
+/// Says which there are, if one is asked for that there is not.
+pub(crate) fn refuse_unknown<'a>(
+    what: &str,
+    known: impl Iterator<Item = &'a str>,
+    asked: &[String],
+) -> Result<()> {
+    let known: Vec<&str> = known.collect();
+    if let Some(unknown) = asked.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no {what} `{unknown}`; there are: {}", known.join(", "));
+    }
+    Ok(())
 }
 
 fn one(lane: &Lane, long: bool) -> Row {
