@@ -129,9 +129,7 @@ impl From<ChangeError<RotateError>> for Refused {
     fn from(error: ChangeError<RotateError>) -> Self {
         match error {
             ChangeError::Refused(RotateError::Starting) => starting(RotateError::Starting).into(),
-            ChangeError::Refused(RotateError::UnderWay) => {
-                Problem::new(Code::Conflict, RotateError::UnderWay).into()
-            }
+            ChangeError::Refused(refused) => Problem::new(Code::Conflict, refused).into(),
             ChangeError::NotDurable(error) => of_storage(&error),
             ChangeError::Stopped(stopped) => stopped.into(),
         }

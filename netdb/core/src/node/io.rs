@@ -377,6 +377,9 @@ pub enum RotateError {
     /// One is under way.
     #[error("a rotation is under way already; `keys list` shows what it waits for")]
     UnderWay,
+    /// Epochs are 64 bits wide and grow by one: an insider made this key.
+    #[error("a key of the last epoch is in use, so none can follow; found the cluster anew")]
+    NoEpochLeft,
 }
 
 /// The right to join.

@@ -63,12 +63,15 @@ impl Node {
         if self.is_starting() {
             return Err(RotateError::Starting);
         }
-        let under_way = self.newest_key().filter(|(_, r)| r.stage != KeyStage::RemoveOlder);
-        if under_way.is_some() && !self.is_abandoned(now) {
+        let newest = self.newest_key().map(|(_, record)| record);
+        let under_way = newest.is_some_and(|record| record.stage != KeyStage::RemoveOlder);
+        if under_way && !self.is_abandoned(now) {
             return Err(RotateError::UnderWay);
         }
-        let epoch = under_way.map_or(0, |(_, record)| record.epoch);
-        let epoch = epoch.max(self.gossip.keyring().highest_epoch()).saturating_add(1);
+        // Above what is told as well as what is held: a key that does not become the newest is no step.
+        let told = newest.map_or(0, |record| record.epoch);
+        let highest = told.max(self.gossip.keyring().highest_epoch());
+        let epoch = highest.checked_add(1).ok_or(RotateError::NoEpochLeft)?;
         let key = Key::generate(epoch, self.gossip.entropy());
         let secret = codec::encode(&key);
         for (node, record) in self.admitted() {

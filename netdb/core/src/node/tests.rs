@@ -8,10 +8,13 @@ mod parity;
 use alloc::{string::ToString, vec::Vec};
 use core::time::Duration;
 
+use netdb_gossip_core::keyring::Key;
+
 use self::net::{DELAY, Net, name};
 use super::*;
 use crate::{
     entry::{Dot, Entry, Lifetime, Writer},
+    records::{self, KeyRecord, KeyStage},
     sync,
     view::{DeleteReason, EventKind, Filter},
     wire::{Part, PartContent, Unpacked},
@@ -193,6 +196,21 @@ fn keys_rotate_and_sleepers_catch_up() {
         (0..5).all(|i| net.node(i).peers(&name(CLUSTER_NETWORK)).len() == 5)
     });
     assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_key_told_of_with_a_later_epoch_than_it_has_is_followed_by_one_rotation() {
+    let mut net = Net::with(3, |config| config.key_retire_after = Duration::from_secs(1));
+    let id = net.node(0).gossip().keyring().primary().id();
+    let record = KeyRecord { epoch: 242, stage: KeyStage::RemoveOlder, made_at: 1 };
+    net.call(1, |node, now| {
+        node.write_record(now, records::KEYS, &id.0, Some(records::encode(&record)));
+    });
+    net.run(Duration::from_mins(2));
+    for i in 0..3 {
+        let keyring = net.node(i).gossip().keyring();
+        assert_eq!(keyring.iter().map(Key::epoch).collect::<Vec<_>>(), [243], "n{i}");
+    }
 }
 
 #[test]
