@@ -8,8 +8,11 @@ mod report;
 
 use std::{
     fs::{self, File},
+    iter, panic,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::{Mutex, PoisonError},
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -29,9 +32,15 @@ pub(crate) const LANE: Lane = Lane {
     about: "hostile bytes: every fuzz target is linted, built and run for a moment",
     limit: Duration::from_mins(30),
     run: |shell| {
-        let time = if shell.long() { LONG } else { SHORT };
+        // The same search each time where it is short: what chance finds is for the long run, and not
+        // for whoever changes something else.
+        let search = if shell.long() {
+            Search { time: LONG, seed: None }
+        } else {
+            Search { time: SHORT, seed: Some(1) }
+        };
         lint(shell)?;
-        let rows = all(shell, &targets()?, time)?;
+        let rows = all(shell, &targets()?, &search)?;
         print!("{}", report::table(&rows));
         match rows.iter().filter(|row| !row.is_clean()).count() {
             0 => Ok(Verdict::Passed),
@@ -76,6 +85,9 @@ pub(crate) struct Options {
     /// How long each target is run; a quarter of a minute by default
     #[arg(long, value_name = "N", value_parser = minutes)]
     minutes: Option<Duration>,
+    /// Search as another run with this seed did; by default each run searches its own way
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seed: Option<u32>,
     /// Run the target once, on this input
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -85,6 +97,14 @@ pub(crate) struct Options {
     /// Print the result as JSON; progress stays on standard error
     #[arg(long)]
     json: bool,
+}
+
+/// How to look.
+struct Search {
+    /// At each target.
+    time: Duration,
+    /// Of libFuzzer's choices; `None` for another one each time.
+    seed: Option<u32>,
 }
 
 /// One file in `fuzz/targets`.
@@ -115,7 +135,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(input) = &options.replay {
         return replay(&shell, &targets, input);
     }
-    let rows = all(&shell, &targets, time)?;
+    let rows = all(&shell, &targets, &Search { time, seed: options.seed })?;
     print!("{}", if options.json { report::json(&rows)? } else { report::table(&rows) });
     let clean = rows.iter().all(Row::is_clean);
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -153,10 +173,23 @@ fn lint(shell: &Shell) -> Result<()> {
     shell.run(cargo(clippy).args(["--", "-D", "warnings"]))
 }
 
-/// Builds the targets and runs one after the other: two at once would only share the cores.
-fn all(shell: &Shell, targets: &[Target], time: Duration) -> Result<Vec<Row>> {
+/// Builds the targets and runs them, each on a core of its own.
+fn all(shell: &Shell, targets: &[Target], search: &Search) -> Result<Vec<Row>> {
     let built = build(shell, targets)?;
-    targets.iter().map(|target| one(shell, &built, target, time)).collect()
+    let waiting = Mutex::new(targets.iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || iter::from_fn(next).map(|target| one(shell, &built, target, search)).collect();
+    let rows: Result<Vec<Vec<Row>>> = thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..thread::available_parallelism()?.get()).map(|_| scope.spawn(work)).collect();
+        let done = |worker: ScopedJoinHandle<'_, Result<Vec<Row>>>| {
+            worker.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(done).collect()
+    });
+    let mut rows: Vec<Row> = rows?.into_iter().flatten().collect();
+    rows.sort_by(|one, other| one.target.cmp(&other.target));
+    Ok(rows)
 }
 
 /// Returns where the programs are.
@@ -176,7 +209,7 @@ fn build(shell: &Shell, targets: &[Target]) -> Result<PathBuf> {
     Ok(directory.join(host).join("release"))
 }
 
-fn one(shell: &Shell, built: &Path, target: &Target, time: Duration) -> Result<Row> {
+fn one(shell: &Shell, built: &Path, target: &Target, search: &Search) -> Result<Row> {
     let name = &target.name;
     let place = |what: &str| target_dir().join("fuzz").join(what).join(name);
     let (found, log) = (place("found"), place("log"));
@@ -189,7 +222,9 @@ fn one(shell: &Shell, built: &Path, target: &Target, time: Duration) -> Result<R
     }
     let log = log.join("output");
     let mut fuzz = Command::new(built.join(name));
-    fuzz.arg(format!("-max_total_time={}", time.as_secs()))
+    fuzz.arg(format!("-max_total_time={}", search.time.as_secs()))
+        // To libFuzzer, 0 means another one each time.
+        .arg(format!("-seed={}", search.seed.unwrap_or(0)))
         .arg(format!("-timeout={TIMEOUT_S}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
         .arg(format!("-malloc_limit_mb={PIECE_MIB}"))

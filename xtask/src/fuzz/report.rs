@@ -10,7 +10,7 @@ use crate::shell::root;
 /// What became of one target.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Row {
-    target: String,
+    pub(super) target: String,
     /// Inputs that were tried.
     runs: u64,
     runs_per_second: u64,
