@@ -4,6 +4,7 @@
 //! shipped may need it at run time.
 
 mod advisories;
+mod api;
 mod bench;
 mod demo;
 mod fuzz;
@@ -41,7 +42,9 @@ enum Command {
     Test(lanes::Options),
     /// Try every way in with hostile bytes; needs the nightly compiler
     Fuzz(fuzz::Options),
-    /// Run what CI runs: format, lints, dependencies, documentation, every test lane, then the fuzz targets
+    /// List everything public in the libraries, as docs/api.txt does; needs the nightly compiler
+    Api,
+    /// Run what CI runs: format, lints, dependencies, documentation, every test lane, then what needs nightly
     Ci(lanes::Options),
 }
 
@@ -49,11 +52,12 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo => demo::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Api => api::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Test(options) => lanes::run(lanes::suites::LANES, &options),
         Command::Ci(options) => {
-            let lanes = [lanes::checks::LANES, lanes::suites::LANES, &[fuzz::LANE]];
+            let lanes = [lanes::checks::LANES, lanes::suites::LANES, &[api::LANE, fuzz::LANE]];
             lanes::run(&lanes.concat(), &options)
         }
     };

@@ -58,7 +58,7 @@ pub(crate) fn nightly_host() -> Result<String> {
     match text.lines().find_map(|line| line.strip_prefix("host: ")) {
         Some(host) => Ok(host.to_owned()),
         None => bail!(
-            "fuzzing needs the nightly compiler, for its address sanitizer, and rustup has none: \
+            "this needs the nightly compiler, and rustup has none: \
              `rustup toolchain install nightly --profile minimal`"
         ),
     }
