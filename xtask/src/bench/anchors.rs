@@ -7,6 +7,7 @@ use super::figure::Figure;
 /// A figure of a peer, in the unit of the figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Anchor {
+    pub(crate) peer: &'static str,
     pub(crate) figure: Figure,
     pub(crate) nodes: usize,
     pub(crate) loss: u8,
@@ -15,15 +16,22 @@ pub(crate) struct Anchor {
 }
 
 const fn anchor(figure: Figure, nodes: usize, loss: u8, median: u64, tail: Option<u64>) -> Anchor {
-    Anchor { figure, nodes, loss, median, tail }
+    Anchor { peer: NETWORKDB_NAME, figure, nodes, loss, median, tail }
 }
+
+/// Of three agents of serf 0.9 on the loopback (LAN profile, encrypted), in the same anchors.
+const fn serf(figure: Figure, median: u64) -> Anchor {
+    Anchor { peer: "serf", figure, nodes: 3, loss: 0, median, tail: None }
+}
+
+pub(crate) const NETWORKDB_NAME: &str = "NetworkDB";
 
 const MS: u64 = 1_000;
 
 /// `NetworkDB` (moby master, August 2026) in virtual time with 1 ms one-way delay: section 1 of the
 /// project's anchors (`shared/anchors.md`), which issue 4 quotes; median and p99 or max. Its partition
 /// lasted 60 s.
-const NETWORKDB: &[Anchor] = &[
+const ANCHORS: &[Anchor] = &[
     anchor(Figure::Create, 5, 0, 159 * MS, Some(383 * MS)),
     anchor(Figure::Create, 10, 0, 304 * MS, Some(539 * MS)),
     anchor(Figure::Create, 25, 0, 457 * MS, Some(672 * MS)),
@@ -45,11 +53,14 @@ const NETWORKDB: &[Anchor] = &[
     anchor(Figure::Heal, 25, 0, 16_400 * MS, Some(30_000 * MS)),
     anchor(Figure::IdleBytes, 50, 0, 166, None),
     anchor(Figure::IdleBytes, 200, 0, 202, None),
+    // NetworkDB is a part of dockerd: of its memory and CPU alone there is no figure.
+    serf(Figure::IdleCpu, 2_000),
+    serf(Figure::IdleMemory, 15_518_924),
 ];
 
-/// `NetworkDB`'s figure for a size and loss; of other sizes the nearest, none of another loss.
-pub(crate) fn networkdb(figure: Figure, nodes: usize, loss: u8) -> Option<Anchor> {
-    let same = NETWORKDB.iter().filter(|anchor| anchor.figure == figure && anchor.loss == loss);
+/// A peer's figure for a size and loss; of other sizes the nearest, none of another loss.
+pub(crate) fn nearest(figure: Figure, nodes: usize, loss: u8) -> Option<Anchor> {
+    let same = ANCHORS.iter().filter(|anchor| anchor.figure == figure && anchor.loss == loss);
     same.min_by_key(|anchor| anchor.nodes.abs_diff(nodes)).copied()
 }
 
@@ -59,10 +70,11 @@ mod tests {
 
     #[test]
     fn the_nearest_size_is_taken_and_no_other_loss() {
-        let found = networkdb(Figure::Create, 24, 5).unwrap();
+        let found = nearest(Figure::Create, 24, 5).unwrap();
         assert_eq!((found.nodes, found.median), (25, 468_000));
-        assert_eq!(networkdb(Figure::IdleBytes, 25, 0).unwrap().nodes, 50);
-        assert_eq!(networkdb(Figure::Burst, 25, 5), None);
-        assert_eq!(networkdb(Figure::IdleMemory, 25, 0), None);
+        assert_eq!(nearest(Figure::IdleBytes, 25, 0).unwrap().nodes, 50);
+        assert_eq!(nearest(Figure::Burst, 25, 5), None);
+        assert_eq!(nearest(Figure::IdleMemory, 25, 0).unwrap().peer, "serf");
+        assert_eq!(nearest(Figure::FullMemory, 25, 0), None);
     }
 }

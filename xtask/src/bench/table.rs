@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    anchors::networkdb,
+    anchors::{Anchor, NETWORKDB_NAME, nearest},
     cluster::Run,
     figure::{Aim, Figure},
     samples::Summary,
@@ -17,7 +17,7 @@ use super::{
 const AIMED_NODES: usize = 25;
 /// Beyond this, real and simulated differ by more than can stay unexplained.
 const AGREES_WITHIN: f64 = 2.0;
-const HEAD: [&str; 6] = ["what", "real", "simulated", "ratio", "NetworkDB", "aim"];
+const HEAD: [&str; 6] = ["what", "real", "simulated", "ratio", "a peer", "aim"];
 
 /// For people.
 pub(super) fn table(nodes: usize, runs: &[Run]) -> String {
@@ -33,9 +33,10 @@ pub(super) fn table(nodes: usize, runs: &[Run]) -> String {
     let _ = write!(
         text,
         "\nmedian / 99th percentile, or the largest of fewer than 100 samples; {cores} cores\n\
-         simulated with {DELAY_MS} ms one-way delay, like the loopback's; NetworkDB in virtual time with\n\
-         1 ms, its cut 60 s long (@N: of another size); * real and simulated differ by more than 2x:\n\
-         docs/real-and-virtual.md says why\n"
+         simulated with {DELAY_MS} ms one-way delay, like the loopback's; * real and simulated differ by\n\
+         more than 2x: docs/real-and-virtual.md says why\n\
+         a peer: NetworkDB in virtual time with 1 ms, its cut 60 s long, or who is named (@N: of another\n\
+         size); = Nx: N times what is real here\n"
     );
     for run in runs {
         for note in &run.measured.notes {
@@ -51,10 +52,7 @@ pub(super) fn table(nodes: usize, runs: &[Run]) -> String {
 fn row(nodes: usize, run: &Run, figure: Figure) -> Option<[String; 6]> {
     let real = Summary::of(run.measured.samples.get(&figure)?)?;
     let simulated = run.simulations.figures.get(&figure);
-    let anchor = networkdb(figure, nodes, run.loss).map(|anchor| {
-        let at = if anchor.nodes == nodes { String::new() } else { format!(" @{}", anchor.nodes) };
-        format!("{}{at}", pair(figure, anchor.median, anchor.tail))
-    });
+    let anchor = nearest(figure, nodes, run.loss).map(|anchor| peer(nodes, &real, &anchor));
     let aim = aimed(nodes, run.loss, figure).map(|aim| {
         let held = if real.median <= aim.at_most { "held" } else { "MISSED" };
         format!("{} {held}", aim.words)
@@ -67,6 +65,25 @@ fn row(nodes: usize, run: &Run, figure: Figure) -> Option<[String; 6]> {
         anchor.unwrap_or_default(),
         aim.unwrap_or_default(),
     ])
+}
+
+/// What a peer needs, and how often ours goes into that.
+fn peer(nodes: usize, real: &Summary, anchor: &Anchor) -> String {
+    let mut text = pair(anchor.figure, anchor.median, anchor.tail);
+    if anchor.nodes != nodes {
+        let _ = write!(text, " @{}", anchor.nodes);
+    }
+    if anchor.peer != NETWORKDB_NAME {
+        let _ = write!(text, " {}", anchor.peer);
+    }
+    if let Some(ratio) = quotient(anchor.median, real.median) {
+        let _ = write!(
+            text,
+            " = {}x",
+            if ratio < 10.0 { format!("{ratio:.1}") } else { format!("{ratio:.0}") }
+        );
+    }
+    text
 }
 
 fn aimed(nodes: usize, loss: u8, figure: Figure) -> Option<Aim> {
@@ -82,9 +99,13 @@ fn pair(figure: Figure, median: u64, tail: Option<u64>) -> String {
     tail.map_or_else(|| median.clone(), |tail| format!("{median} / {}", figure.unit().shown(tail)))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people: two digits are shown")]
 fn ratio(real: &Summary, simulated: &Summary) -> Option<f64> {
-    (simulated.median > 0).then(|| real.median as f64 / simulated.median as f64)
+    quotient(real.median, simulated.median)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people: two digits are shown")]
+fn quotient(of: u64, by: u64) -> Option<f64> {
+    (by > 0).then(|| of as f64 / by as f64)
 }
 
 fn marked(ratio: f64) -> String {
@@ -136,9 +157,13 @@ pub(super) fn json(nodes: usize, runs: &[Run]) -> Result<String> {
 fn figure_json(nodes: usize, run: &Run, figure: Figure) -> Option<Value> {
     let real = Summary::of(run.measured.samples.get(&figure)?)?;
     let simulated = run.simulations.figures.get(&figure);
-    let anchor = networkdb(figure, nodes, run.loss).map(
-        |anchor| json!({ "nodes": anchor.nodes, "median": anchor.median, "tail": anchor.tail }),
-    );
+    let anchor = nearest(figure, nodes, run.loss).map(|anchor| {
+        let Anchor { peer, nodes, median, tail, .. } = anchor;
+        json!({
+            "peer": peer, "nodes": nodes, "median": median, "tail": tail,
+            "ratio": quotient(median, real.median),
+        })
+    });
     let aim = aimed(nodes, run.loss, figure)
         .map(|aim| json!({ "at_most": aim.at_most, "held": real.median <= aim.at_most }));
     Some(json!({
@@ -147,7 +172,7 @@ fn figure_json(nodes: usize, run: &Run, figure: Figure) -> Option<Value> {
         "real": real,
         "simulated": simulated,
         "ratio": simulated.and_then(|simulated| ratio(&real, simulated)),
-        "networkdb": anchor,
+        "anchor": anchor,
         "aim": aim,
     }))
 }
@@ -175,10 +200,16 @@ mod tests {
             text.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
         };
         let create = line("one write seen by all");
-        for part in ["2.10 ms / 2.20 ms", "700 us / 900 us", "3.00 *", "457.0 ms", "<= 10 ms held"]
-        {
+        for part in [
+            "2.10 ms / 2.20 ms",
+            "700 us / 900 us",
+            "3.00 *",
+            "457.0 ms / 672.0 ms = 218x",
+            "<= 10 ms held",
+        ] {
             assert!(create.contains(part), "{part}: {create}");
         }
+        assert!(line("resident memory").contains("14.8 MiB @3 serf = 0.9x"), "{text}");
         assert!(line("resident memory").ends_with("<= 15 MiB MISSED"), "{text}");
         assert!(line("SKIPPED").contains("no nft"), "{text}");
         assert!(!table(5, &runs()).contains("MISSED"));
@@ -190,7 +221,7 @@ mod tests {
         let create = &value["runs"][0]["figures"][0];
         assert_eq!(create["figure"], "create");
         assert_eq!(create["real"]["p99"], 2_197);
-        assert_eq!(create["networkdb"]["median"], 457_000);
+        assert_eq!(create["anchor"]["median"], 457_000);
         assert_eq!(create["aim"]["held"], true);
         assert_eq!(value["simulated_delay_ms"], 0.05);
         assert_eq!(value["runs"][0]["skipped"][0], "heal: no nft");
