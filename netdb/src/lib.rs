@@ -125,7 +125,7 @@ mod watch;
 
 pub use netdb_core::{
     config::{Config as Settings, InvalidConfig},
-    entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey, Writer},
+    entry::{Dot, Entry, KeyBytes, Lifetime, MAX_KEY, MAX_VALUE, RowKey, Writer},
     node::{
         AttachError as AttachRefused, CLUSTER_NETWORK, Child, Due, Farewell,
         Insides as NodeInsides, KeyInfo, KeysInfo, MemberInfo, MemberState, NetworkInfo,

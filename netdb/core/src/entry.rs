@@ -1,11 +1,13 @@
 //! One write and everything that names it: row, dot, stamp, value. Plain data with total orders.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::sync::Arc;
 use core::{cmp::Ordering, fmt, hash::Hasher};
 
 use netdb_gossip_core::identity::{Generation, Name, NodeId};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
+
+pub use crate::key_bytes::KeyBytes;
 
 /// The most bytes of a key.
 pub const MAX_KEY: usize = 256;
@@ -89,15 +91,15 @@ impl fmt::Display for Dot {
     }
 }
 
-/// The full key of a row inside a network.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The full key of a row inside a network. In order of table, lifetime, key, owner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowKey {
     /// Table name.
     pub table: Arc<str>,
     /// The table's lifetime; the two lifetimes of one name are different tables.
     pub lifetime: Lifetime,
     /// The key, at most [`MAX_KEY`] bytes.
-    pub key: Box<[u8]>,
+    pub key: KeyBytes,
     /// Whose row it is: the writer for `Owner`, all zero for `Cluster`.
     pub owner: NodeId,
 }
@@ -105,8 +107,13 @@ pub struct RowKey {
 impl RowKey {
     /// The row that `node` writes when it writes `key`.
     pub fn of(table: &Name, lifetime: Lifetime, key: &[u8], node: NodeId) -> Self {
+        Self::within(table.as_str().into(), lifetime, key, node)
+    }
+
+    /// The same, with a name that there is already.
+    pub(crate) fn within(table: Arc<str>, lifetime: Lifetime, key: &[u8], node: NodeId) -> Self {
         let owner = if lifetime == Lifetime::Owner { node } else { NodeId::default() };
-        Self { table: table.as_str().into(), lifetime, key: key.into(), owner }
+        Self { table, lifetime, key: key.into(), owner }
     }
 
     /// A row of a `Cluster` table.
@@ -131,6 +138,27 @@ impl RowKey {
     }
 }
 
+impl Ord for RowKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // A replica has one copy of each name, and most of the rows that are compared are of one table.
+        let table = if Arc::ptr_eq(&self.table, &other.table) {
+            Ordering::Equal
+        } else {
+            self.table.cmp(&other.table)
+        };
+        table
+            .then_with(|| self.lifetime.cmp(&other.lifetime))
+            .then_with(|| self.key.cmp(&other.key))
+            .then_with(|| self.owner.cmp(&other.owner))
+    }
+}
+
+impl PartialOrd for RowKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// One write. Immutable; shared by the indexes, watchers and queues that refer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -143,8 +171,6 @@ pub struct Entry {
     pub at: u64,
     /// The value, or `None` for a tombstone.
     pub value: Option<Arc<[u8]>>,
-    /// Room for the owner's signature over the write; empty until signing exists.
-    pub signature: Box<[u8]>,
     place: u64,
 }
 
@@ -152,7 +178,7 @@ impl Entry {
     /// Puts a write together.
     pub fn new(row: RowKey, dot: Dot, at: u64, value: Option<Arc<[u8]>>) -> Self {
         let place = row.place();
-        Self { row, dot, at, value, signature: Box::default(), place }
+        Self { row, dot, at, value, place }
     }
 
     /// [`RowKey::place`], computed once.
@@ -210,4 +236,32 @@ pub fn hash_writer(hash: &mut SipHasher13, writer: &Writer) {
     hash.write_u8(writer.lifetime as u8);
     hash.write_u64(writer.generation.0);
     hash.write_u32(writer.attachment);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_order_of_table_lifetime_key_owner() {
+        let row = |table: &str, lifetime, key: &str, owner| RowKey {
+            table: table.into(),
+            lifetime,
+            key: key.into(),
+            owner: NodeId([owner; 16]),
+        };
+        let (long, owner) = ("a key that is too long for its entry", Lifetime::Owner);
+        let rows = [
+            row("a", owner, "a", 2),
+            row("a", owner, "a", 3),
+            row("a", owner, long, 1),
+            row("a", owner, "b", 1),
+            row("a", Lifetime::Cluster, "a", 1),
+            row("b", owner, "a", 1),
+        ];
+        assert!(rows.is_sorted_by(|one, next| one < next));
+        // One copy of the name, or two: it is the same row.
+        assert_eq!(rows[0].cmp(&row("a", owner, "a", 2)), Ordering::Equal);
+        assert_eq!(rows[0].cmp(&rows[0].clone()), Ordering::Equal);
+    }
 }

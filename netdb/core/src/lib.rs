@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod digest;
 pub mod entry;
+mod key_bytes;
 pub mod node;
 pub mod presence;
 pub mod records;

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use netdb_gossip_core::identity::{Name, NodeId};
 
-use crate::entry::{Entry, Lifetime, RowKey};
+use crate::entry::{Entry, KeyBytes, Lifetime, RowKey};
 
 /// How the owner of a row is doing, from the local point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +117,7 @@ impl Filter {
         let table = self.table.as_ref()?.as_str().into();
         let (lifetime, key) = match self.lifetime {
             Some(lifetime) => (lifetime, self.prefix.as_slice().into()),
-            None => (Lifetime::Owner, alloc::boxed::Box::default()),
+            None => (Lifetime::Owner, KeyBytes::default()),
         };
         Some(RowKey { table, lifetime, key, owner: NodeId::default() })
     }

@@ -19,7 +19,7 @@ use super::{
     KeyInfo, KeysInfo, MemberState, Node, NodeEvent, RotateError, RotationStep, timers::Timer,
 };
 use crate::{
-    entry::{Entry, Lifetime, RowKey},
+    entry::{Entry, KeyBytes, Lifetime, RowKey},
     records::{self, AdmittedRecord, KeyRecord, KeyStage, NodeStatus},
     rendezvous,
     wire::{Batch, BatchBuilder, Message},
@@ -99,7 +99,7 @@ impl Node {
         let start = RowKey {
             table: table.into(),
             lifetime: Lifetime::Owner,
-            key: [].into(),
+            key: KeyBytes::default(),
             owner: NodeId::default(),
         };
         let rows = cluster.replica.rows_from(core::ops::Bound::Included(&start));

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock::MAX_AHEAD,
     entry::{Dot, Entry, Lifetime, MAX_KEY, MAX_VALUE, RowKey},
-    replica::Change,
+    replica::{Change, Replica},
     view::{DeleteReason, Filter, Row},
     wire::Unpacked,
 };
@@ -38,27 +38,24 @@ impl Node {
         if write.table.as_str().starts_with('_') {
             return Err(WriteError::Reserved(write.table.clone()));
         }
-        let row = RowKey::of(&write.table, write.lifetime, &write.key, self.id);
+        let not_attached = || WriteError::NotAttached(write.network.clone());
+        let network = self.networks.get(&write.network).ok_or_else(not_attached)?;
+        let row = network.replica.row(&write.table, write.lifetime, &write.key, self.id);
+        self.check(write, &network.replica, &row)?;
         let value = (write.operation != Operation::Delete).then(|| Arc::clone(&write.value));
-        self.check(write, &row)?;
-        let (entry, commit) = self
-            .write_row(now, &write.network, row, value, None)
-            .ok_or_else(|| WriteError::NotAttached(write.network.clone()))?;
+        let (entry, commit) =
+            self.write_row(now, &write.network, row, value, None).ok_or_else(not_attached)?;
         Ok(Receipt { dot: entry.dot, at: entry.at, commit })
     }
 
-    fn check(&self, write: &Write, row: &RowKey) -> Result<(), WriteError> {
-        let network = self
-            .networks
-            .get(&write.network)
-            .ok_or_else(|| WriteError::NotAttached(write.network.clone()))?;
+    fn check(&self, write: &Write, replica: &Replica, row: &RowKey) -> Result<(), WriteError> {
         if !(1..=MAX_KEY).contains(&write.key.len()) {
             return Err(WriteError::KeyLength(write.key.len()));
         }
         if write.operation != Operation::Delete && write.value.len() > MAX_VALUE {
             return Err(WriteError::ValueTooLarge(write.value.len()));
         }
-        let standing = network.replica.get(row).filter(|entry| !entry.is_tombstone());
+        let standing = replica.get(row).filter(|entry| !entry.is_tombstone());
         // A row that this node wrote in a former generation is still shown for a while, but it is not
         // written yet in this one.
         let generation = self.gossip.me().generation;
@@ -74,7 +71,7 @@ impl Node {
             _ => {}
         }
         let network_name = || write.network.clone();
-        let (rows, bytes) = (network.replica.live(), network.replica.bytes());
+        let (rows, bytes) = (replica.live(), replica.bytes());
         let replaced = standing.map_or(0, |entry| entry.size());
         let size = row.table.len() + row.key.len() + write.value.len();
         if standing.is_none() && rows >= self.config.max_entries {
@@ -120,8 +117,9 @@ impl Node {
         let generation = self.gossip.me().generation;
         let lifetime = row.lifetime;
         let network = self.networks.get_mut(name)?;
-        let replaces = network.replica.get(&row).filter(|_| lifetime == Lifetime::Cluster);
-        let floor = replaces.map_or(0, |standing| standing.at);
+        let replaces = || network.replica.get(&row).map_or(0, |standing| standing.at);
+        let floor = if lifetime == Lifetime::Cluster { replaces() } else { 0 };
+        let row = RowKey { table: network.replica.intern(&row.table), ..row };
         let at = at.unwrap_or_else(|| self.clock.tick(cluster_time, floor));
         let dot = network.next_dot(self.id, generation, lifetime);
         let entry = Arc::new(Entry::new(row, dot, at, value));

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::{borrow::Borrow, cmp::Ordering};
 
-use crate::entry::{Dot, Entry, RowKey};
+use crate::entry::{Entry, RowKey};
 
 macro_rules! ordered_by {
     ($(#[$doc:meta])* $name:ident, |$entry:ident| $key:expr) => {
@@ -37,10 +37,6 @@ ordered_by!(
     ByRow, |e| &e.row
 );
 ordered_by!(
-    /// One entry per dot.
-    ByDot, |e| &e.dot
-);
-ordered_by!(
     /// Kept-aside entries, earliest stamp first.
     ByStamp, |e| (e.at, &e.dot)
 );
@@ -48,11 +44,5 @@ ordered_by!(
 impl Borrow<RowKey> for ByRow {
     fn borrow(&self) -> &RowKey {
         &self.0.row
-    }
-}
-
-impl Borrow<Dot> for ByDot {
-    fn borrow(&self) -> &Dot {
-        &self.0.dot
     }
 }

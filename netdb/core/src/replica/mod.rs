@@ -6,6 +6,7 @@
 mod graves;
 mod index;
 mod recent;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -14,14 +15,15 @@ use core::ops::Bound;
 use core::time::Duration;
 
 use netdb_gossip_core::{
-    identity::NodeId,
+    identity::{Name, NodeId},
     time::{Time, Wall},
 };
 
 pub use self::recent::Recent;
 use self::{
     graves::Graves,
-    index::{ByDot, ByRow, ByStamp},
+    index::{ByRow, ByStamp},
+    streams::Streams,
 };
 use crate::{
     clock::Clock,
@@ -67,7 +69,7 @@ pub struct Applied {
 #[derive(Debug)]
 pub struct Replica {
     rows: BTreeSet<ByRow>,
-    dots: BTreeSet<ByDot>,
+    streams: Streams,
     /// Live entries and those kept aside but deletes, in the order by which replicas are compared.
     places: BTreeMap<(u64, u64), Arc<Entry>>,
     /// `Cluster` writes from the far future, by stamp.
@@ -86,7 +88,7 @@ impl Replica {
     pub fn new(tombstone_life: Duration, max_tombstones: usize) -> Self {
         Self {
             rows: BTreeSet::new(),
-            dots: BTreeSet::new(),
+            streams: Streams::default(),
             places: BTreeMap::new(),
             aside: BTreeSet::new(),
             tables: BTreeSet::new(),
@@ -156,14 +158,12 @@ impl Replica {
         after: u64,
         through: u64,
     ) -> impl Iterator<Item = &Arc<Entry>> {
-        let dot = |sequence| Dot { writer: *writer, sequence };
-        let (low, high) = (dot(after.min(through)), dot(through));
-        self.dots.range::<Dot, _>((Bound::Excluded(low), Bound::Included(high))).map(|e| &e.0)
+        self.streams.range(writer, after, through)
     }
 
     /// The held write with this dot.
     pub fn dot(&self, dot: &Dot) -> Option<&Arc<Entry>> {
-        self.dots.get(dot).map(|e| &e.0)
+        self.streams.get(dot)
     }
 
     /// Live and kept-aside entries with places in `[from, to]`, in place order.
@@ -179,9 +179,14 @@ impl Replica {
 
     /// Held writes of one node's `Owner` streams.
     pub fn owned_by(&self, node: NodeId) -> impl Iterator<Item = &Arc<Entry>> {
-        let first = Dot { writer: Writer::first_of(node, Lifetime::Owner), sequence: 0 };
-        let last = Dot { writer: Writer::first_of(node, Lifetime::Cluster), sequence: 0 };
-        self.dots.range::<Dot, _>(first..last).map(|e| &e.0)
+        self.streams.owned_by(node)
+    }
+
+    /// The row that `node` writes when it writes `key`, its table's name shared if that is known.
+    pub fn row(&self, table: &Name, lifetime: Lifetime, key: &[u8], node: NodeId) -> RowKey {
+        let known = self.tables.get(table.as_str()).cloned();
+        let table = known.unwrap_or_else(|| table.as_str().into());
+        RowKey::within(table, lifetime, key, node)
     }
 
     /// One shared copy of a table's name.
@@ -232,13 +237,14 @@ impl Replica {
         let standing = || self.rows.get(&entry.row).map_or(0, |standing| standing.0.at);
         let ahead = doubts
             && entry.row.lifetime == Lifetime::Cluster
-            && Clock::is_ahead(cluster_time.max(Wall(standing())), entry.at);
+            && Clock::is_ahead(cluster_time, entry.at)
+            && Clock::is_ahead(Wall(standing()), entry.at);
         if ahead && self.aside_is_full(&entry.dot.writer) {
             return Applied { refused: true, ..Applied::default() };
         }
         let fresh = self.digest.add(&entry.dot);
         if ahead {
-            self.dots.insert(ByDot(entry.clone()));
+            self.streams.insert(entry.clone());
             // Those for whom a delete took effect don't hold it either.
             if !entry.is_tombstone() {
                 self.place(&entry);
@@ -269,7 +275,7 @@ impl Replica {
 
     /// Removes a held write without leaving a tombstone. `None` if it is not held (any more).
     pub fn remove(&mut self, dot: &Dot) -> Option<Change> {
-        let entry = self.dots.get(dot)?.0.clone();
+        let entry = self.streams.get(dot)?.clone();
         if self.aside.remove(&ByStamp(entry.clone())) {
             self.unindex(&entry);
             return None;
@@ -361,17 +367,19 @@ impl Replica {
 
     /// Merges a write into its row and the indexes.
     fn settle(&mut self, now: Time, entry: Arc<Entry>, age: Duration) -> Option<Change> {
-        let old = self.rows.get(&entry.row).map(|e| e.0.clone());
-        if old.as_ref().is_some_and(|old| !entry.beats(old)) {
-            return None;
-        }
+        // Most writes win, so the row is sought once.
+        let old = self.rows.replace(ByRow(entry.clone())).map(|old| old.0);
         if let Some(old) = &old {
-            self.rows.remove(&old.row);
+            if !entry.beats(old) {
+                self.rows.replace(ByRow(old.clone()));
+                return None;
+            }
             self.unindex(old);
             self.uncount(old);
         }
         if entry.is_tombstone() {
             if !self.graves.dig(now, &entry, age) {
+                self.rows.remove(&entry.row);
                 self.digest.note_purged(&entry.dot.writer, entry.dot.sequence);
                 return old.map(|old| Change { old: Some(old), new: None });
             }
@@ -380,8 +388,7 @@ impl Replica {
             self.bytes += entry.size();
             self.place(&entry);
         }
-        self.dots.insert(ByDot(entry.clone()));
-        self.rows.insert(ByRow(entry.clone()));
+        self.streams.insert(entry.clone());
         Some(Change { old, new: Some(entry) })
     }
 
@@ -393,7 +400,7 @@ impl Replica {
 
     /// Takes a write out of every index but the rows, and out of the hash.
     fn unindex(&mut self, entry: &Arc<Entry>) {
-        self.dots.remove(&entry.dot);
+        self.streams.remove(&entry.dot);
         if entry.is_tombstone() {
             self.graves.close(entry);
         }

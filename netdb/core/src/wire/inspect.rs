@@ -170,7 +170,7 @@ impl HeldRow {
         RowKey {
             table: Arc::from(self.table.as_str()),
             lifetime: self.lifetime,
-            key: self.key.clone().into(),
+            key: self.key.as_slice().into(),
             owner: self.owner,
         }
     }
