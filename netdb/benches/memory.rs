@@ -8,7 +8,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use netdb_core::{
-    entry::{Dot, Entry, Lifetime, RowKey, Writer},
+    entry::{Dot, Entry, Lifetime, Writer},
     replica::Replica,
 };
 use netdb_gossip_core::{
@@ -28,9 +28,11 @@ fn main() {
     let rows = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(100_000);
     let mut replica = Replica::new(Duration::from_mins(10), 1_000_000);
     let table = Name::new("endpoints").unwrap();
+    // As when a message is unpacked.
+    replica.intern(table.as_str());
     let before = resident();
     for number in 0..rows {
-        let entry = entry(&table, number);
+        let entry = entry(&replica, &table, number);
         replica.apply(Time(1), Wall(entry.at), entry, Duration::ZERO);
     }
     let grown = resident() - before;
@@ -39,7 +41,7 @@ fn main() {
     println!("{{\"rows\":{rows},\"bytes\":{grown},\"beyond_key_and_value\":{beyond}}}");
 }
 
-fn entry(table: &Name, number: u64) -> Entry {
+fn entry(replica: &Replica, table: &Name, number: u64) -> Entry {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&(number % WRITERS).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     let node = NodeId(id);
@@ -49,7 +51,7 @@ fn entry(table: &Name, number: u64) -> Entry {
     let key = format!("endpoint-{number:07}").into_bytes();
     assert_eq!(key.len(), KEY);
     let value: Arc<[u8]> = [1; VALUE].into();
-    let row = RowKey::of(table, Lifetime::Owner, &key, node);
+    let row = replica.row(table, Lifetime::Owner, &key, node);
     Entry::new(row, dot, number * BETWEEN_US, Some(value))
 }
 
