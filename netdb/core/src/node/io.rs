@@ -380,6 +380,11 @@ pub enum RotateError {
     /// Epochs are 64 bits wide and grow by one: an insider made this key.
     #[error("a key of the last epoch is in use, so none can follow; found the cluster anew")]
     NoEpochLeft,
+    /// The node would make a key that is not for itself.
+    #[error(
+        "this node is not admitted to the cluster, so it makes no key for it; a token lets it in"
+    )]
+    NotAdmitted,
 }
 
 /// The right to join.

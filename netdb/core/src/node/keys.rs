@@ -72,9 +72,14 @@ impl Node {
         let told = newest.map_or(0, |record| record.epoch);
         let highest = told.max(self.gossip.keyring().highest_epoch());
         let epoch = highest.checked_add(1).ok_or(RotateError::NoEpochLeft)?;
+        let admitted = self.admitted();
+        // Its maker takes a key up like everybody; one that it can't open would stay unknown to it.
+        if !admitted.iter().any(|(node, _)| *node == self.id) {
+            return Err(RotateError::NotAdmitted);
+        }
         let key = Key::generate(epoch, self.gossip.entropy());
         let secret = codec::encode(&key);
-        for (node, record) in self.admitted() {
+        for (node, record) in admitted {
             let sealed = seal_to(&record.identity, SEAL_CONTEXT, &secret, self.gossip.entropy());
             if let Ok(sealed) = sealed {
                 let row = records::sealed_key_row(key.id(), node);

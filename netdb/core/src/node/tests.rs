@@ -214,6 +214,27 @@ fn a_key_told_of_with_a_later_epoch_than_it_has_is_followed_by_one_rotation() {
 }
 
 #[test]
+fn who_is_not_admitted_begins_no_rotation() {
+    let mut net = Net::new(2);
+    let id = net.node(0).gossip().keyring().primary().id();
+    // The last epoch that is believed: a key above it counts only where it is held.
+    let epoch = 1 + (1 << 20);
+    let record = KeyRecord { epoch, stage: KeyStage::RemoveOlder, made_at: 1 };
+    let nodes = [net.id(0), net.id(1)];
+    net.call(1, |node, now| {
+        for admitted in nodes {
+            node.write_record(now, records::ADMITTED, &admitted.0, None);
+        }
+        node.write_record(now, records::KEYS, &id.0, Some(records::encode(&record)));
+    });
+    net.run(Duration::from_mins(2));
+    for i in 0..2 {
+        assert_eq!(net.call(i, Node::rotate), Err(RotateError::NotAdmitted), "n{i}");
+        assert_eq!(net.node(i).gossip().keyring().primary().id(), id, "n{i}");
+    }
+}
+
+#[test]
 fn leaving_takes_the_rows_along_at_once() {
     let mut net = Net::new(4);
     net.attach_all();
