@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    anchors::{Anchor, NETWORKDB_NAME, nearest},
+    anchors::{Anchor, NETWORKDB, nearest},
     cluster::Run,
     figure::{Aim, Figure},
     samples::Summary,
@@ -73,15 +73,12 @@ fn peer(nodes: usize, real: &Summary, anchor: &Anchor) -> String {
     if anchor.nodes != nodes {
         let _ = write!(text, " @{}", anchor.nodes);
     }
-    if anchor.peer != NETWORKDB_NAME {
+    if anchor.peer != NETWORKDB {
         let _ = write!(text, " {}", anchor.peer);
     }
     if let Some(ratio) = quotient(anchor.median, real.median) {
-        let _ = write!(
-            text,
-            " = {}x",
-            if ratio < 10.0 { format!("{ratio:.1}") } else { format!("{ratio:.0}") }
-        );
+        let digits = usize::from(ratio < 10.0);
+        let _ = write!(text, " = {ratio:.digits$}x");
     }
     text
 }
