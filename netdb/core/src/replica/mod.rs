@@ -369,11 +369,11 @@ impl Replica {
     fn settle(&mut self, now: Time, entry: Arc<Entry>, age: Duration) -> Option<Change> {
         // Most writes win, so the row is sought once.
         let old = self.rows.replace(ByRow(entry.clone())).map(|old| old.0);
+        if let Some(old) = old.as_ref().filter(|old| !entry.beats(old)) {
+            self.rows.replace(ByRow(old.clone()));
+            return None;
+        }
         if let Some(old) = &old {
-            if !entry.beats(old) {
-                self.rows.replace(ByRow(old.clone()));
-                return None;
-            }
             self.unindex(old);
             self.uncount(old);
         }
