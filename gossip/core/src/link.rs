@@ -11,12 +11,14 @@
 
 mod ack;
 mod clock;
+mod offsets;
 mod peer;
 mod rtt;
 #[cfg(test)]
 mod tests;
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
@@ -24,6 +26,7 @@ use core::{net::SocketAddr, time::Duration};
 
 use self::{
     ack::Ack,
+    offsets::Offsets,
     peer::{Item, Peer},
     rtt::Rtt,
 };
@@ -109,7 +112,9 @@ pub struct LinkInfo {
 #[derive(Debug)]
 pub(crate) struct Links {
     config: Config,
-    peers: BTreeMap<NodeId, Peer>,
+    peers: BTreeMap<NodeId, Box<Peer>>,
+    /// How many of them are no members.
+    strangers: usize,
     /// The next deadline of each peer that has one.
     deadlines: BTreeSet<(Time, NodeId)>,
     /// Peers to which a packet could leave.
@@ -119,6 +124,7 @@ pub(crate) struct Links {
     lost: VecDeque<Lost>,
     /// The round trips of all peers together.
     rtt: Rtt,
+    offsets: Offsets,
     offset: i64,
     offset_skew: i64,
     stats: LinkStats,
@@ -129,11 +135,13 @@ impl Links {
         Self {
             config: config.clone(),
             peers: BTreeMap::new(),
+            strangers: 0,
             deadlines: BTreeSet::new(),
             ready: BTreeSet::new(),
             first_number: 1,
             lost: VecDeque::new(),
             rtt: Rtt::new(config.min_rto, config.initial_rto),
+            offsets: Offsets::default(),
             offset: 0,
             offset_skew: 0,
             stats: LinkStats::default(),
@@ -158,16 +166,16 @@ impl Links {
 
     /// Whether `id` answered what was sent to it last.
     pub(crate) fn is_responsive(&self, id: NodeId) -> bool {
-        self.peers.get(&id).is_none_or(Peer::is_responsive)
+        self.peers.get(&id).is_none_or(|peer| peer.is_responsive())
     }
 
     /// Bytes queued and in flight to `id`.
     pub(crate) fn queued(&self, id: NodeId) -> usize {
-        self.peers.get(&id).map_or(0, Peer::bytes)
+        self.peers.get(&id).map_or(0, |peer| peer.bytes())
     }
 
     pub(crate) fn info(&self, id: NodeId) -> Option<LinkInfo> {
-        self.peers.get(&id).map(Peer::info)
+        self.peers.get(&id).map(|peer| peer.info())
     }
 
     pub(crate) fn offset(&self) -> i64 {
@@ -187,6 +195,7 @@ impl Links {
             Some(known) if generation == known => {}
             _ => {
                 let items = peer.restart(generation);
+                self.file_clock(id);
                 self.give_up(id, items);
             }
         }
@@ -233,6 +242,7 @@ impl Links {
                 let rtt = peer.clock.answered(now, body)?;
                 self.sample(id, rtt);
                 self.stats.offset_samples += 1;
+                self.file_clock(id);
                 self.measure_offset(now);
             }
             Kind::Membership | Kind::Acked | Kind::Plain => return None,
@@ -275,7 +285,9 @@ impl Links {
 
     /// `id` is a member now, so that it is never forgotten for want of room.
     pub(crate) fn member_up(&mut self, id: NodeId) {
-        self.peer(id).member = true;
+        let was_member = core::mem::replace(&mut self.peer(id).member, true);
+        self.strangers -= usize::from(!was_member);
+        self.file_clock(id);
     }
 
     /// `id` is down: its frames are lost, and its clock does not count.
@@ -283,6 +295,7 @@ impl Links {
         if let Some(peer) = self.peers.get_mut(&id) {
             let items = peer.fail();
             peer.clock.reset();
+            self.file_clock(id);
             self.give_up(id, items);
             self.file(id);
         }
@@ -292,6 +305,7 @@ impl Links {
     pub(crate) fn forget(&mut self, id: NodeId) {
         self.fail(id);
         if let Some(mut peer) = self.peers.remove(&id) {
+            self.strangers -= usize::from(!peer.member);
             peer.forget_messages();
             self.first_number = self.first_number.max(peer.next_number);
             self.ready.remove(&id);
@@ -349,16 +363,17 @@ impl Links {
     fn peer(&mut self, id: NodeId) -> &mut Peer {
         if !self.peers.contains_key(&id) {
             self.make_room();
+            self.strangers += 1;
         }
         let (config, first_number) = (&self.config, self.first_number);
-        self.peers.entry(id).or_insert_with(|| Peer::new(config, first_number))
+        self.peers.entry(id).or_insert_with(|| Box::new(Peer::new(config, first_number)))
     }
 
     fn make_room(&mut self) {
-        let strangers = self.peers.iter().filter(|(_, peer)| !peer.member);
-        if strangers.clone().count() < MAX_STRANGERS {
+        if self.strangers < MAX_STRANGERS {
             return;
         }
+        let strangers = self.peers.iter().filter(|(_, peer)| !peer.member);
         let silent = strangers.min_by_key(|(id, peer)| (peer.last_heard, **id)).map(|(id, _)| *id);
         if let Some(id) = silent {
             self.forget(id);
@@ -393,15 +408,14 @@ impl Links {
         }
     }
 
-    /// The median counts the live members only; others have no say in what time it is.
+    /// Only the live members have a say in what time it is.
+    fn file_clock(&mut self, id: NodeId) {
+        let member = self.peers.get(&id).filter(|peer| peer.member);
+        self.offsets.set(id, member.and_then(|peer| peer.clock.ahead()));
+    }
+
     fn measure_offset(&mut self, now: Now) {
-        let skew = clock::skew(now);
-        self.offset_skew = skew;
-        let offsets = self
-            .peers
-            .values()
-            .filter(|peer| peer.member)
-            .filter_map(|peer| peer.clock.offset(now.mono, skew));
-        self.offset = clock::median(offsets);
+        self.offset_skew = clock::skew(now);
+        self.offset = self.offsets.median(now.mono, self.offset_skew);
     }
 }

@@ -396,15 +396,13 @@ impl Membership {
     }
 
     fn random_active(&mut self, but: &BTreeSet<NodeId>) -> Option<Member> {
-        let candidates: Vec<Member> = self
-            .view
-            .iter()
-            .filter(|known| known.is_active() && !but.contains(&known.member.id))
-            .map(|known| known.member)
-            .collect();
-        match candidates.len() {
+        let candidate = |known: &&view::Known| known.is_active() && !but.contains(&known.member.id);
+        match self.view.iter().filter(candidate).count() {
             0 => None,
-            len => candidates.get(self.rng.random_range(0..len)).copied(),
+            count => {
+                let chosen = self.rng.random_range(0..count);
+                self.view.iter().filter(candidate).nth(chosen).map(|known| known.member)
+            }
         }
     }
 

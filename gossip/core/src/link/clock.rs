@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A measurement older than this says nothing any more.
-const MAX_AGE: Duration = Duration::from_mins(15);
+pub(crate) const MAX_AGE: Duration = Duration::from_mins(15);
 /// A peer that has been measured is measured again after this many of the least pauses.
 const CALM: u32 = 8;
 
@@ -26,13 +26,21 @@ pub(crate) fn skew(now: Now) -> i64 {
     clamp(now.wall.0).saturating_sub(clamp(now.mono.0))
 }
 
+/// How far a peer's clock is ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// Its wall clock less our monotonic clock.
+    pub(crate) micros: i64,
+    /// When that was measured.
+    pub(crate) at: Time,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
     /// The probe on its way.
     asked: Option<(u64, Time)>,
     last_asked: Option<Time>,
-    /// The peer's wall clock less our monotonic clock, and when that was measured.
-    ahead: Option<(i64, Time)>,
+    ahead: Option<Ahead>,
     /// The answer that is due: the peer's t1, and when it came.
     reply: Option<(u64, Wall)>,
 }
@@ -82,30 +90,19 @@ impl Clock {
         let half = i64::try_from(micros(rtt / 2)).unwrap_or(i64::MAX);
         let offset = forth.saturating_sub(half);
         let sent = Now { mono: at, wall: Wall(asked) };
-        self.ahead = Some((offset.saturating_add(skew(sent)), now.mono));
+        self.ahead = Some(Ahead { micros: offset.saturating_add(skew(sent)), at: now.mono });
         Some(rtt)
     }
 
-    /// The peer's clock less ours, whose readings differ by `skew` now.
-    pub(crate) fn offset(&self, now: Time, skew: i64) -> Option<i64> {
-        let (ahead, at) = self.ahead?;
-        (now.since(at) <= MAX_AGE).then(|| ahead.saturating_sub(skew))
+    /// What was measured last.
+    pub(crate) fn ahead(&self) -> Option<Ahead> {
+        self.ahead
     }
 
     /// A new life of the peer may have another clock.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
-}
-
-/// The median of all offsets, our own zero among them.
-pub(crate) fn median(offsets: impl Iterator<Item = i64>) -> i64 {
-    let mut all: Vec<i64> = offsets.chain([0]).collect();
-    all.sort_unstable();
-    let at = |index: usize| all.get(index).copied().map_or(0, i128::from);
-    let middle = all.len() / 2;
-    let sum = if all.len() % 2 == 1 { 2 * at(middle) } else { at(middle - 1) + at(middle) };
-    i64::try_from(sum / 2).unwrap_or_default()
 }
 
 fn difference(later: u64, earlier: u64) -> i64 {
@@ -140,11 +137,10 @@ mod tests {
         assert!(!there.replies());
         let now = at(6_000, 5_005_000);
         assert_eq!(here.answered(now, &reply), Some(Duration::from_millis(4)));
-        assert_eq!(here.offset(now.mono, skew(now)), Some(-3_000_000));
-        let jumped = at(7_000, 9_006_000);
-        assert_eq!(here.offset(jumped.mono, skew(jumped)), Some(-7_000_000));
+        let offset = |clock: &Clock, now| clock.ahead().map(|ahead| ahead.micros - skew(now));
+        assert_eq!(offset(&here, now), Some(-3_000_000));
+        assert_eq!(offset(&here, at(7_000, 9_006_000)), Some(-7_000_000));
         assert_eq!(here.answered(now, &reply), None, "answered once");
-        assert_eq!(here.offset(now.mono + 2 * MAX_AGE, 0), None);
     }
 
     #[test]
@@ -152,14 +148,5 @@ mod tests {
         for value in [0, 1, -1, 77, -77, i64::MAX, -i64::MAX, i64::MIN] {
             assert_eq!(unzigzag(zigzag(value)), value);
         }
-    }
-
-    #[test]
-    fn the_median_counts_our_own_zero() {
-        assert_eq!(median([].into_iter()), 0);
-        assert_eq!(median([10].into_iter()), 5);
-        assert_eq!(median([10, 12].into_iter()), 10);
-        assert_eq!(median([i64::MAX, 12, -5, 10].into_iter()), 10);
-        assert_eq!(median([i64::MIN, i64::MIN].into_iter()), i64::MIN);
     }
 }

@@ -295,6 +295,10 @@ impl Peer {
             asks |= message.asks;
             self.messages.pop_front();
         }
+        if self.messages.is_empty() {
+            // Most peers are seldom spoken to: what a thousand of them keep adds up.
+            self.messages = VecDeque::new();
+        }
         asks
     }
 
@@ -354,6 +358,10 @@ impl Peer {
             if number == ack.largest {
                 self.sample(now.since(flight.sent), stats);
             }
+        }
+        if self.flight.is_empty() {
+            // An emptied map keeps a node.
+            self.flight = BTreeMap::new();
         }
         true
     }

@@ -63,6 +63,11 @@ impl View {
         self.known.get(&id)
     }
 
+    /// Whether this very update is what is known of its member.
+    pub(crate) fn holds(&self, update: &Update) -> bool {
+        self.get(update.id().id).is_some_and(|known| known.update() == *update)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
         self.known.values()
     }
@@ -175,19 +180,18 @@ impl View {
     /// Tells of live nodes that share an address, `me` included: each pair once in
     /// [`CONFLICT_PERIOD`]. True if there is any.
     pub(crate) fn check_conflicts(&mut self, now: Time, me: &Member) -> bool {
-        let mut owners: BTreeMap<SocketAddr, Vec<NodeId>> = BTreeMap::new();
-        owners.insert(me.addr, Vec::from([me.id]));
-        for known in self.known.values().filter(|known| known.is_active()) {
-            owners.entry(known.member.addr).or_default().push(known.member.id);
-        }
+        let active = self.known.values().filter(|known| known.is_active());
+        let mut owners: Vec<(SocketAddr, NodeId)> =
+            active.map(|known| (known.member.addr, known.member.id)).collect();
+        owners.push((me.addr, me.id));
+        owners.sort_unstable();
         let mut any = false;
-        for (address, mut ids) in owners.into_iter().filter(|(_, ids)| ids.len() > 1) {
-            any = true;
-            ids.sort_unstable();
-            for pair in ids.windows(2) {
-                if let [one, other] = *pair {
-                    self.tell_conflict(now, address, one, other);
-                }
+        for pair in owners.windows(2) {
+            if let [(address, one), (same, other)] = *pair
+                && address == same
+            {
+                any = true;
+                self.tell_conflict(now, address, one, other);
             }
         }
         if !any {
