@@ -3,7 +3,10 @@
 //! Failure is a state and a restart is neither failure nor leaving: a node that said "restarting" is held
 //! for a while, one that said it left is gone at once, and one that fell silent may come back.
 
-use alloc::collections::BTreeMap;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use core::time::Duration;
 
 use netdb_gossip_core::{
@@ -89,6 +92,8 @@ pub struct Transition {
 #[derive(Debug, Default)]
 pub struct Presences {
     nodes: BTreeMap<NodeId, Presence>,
+    /// Those among them that failed.
+    failed: BTreeSet<NodeId>,
 }
 
 impl Presences {
@@ -107,6 +112,11 @@ impl Presences {
         self.nodes.get(&node).map_or(MemberState::Failed, Presence::state)
     }
 
+    /// Who failed, by id.
+    pub fn failed(&self) -> impl Iterator<Item = NodeId> {
+        self.failed.iter().copied()
+    }
+
     /// Everyone, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&NodeId, &Presence)> {
         self.nodes.iter()
@@ -118,7 +128,7 @@ impl Presences {
         let presence = self.nodes.entry(member.id).or_insert_with(|| Presence::new(member, seen));
         presence.member = member;
         presence.seen = seen;
-        Self::settle(now, member.id, presence, before)
+        self.settle(now, member.id, before)
     }
 
     /// What a node says of itself. `hold` is how long a restart is waited for.
@@ -142,17 +152,15 @@ impl Presences {
             presence.member = record.member;
         }
         presence.record = Some((generation, record));
-        Self::settle(now, id, presence, before)
+        self.settle(now, id, before)
     }
 
     /// Evaluates everyone whose hold time may be over.
-    pub fn expire_holds(&mut self, now: Time) -> alloc::vec::Vec<Transition> {
-        let held = self.nodes.iter_mut().filter(|(_, p)| p.state == MemberState::Restarting);
-        held.filter_map(|(id, p)| {
-            let before = Some(p.state);
-            Self::settle(now, *id, p, before)
-        })
-        .collect()
+    pub fn expire_holds(&mut self, now: Time) -> Vec<Transition> {
+        let held = self.nodes.iter().filter(|(_, p)| p.state == MemberState::Restarting);
+        let held: Vec<NodeId> = held.map(|(id, _)| *id).collect();
+        let settle = |id| self.settle(now, id, Some(MemberState::Restarting));
+        held.into_iter().filter_map(settle).collect()
     }
 
     /// When the next hold time is over.
@@ -162,7 +170,7 @@ impl Presences {
     }
 
     /// Nodes that failed or left at least `after` ago.
-    pub fn long_gone(&self, now: Time, after: Duration) -> alloc::vec::Vec<NodeId> {
+    pub fn long_gone(&self, now: Time, after: Duration) -> Vec<NodeId> {
         let gone = self.nodes.iter().filter(|(_, p)| {
             let since = p.gone_since.filter(|_| !p.is_up());
             since.is_some_and(|since| now.since(since) >= after)
@@ -173,16 +181,23 @@ impl Presences {
     /// Forgets a node.
     pub fn forget(&mut self, node: NodeId) {
         self.nodes.remove(&node);
+        self.failed.remove(&node);
     }
 
     fn settle(
+        &mut self,
         now: Time,
         node: NodeId,
-        presence: &mut Presence,
         before: Option<MemberState>,
     ) -> Option<Transition> {
+        let presence = self.nodes.get_mut(&node)?;
         let after = presence.evaluate(now);
         presence.state = after;
+        if after == MemberState::Failed {
+            self.failed.insert(node);
+        } else {
+            self.failed.remove(&node);
+        }
         if !matches!(after, MemberState::Failed | MemberState::Left) {
             presence.gone_since = None;
         } else if presence.gone_since.is_none() {

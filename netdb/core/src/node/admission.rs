@@ -23,7 +23,7 @@ use crate::{
     clock::MAX_AHEAD,
     entry::{Dot, Entry, Lifetime, MAX_GENERATION, RowKey, Writer},
     records::{self, AdmittedRecord, KeyRecord, KeyStage, TokenRecord},
-    replica::Replica,
+    replica::{Change, Replica},
     wire::Batch,
 };
 
@@ -157,11 +157,22 @@ impl Node {
         self.admission(node).is_some()
     }
 
-    fn admission(&self, node: NodeId) -> Option<AdmittedRecord> {
+    /// A row of the table of who may speak changed.
+    pub(super) fn admission_changed(&mut self, change: &Change) {
+        let key = change.entry().map(|entry| &*entry.row.key);
+        let Some(node) = key.and_then(|key| key.try_into().ok()).map(NodeId) else { return };
+        if self.admits(node) {
+            self.admitted.insert(node);
+        } else {
+            self.admitted.remove(&node);
+        }
+    }
+
+    pub(super) fn admission(&self, node: NodeId) -> Option<AdmittedRecord> {
         let row = RowKey::shared(records::ADMITTED, &node.0);
         let standing = self.networks.get(&*self.cluster_name)?.replica.get(&row)?;
         let record: AdmittedRecord = records::decode(standing.value.as_ref()?).ok()?;
-        record.admitted.then_some(record)
+        (record.admitted && record.identity.node_id() == node).then_some(record)
     }
 
     fn token_record(&self) -> Option<(Token, Option<Wall>)> {
@@ -219,14 +230,13 @@ impl Node {
         }
         let request: JoinRequest = codec::decode(request).map_err(|_| Refusal::Malformed)?;
         let id = identity.node_id();
-        let admitted = self.admitted();
-        let others = admitted.iter().filter(|(node, _)| *node != id).count();
+        let others = self.admitted.iter().filter(|node| **node != id).count();
         if others >= self.config.max_members {
             return Err(Refusal::Full(self.config.max_members));
         }
         let record =
             AdmittedRecord { identity: *identity, name: request.name.clone(), admitted: true };
-        if !admitted.iter().any(|(node, known)| *node == id && *known == record) {
+        if self.admission(id).is_none_or(|known| known != record) {
             let value = records::encode(&record);
             self.write_record(now, records::ADMITTED, &id.0, Some(value));
         }

@@ -37,8 +37,7 @@ impl Node {
             return;
         }
         self.check_alone(now, name);
-        let targets = self.targets(name);
-        let Some(peer) = self.pick_peer(&targets) else {
+        let Some(peer) = self.pick_peer(name) else {
             self.reschedule(now, name);
             return;
         };
@@ -46,10 +45,12 @@ impl Node {
     }
 
     /// A random peer, one that is not suspected if there is any.
-    fn pick_peer(&mut self, targets: &[NodeId]) -> Option<NodeId> {
-        let alive = |node: &NodeId| self.presences.state(*node) == super::MemberState::Alive;
-        let good: Vec<NodeId> = targets.iter().copied().filter(alive).collect();
-        self.pick(&good).or_else(|| self.pick(targets))
+    fn pick_peer(&mut self, name: &Name) -> Option<NodeId> {
+        let alive = self.alive_targets(name);
+        self.pick(&alive).or_else(|| {
+            let all = self.targets(name);
+            self.pick(&all)
+        })
     }
 
     /// Compares a network with a peer, and what else is due about now and shared with it.
@@ -237,8 +238,8 @@ impl Node {
         if !theirs.iter().any(|r| network.replica.digest().is_retired(&r.writer)) {
             return;
         }
-        let finished = self.finished_writers(name);
-        let early: Vec<Writer> = theirs.iter().map(|r| r.writer).filter(|w| !finished(w)).collect();
+        let theirs = theirs.iter().map(|r| r.writer);
+        let early: Vec<Writer> = theirs.filter(|w| !self.is_finished(name, w)).collect();
         if let Some(network) = self.networks.get_mut(name) {
             for writer in &early {
                 network.replica.digest_mut().revive(writer);

@@ -74,8 +74,7 @@ impl Node {
     }
 
     fn give_up_admission(&mut self, now: Now) {
-        let own = self.admitted().into_iter().find(|(node, _)| *node == self.id);
-        if let Some((_, record)) = own {
+        if let Some(record) = self.admission(self.id) {
             let value = records::encode(&AdmittedRecord { admitted: false, ..record });
             let id = self.id;
             self.write_record(now, records::ADMITTED, &id.0, Some(value));

@@ -72,14 +72,16 @@ impl Node {
         let told = newest.map_or(0, |record| record.epoch);
         let highest = told.max(self.gossip.keyring().highest_epoch());
         let epoch = highest.checked_add(1).ok_or(RotateError::NoEpochLeft)?;
-        let admitted = self.admitted();
         // Its maker takes a key up like everybody; one that it can't open would stay unknown to it.
-        if !admitted.iter().any(|(node, _)| *node == self.id) {
+        if !self.admitted.contains(&self.id) {
             return Err(RotateError::NotAdmitted);
         }
         let key = Key::generate(epoch, self.gossip.entropy());
         let secret = codec::encode(&key);
-        for (node, record) in admitted {
+        let admitted = self.admitted.iter().filter_map(|node| self.admission(*node));
+        let admitted: Vec<AdmittedRecord> = admitted.collect();
+        for record in admitted {
+            let node = record.identity.node_id();
             let sealed = seal_to(&record.identity, SEAL_CONTEXT, &secret, self.gossip.entropy());
             if let Ok(sealed) = sealed {
                 let row = records::sealed_key_row(key.id(), node);
@@ -133,32 +135,27 @@ impl Node {
         let holds = |node: &NodeId| {
             self.presences.record(*node).is_some_and(|record| record.keys.contains(&id))
         };
-        now.mono >= since + ABANDONED_AFTER && !self.live().iter().any(holds)
-    }
-
-    /// The nodes that may speak.
-    pub(super) fn admitted(&self) -> Vec<(NodeId, AdmittedRecord)> {
-        let record = |entry: &Arc<Entry>| {
-            let record: AdmittedRecord = records::decode(entry.value.as_ref()?).ok()?;
-            let id = record.identity.node_id();
-            (record.admitted && id.0 == *entry.row.key).then_some((id, record))
-        };
-        self.record_rows(records::ADMITTED).iter().filter_map(record).collect()
+        now.mono >= since + ABANDONED_AFTER && !self.live().any(|node| holds(&node))
     }
 
     /// How long this node waits for those before it in the order of who acts for a key.
     fn patience(&self, id: KeyId) -> Duration {
         let own = rendezvous::bid(&id.0, &self.id);
-        let before = self.live().iter().filter(|node| rendezvous::bid(&id.0, node) > own).count();
+        let before = self.live().filter(|node| rendezvous::bid(&id.0, node) > own).count();
         STEP_PATIENCE * u32::try_from(before).unwrap_or(u32::MAX)
     }
 
     /// Live nodes, this one included.
-    fn live(&self) -> Vec<NodeId> {
+    fn live(&self) -> impl Iterator<Item = NodeId> {
         let live = self.presences.iter().filter(|(node, p)| {
             **node == self.id || matches!(p.state(), MemberState::Alive | MemberState::Suspect)
         });
-        live.map(|(node, _)| *node).collect()
+        live.map(|(node, _)| *node)
+    }
+
+    /// Whether any other node is live.
+    fn has_company(&self) -> bool {
+        self.live().nth(1).is_some()
     }
 
     /// Follows what the tables say, takes the next step if it is this node's turn, and begins a
@@ -303,7 +300,7 @@ impl Node {
                 KeyStage::RemoveOlder => record.keys == [id],
             })
         };
-        self.live().into_iter().filter(|node| !confirmed(node)).collect()
+        self.live().filter(|node| !confirmed(node)).collect()
     }
 
     /// Somebody seals with a key that this node lacks, or lacks the one that this node seals with: the
@@ -327,7 +324,7 @@ impl Node {
     }
 
     fn ask_anyone(&mut self, now: Now) {
-        let peers: Vec<NodeId> = self.live().into_iter().filter(|node| *node != self.id).collect();
+        let peers: Vec<NodeId> = self.live().filter(|node| *node != self.id).collect();
         if let Some(peer) = self.pick(&peers) {
             self.ask_keys(now, peer);
         }
@@ -336,7 +333,7 @@ impl Node {
 
     /// Nobody answers, though peers are known: perhaps they changed their keys meanwhile.
     fn ask_if_isolated(&mut self, now: Now) {
-        if self.live().len() > 1 {
+        if self.has_company() {
             return;
         }
         let peers: Vec<NodeId> =
@@ -351,16 +348,14 @@ impl Node {
     /// have nobody to ask. All live nodes together look about every two seconds.
     fn call_sleepers(&mut self, now: Now) {
         let primary = self.gossip.keyring().primary().id();
-        let sleeps = |p: &crate::presence::Presence| {
-            let lacks = p.record.as_ref().is_none_or(|(_, r)| !r.keys.contains(&primary));
-            p.state() == MemberState::Failed && lacks
+        let lacks = |node: &NodeId| {
+            self.presences.record(*node).is_none_or(|record| !record.keys.contains(&primary))
         };
-        let sleepers = self.presences.iter().filter(|(_, p)| sleeps(p)).map(|(node, _)| *node);
-        let sleepers: Vec<NodeId> = sleepers.collect();
+        let sleepers: Vec<NodeId> = self.presences.failed().filter(lacks).collect();
         if sleepers.is_empty() {
             return;
         }
-        let live = u32::try_from(self.live().len()).unwrap_or(u32::MAX);
+        let live = u32::try_from(self.live().count()).unwrap_or(u32::MAX);
         let every = CALL_EVERY.saturating_mul(live).min(CALL_EVERY_MAX);
         let at = self.rotation.called_at.map_or(now.mono + every, |called| called + every);
         if now.mono < at {
@@ -402,7 +397,7 @@ impl Node {
         self.gossip.keyring_mut().merge(keyring);
         self.keyring_changed(now, &before);
         self.timers.set(now.mono, Timer::Keys);
-        if self.live().len() <= 1 {
+        if !self.has_company() {
             // What kept them apart is gone: call everybody at once.
             let peers: Vec<_> = self.old_peers.values().copied().collect();
             let alive = netdb_gossip_core::gossip::MemberState::Alive;
@@ -414,7 +409,7 @@ impl Node {
 
     /// The keys this node holds, and where the rotation stands.
     pub fn keys(&self) -> KeysInfo {
-        let live = self.live();
+        let live: Vec<NodeId> = self.live().collect();
         let keyring = self.gossip.keyring();
         let held_by = |id: KeyId| {
             let others = live.iter().filter(|node| **node != self.id);

@@ -1,11 +1,6 @@
 //! Members coming, failing, restarting and leaving, and what that does to their rows.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::ToString,
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
 use core::time::Duration;
 
 use netdb_gossip_core::{
@@ -79,6 +74,7 @@ impl Node {
 
     /// Applies a change of a node's state to its rows everywhere.
     fn transition(&mut self, now: Now, transition: Option<Transition>) {
+        self.changes += 1;
         self.forget_targets();
         let Some(Transition { node, before, after }) = transition else { return };
         let reason = match after {
@@ -132,12 +128,15 @@ impl Node {
     /// A row of the cluster network changed: if it is one of the node's own records, act on it.
     pub(super) fn record_changed(&mut self, now: Now, change: &Change) {
         let Some(entry) = change.entry() else { return };
+        self.changes += 1;
         match &*entry.row.table {
             records::NODES => self.node_record_changed(now, entry),
             records::ATTACHMENTS => self.attachment_changed(now, change),
-            records::ADMITTED | records::KEYS | records::SEALED_KEYS => {
+            records::ADMITTED => {
+                self.admission_changed(change);
                 self.timers.set(now.mono, Timer::Keys);
             }
+            records::KEYS | records::SEALED_KEYS => self.timers.set(now.mono, Timer::Keys),
             _ => {}
         }
     }
@@ -184,9 +183,10 @@ impl Node {
             let same = p.record.as_ref().is_some_and(|(_, r)| r.name == record.name);
             (*node != id && same && p.is_up()).then_some(*node)
         };
-        let known = self.presences.record(id);
-        let is_news = known.is_none_or(|known| known.name != record.name);
-        let other = self.presences.iter().find_map(claims).filter(|_| is_news);
+        if self.presences.record(id).is_some_and(|known| known.name == record.name) {
+            return;
+        }
+        let other = self.presences.iter().find_map(claims);
         if let Some(other) = other {
             let claimed = record.name.to_string();
             self.emit(NodeEvent::Conflict { claimed, nodes: [id.min(other), id.max(other)] });
@@ -369,6 +369,7 @@ impl Node {
         for node in self.presences.long_gone(now.mono, self.config.purge_failed_after) {
             self.drop_everywhere(now, node, DeleteReason::OwnerLeft);
             self.presences.forget(node);
+            self.changes += 1;
             self.networks.values_mut().for_each(|network| {
                 network.replaced.remove(&node);
             });
@@ -380,33 +381,36 @@ impl Node {
 
     /// Streams of which no more will come and that own nothing any more are not exchanged any more.
     pub(super) fn retire_writers(&mut self, name: &Arc<Name>) {
-        let finished = self.finished_writers(name);
+        let Some(network) = self.networks.get(name) else { return };
+        if network.swept == Some(network.sweep(self.changes)) {
+            return;
+        }
+        let writers = network.replica.digest().writers().map(|(writer, _)| *writer);
+        let finished: Vec<Writer> =
+            writers.filter(|writer| self.is_finished(name, writer)).collect();
         if let Some(network) = self.networks.get_mut(name) {
-            let done = network.replica.retire_finished(finished).into_iter();
+            let done = network.replica.retire_finished(&finished).into_iter();
+            network.swept = Some(network.sweep(self.changes));
             let shared = done.filter(|writer| writer.lifetime == Lifetime::Cluster);
             self.unsaved.extend(shared.map(|writer| (Arc::clone(name), writer)));
         }
     }
 
-    /// Tells of which streams of a network no more will come: those of past generations and of nodes
-    /// that are not admitted (any more), and `Owner` streams of nodes that are not here with them.
-    pub(super) fn finished_writers(&self, name: &Name) -> impl Fn(&Writer) -> bool + use<> {
-        let admitted: BTreeSet<NodeId> =
-            self.admitted().into_iter().map(|(node, _)| node).collect();
-        let known = self.presences.iter().map(|(node, p)| {
-            let stream = self.current_stream(name, *node).map(|(stream, _)| stream);
-            (*node, (p.member.generation, p.is_up(), stream))
-        });
-        let known: BTreeMap<_, _> = known.collect();
-        move |writer| match known.get(&writer.node) {
-            _ if !admitted.contains(&writer.node) => true,
-            Some((generation, ..)) if writer.generation < *generation => true,
-            Some((_, up, stream)) => {
-                writer.lifetime == Lifetime::Owner
-                    && !(*up && stream.is_some_and(|stream| *writer >= stream))
-            }
-            None => writer.lifetime == Lifetime::Owner,
+    /// Whether no more will come of a stream of a network: it is of a past generation or of a node that is
+    /// not admitted (any more), or an `Owner` stream of a node that is not here with it.
+    pub(super) fn is_finished(&self, name: &Name, writer: &Writer) -> bool {
+        if !self.admitted.contains(&writer.node) {
+            return true;
         }
+        let Some(presence) = self.presences.get(writer.node) else {
+            return writer.lifetime == Lifetime::Owner;
+        };
+        let is_current = || {
+            let stream = self.current_stream(name, writer.node);
+            presence.is_up() && stream.is_some_and(|(stream, _)| *writer >= stream)
+        };
+        writer.generation < presence.member.generation
+            || (writer.lifetime == Lifetime::Owner && !is_current())
     }
 
     pub(super) fn save_peers(&mut self) {
@@ -420,6 +424,11 @@ impl Node {
             self.disk.put_peers(&peers.values().copied().collect::<Vec<_>>());
             self.old_peers = peers;
         }
+    }
+
+    /// How everyone who is known is doing, this node included, by id.
+    pub fn states(&self) -> impl Iterator<Item = (NodeId, MemberState)> {
+        self.presences.iter().map(|(node, presence)| (*node, presence.state()))
     }
 
     /// Everyone who is known, this node included.

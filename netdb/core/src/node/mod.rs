@@ -76,7 +76,11 @@ pub struct Node {
     clock: Clock,
     phase: Phase,
     presences: Presences,
+    /// How often that, or a record of a node, changed.
+    changes: u64,
     networks: BTreeMap<Arc<Name>, Network>,
+    /// Who may speak, as the cluster network says.
+    admitted: BTreeSet<NodeId>,
     /// Who is attached to what, as the cluster network says.
     attachments: BTreeMap<Name, BTreeMap<NodeId, (Generation, AttachmentRecord)>>,
     /// This node's own attachments, past ones included.

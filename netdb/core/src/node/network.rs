@@ -49,6 +49,20 @@ pub(super) struct Network {
     pub(super) copy: u64,
     /// The live nodes attached to the network, this one excluded; `None` when it must be made anew.
     pub(super) peers: Option<Arc<[NodeId]>>,
+    /// Those among them that nobody suspects; the same.
+    pub(super) alive: Option<Arc<[NodeId]>>,
+    /// What was looked at when finished writers were last retired.
+    pub(super) swept: Option<Swept>,
+}
+
+/// What decides which writers are finished and own nothing: while it is the same, they are too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// How often it changed who is here, and with what.
+    changes: u64,
+    held: u64,
+    tombstones: usize,
+    received: u64,
 }
 
 /// When to compare next.
@@ -101,6 +115,8 @@ impl Network {
             refused: BTreeMap::new(),
             copy,
             peers: None,
+            alive: None,
+            swept: None,
         }
     }
 
@@ -144,6 +160,13 @@ impl Network {
     /// Whether writes of `writer` were refused a moment ago.
     pub(super) fn refuses(&self, now: Time, writer: &Writer) -> bool {
         self.refused.get(writer).is_some_and(|until| *until > now)
+    }
+
+    /// What decides which writers are finished, `changes` being how often it changed who is here.
+    pub(super) fn sweep(&self, changes: u64) -> Swept {
+        let replica = &self.replica;
+        let (held, tombstones) = (replica.hash(), replica.tombstones());
+        Swept { changes, held, tombstones, received: replica.digest().hash() }
     }
 
     /// Whether a node's `Owner` stream was replaced by a later one.

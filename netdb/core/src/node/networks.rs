@@ -9,11 +9,12 @@ use netdb_gossip_core::{
 use rand::Rng;
 
 use super::{
-    AttachError, MAX_NETWORKS, NetworkInfo, Node, NodeEvent, disk::Attachment, io::CLUSTER_NETWORK,
-    network::Network, timers::Timer,
+    AttachError, MAX_NETWORKS, MemberState, NetworkInfo, Node, NodeEvent, disk::Attachment,
+    io::CLUSTER_NETWORK, network::Network, timers::Timer,
 };
 use crate::{
     entry::{Lifetime, Writer},
+    presence::Presence,
     records::{self, AttachmentRecord},
     replica::Change,
     view::DeleteReason,
@@ -126,15 +127,13 @@ impl Node {
 
     /// The live nodes attached to a network, this one included.
     pub fn peers(&self, name: &Name) -> Vec<NodeId> {
-        let up = |node: &NodeId| {
-            *node == self.id
-                || self.presences.get(*node).is_some_and(crate::presence::Presence::is_up)
-        };
+        let up = |(node, presence): &(&NodeId, &Presence)| **node == self.id || presence.is_up();
         if name.as_str() == CLUSTER_NETWORK {
-            return self.presences.iter().map(|(node, _)| *node).filter(up).collect();
+            return self.presences.iter().filter(up).map(|(node, _)| *node).collect();
         }
-        let nodes = self.attachments.get(name);
-        nodes.into_iter().flat_map(|nodes| nodes.keys().copied()).filter(up).collect()
+        let nodes = self.attachments.get(name).into_iter().flat_map(|nodes| nodes.keys());
+        let known = nodes.filter_map(|node| Some((node, self.presences.get(*node)?)));
+        known.filter(up).map(|(node, _)| *node).collect()
     }
 
     /// Whether this node's copy of a network holds what its peers hold. Alone counts as yes.
@@ -165,9 +164,26 @@ impl Node {
         peers
     }
 
+    /// Those among them that nobody suspects.
+    pub(super) fn alive_targets(&mut self, name: &Name) -> Arc<[NodeId]> {
+        if let Some(known) = self.networks.get(name).and_then(|n| n.alive.clone()) {
+            return known;
+        }
+        let targets = self.targets(name);
+        let is_alive = |node: &NodeId| self.presences.state(*node) == MemberState::Alive;
+        let alive: Arc<[NodeId]> = targets.iter().copied().filter(is_alive).collect();
+        if let Some(network) = self.networks.get_mut(name) {
+            network.alive = Some(Arc::clone(&alive));
+        }
+        alive
+    }
+
     /// Who is where changed: targets are looked up anew.
     pub(super) fn forget_targets(&mut self) {
-        self.networks.values_mut().for_each(|network| network.peers = None);
+        for network in self.networks.values_mut() {
+            network.peers = None;
+            network.alive = None;
+        }
     }
 
     pub(super) fn attachment_of(

@@ -325,10 +325,10 @@ impl Replica {
         self.graves.age(now, &entry.dot)
     }
 
-    /// Retires writers that own nothing any more and for which `finished` says that no more will come.
-    pub fn retire_finished(&mut self, finished: impl Fn(&Writer) -> bool) -> Vec<Writer> {
-        let writers = self.digest.writers().map(|(w, _)| *w);
-        let done: Vec<Writer> = writers.filter(|w| finished(w) && self.owns_nothing(w)).collect();
+    /// Retires those of the `finished` writers, of which no more will come, that own nothing any more.
+    pub fn retire_finished(&mut self, finished: &[Writer]) -> Vec<Writer> {
+        let done = finished.iter().copied().filter(|w| self.owns_nothing(w));
+        let done: Vec<Writer> = done.collect();
         for writer in &done {
             // What is left of a stream that nobody else writes to guards nothing that the digest does not.
             let left: Vec<Dot> = self.dots(writer, 0, u64::MAX).map(|e| e.dot).collect();

@@ -230,7 +230,8 @@ fn a_tombstone_stands_for_its_row() {
 fn tombstones_keep_a_shared_stream_alive_and_an_owned_one_not() {
     let deletes = [true, false].map(|cluster| (cluster, 1, 1, 1, 1, None));
     let mut replica = apply_all(&deletes);
-    let retired = replica.retire_finished(|_| true);
+    let writers: Vec<_> = replica.digest().writers().map(|(writer, _)| *writer).collect();
+    let retired = replica.retire_finished(&writers);
     assert_eq!(retired.iter().map(|w| w.lifetime).collect::<Vec<_>>(), [Lifetime::Owner]);
     assert_eq!(replica.tombstones(), 1);
     assert!(!replica.apply(Time(0), NOON, entry(&(false, 1, 1, 1, 1, None)), LIFE).fresh);
