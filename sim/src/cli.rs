@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use netdb_sim::{
     scenario::{self, Scenario},
     world::{self, Options},
@@ -23,6 +23,7 @@ Examples:
   netdb-sim list
   netdb-sim run --scenario create --nodes 25
   netdb-sim run --scenario churn --nodes 100 --seed 7 --loss 5
+  netdb-sim run --scenario create --nodes 25 --links wan
   netdb-sim replay --scenario kill --seed 3 --only n4 --from 60 --until 65 > kill.trace
   netdb-sim sweep --scenario churn --seeds 100 --nodes 5,10,25
   netdb-sim sweep --scenario all --seeds 10 --json
@@ -62,15 +63,45 @@ struct Network {
     /// Datagrams lost, in percent
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     loss: f64,
-    /// One-way delay in milliseconds; a fifth of it is jitter
-    #[arg(long, value_name = "MS", default_value_t = 1.0)]
-    delay: f64,
+    /// One-way delay in milliseconds; a fifth of it is jitter [default: that of the links, 1 in a LAN]
+    #[arg(long, value_name = "MS")]
+    delay: Option<f64>,
+    /// What lies between the hosts
+    #[arg(long, default_value = "lan")]
+    links: Links,
+}
+
+/// Where the hosts are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Links {
+    /// One room: 1 ms one way, 1 Gbit/s
+    #[default]
+    Lan,
+    /// Three zones of a region: 0.25 ms within one, 1 to 2 ms between them
+    Zones,
+    /// Five regions, up to 130 ms apart, 100 Mbit/s, with the settings for a WAN
+    Wan,
+}
+
+impl Links {
+    /// The settings of a run.
+    fn options(self, seed: u64, nodes: usize) -> Options {
+        match self {
+            Self::Lan => Options::lan(seed, nodes),
+            Self::Zones => Options::multi_zone(seed, nodes),
+            Self::Wan => Options::wan(seed, nodes),
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 impl Default for Network {
     /// A LAN on which nothing goes wrong.
     fn default() -> Self {
-        Self { loss: 0.0, delay: 1.0 }
+        Self { loss: 0.0, delay: None, links: Links::Lan }
     }
 }
 
@@ -80,10 +111,12 @@ const WATCHED: usize = 2_000;
 impl Network {
     /// The settings of a run.
     fn options(&self, seed: u64, nodes: usize) -> Options {
-        let mut options = Options::lan(seed, nodes);
+        let mut options = self.links.options(seed, nodes);
         options.watched = options.watched.max(nodes.min(WATCHED));
-        let delay = std::time::Duration::from_secs_f64(self.delay.clamp(0.0, 60_000.0) / 1000.0);
-        options.link = world::link::Link::with_delay(delay);
+        if let Some(delay) = self.delay {
+            let delay = std::time::Duration::from_secs_f64(delay.clamp(0.0, 60_000.0) / 1000.0);
+            options.link = world::link::Link::with_delay(delay);
+        }
         let loss = std::time::Duration::from_secs_f64(self.loss.clamp(0.0, 100.0) / 100.0);
         options.link.loss = u32::try_from(loss.as_micros()).unwrap_or(0);
         options
@@ -95,8 +128,11 @@ impl Network {
         if self.loss > 0.0 {
             let _ = write!(text, " --loss {}", self.loss);
         }
-        if (self.delay - 1.0).abs() > f64::EPSILON {
-            let _ = write!(text, " --delay {}", self.delay);
+        if let Some(delay) = self.delay {
+            let _ = write!(text, " --delay {delay}");
+        }
+        if self.links != Links::default() {
+            let _ = write!(text, " --links {}", self.links.name());
         }
         text
     }

@@ -16,6 +16,7 @@ mod forged_future;
 mod idle;
 mod join_populated;
 mod kill;
+mod large;
 mod leave;
 mod long_partition;
 mod lost_push;
@@ -96,6 +97,7 @@ pub fn all() -> Vec<Scenario> {
         idle::SCENARIO,
         join_populated::IDLE,
         steady::SCENARIO,
+        large::SCENARIO,
         pauses::SCENARIO,
         churn::SCENARIO,
     ]

@@ -8,7 +8,7 @@ use std::{env, process::Command, sync::Mutex, thread};
 use netdb_sim::scenario;
 
 /// These take their time whatever the size, so they are left to long runs.
-const SLOW: [&str; 3] = ["steady", "pauses", "forged-flood"];
+const SLOW: [&str; 4] = ["steady", "pauses", "forged-flood", "large"];
 
 fn run(arguments: &[&str]) -> (bool, serde_json::Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_netdb-sim"))

@@ -55,18 +55,17 @@ impl Check for Detection {
             return Ok(());
         }
         let Some(node) = world.node(observer) else { return Ok(()) };
-        for info in node.members() {
-            let Some(subject) = world.index_of(info.member.id).filter(|s| left_alone(*s)) else {
+        for (member, state) in node.states() {
+            let Some(subject) = world.index_of(member).filter(|s| left_alone(*s)) else {
                 continue;
             };
-            let seen_up = matches!(info.state, MemberState::Alive | MemberState::Suspect);
+            let seen_up = matches!(state, MemberState::Alive | MemberState::Suspect);
             if !world.is_running(subject) && seen_up && !world.fabric.is_paused(subject) {
                 return Err(format!(
-                    "n{observer} sees n{subject} {:?}, which has been gone for {a_while:?}",
-                    info.state
+                    "n{observer} sees n{subject} {state:?}, which has been gone for {a_while:?}"
                 ));
             }
-            if !world.is_running(subject) || info.state != MemberState::Failed {
+            if !world.is_running(subject) || state != MemberState::Failed {
                 self.mistaken.remove(&(observer, subject));
                 continue;
             }

@@ -1,7 +1,10 @@
 //! Failure detection is sound and complete: in the end every node sees exactly the live nodes alive; and
 //! where nothing goes wrong, nobody is ever suspected.
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use netdb_core::node::MemberState;
 use netdb_gossip_core::identity::NodeId;
@@ -13,7 +16,7 @@ use crate::world::World;
 #[derive(Default)]
 pub struct Membership {
     /// Whom each host has taken for alive since it started.
-    met: BTreeSet<(usize, NodeId)>,
+    met: BTreeMap<usize, BTreeSet<NodeId>>,
     /// The host that was not right last time is looked at first: looking at all is expensive.
     suspect: Cell<usize>,
 }
@@ -24,15 +27,18 @@ impl Check for Membership {
     }
 
     fn started(&mut self, host: usize) {
-        self.met.retain(|(of, _)| *of != host);
+        self.met.remove(&host);
     }
 
     fn member(&mut self, world: &World, host: usize, node: NodeId, state: MemberState) -> Verdict {
-        if state == MemberState::Alive {
-            self.met.insert((host, node));
-        }
         // Who was let in and not heard of yet counts as failed.
-        let met = self.met.contains(&(host, node));
+        let met = match state {
+            MemberState::Alive => {
+                self.met.entry(host).or_default().insert(node);
+                true
+            }
+            _ => self.met.get(&host).is_some_and(|met| met.contains(&node)),
+        };
         let subject =
             world.index_of(node).filter(|_| met).filter(|subject| world.is_healthy(*subject));
         match subject {
@@ -67,10 +73,10 @@ impl Check for Membership {
 fn view_of(world: &World, host: usize, live: usize) -> Option<String> {
     let node = world.host(host)?.node()?;
     let mut alive = 0;
-    for info in node.members() {
-        let subject = world.index_of(info.member.id);
+    for (member, state) in node.states() {
+        let subject = world.index_of(member);
         let runs = subject.is_some_and(|subject| world.is_running(subject));
-        match (runs, info.state) {
+        match (runs, state) {
             (true, MemberState::Alive) => alive += 1,
             (true, state) => {
                 return Some(format!("n{host} sees n{} as {state:?}", subject.unwrap_or(0)));
@@ -78,10 +84,7 @@ fn view_of(world: &World, host: usize, live: usize) -> Option<String> {
             (false, MemberState::Alive | MemberState::Suspect) => {
                 let name =
                     subject.map_or_else(|| "a stranger".into(), |subject| format!("n{subject}"));
-                return Some(format!(
-                    "n{host} sees {name}, which does not run, as {:?}",
-                    info.state
-                ));
+                return Some(format!("n{host} sees {name}, which does not run, as {state:?}"));
             }
             (false, _) => {}
         }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     Network, out,
-    pool::{self, Job},
+    pool::{self, Done, Job},
     progress::Progress,
     sweep::Options,
 };
@@ -41,7 +41,7 @@ pub(super) fn main(options: &Options) -> ExitCode {
     let mut evidence: BTreeMap<Bench, Evidence> =
         benches.iter().map(|bench| (*bench, Evidence::default())).collect();
     let mut progress = Progress::of(jobs.len());
-    pool::run(&jobs, options.jobs, |index, report| {
+    pool::run(&jobs, options.jobs, |Done { index, report, .. }| {
         if let Some(evidence) = of.get(index).and_then(|bench| evidence.get_mut(bench)) {
             evidence.runs += 1;
             evidence.broken += u64::from(!report.ok);

@@ -14,7 +14,7 @@ use netdb_sim::{
 
 use super::{
     Network, named, out,
-    pool::{self, Job},
+    pool::{self, Done, Job},
     progress::Progress,
     unknown,
 };
@@ -113,7 +113,7 @@ fn measure(options: &Options) -> (Measured, Vec<Report>) {
     let mut measured = Measured::new();
     let mut broken = Vec::new();
     let mut progress = Progress::of(jobs.len());
-    pool::run(&jobs, options.jobs, |index, report| {
+    pool::run(&jobs, options.jobs, |Done { index, report, .. }| {
         let loss = losses.get(index).copied().unwrap_or_default();
         let figures = measured.entry((report.scenario, report.nodes, loss)).or_default();
         figures.merge(&report.figures);

@@ -7,6 +7,7 @@ use std::{
         mpsc,
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use netdb_sim::{
@@ -47,8 +48,17 @@ impl Job {
     }
 }
 
-/// Runs all jobs, `workers` at a time [default: one per core], and shows each report with its job's index.
-pub(super) fn run(jobs: &[Job], workers: Option<usize>, mut show: impl FnMut(usize, Report)) {
+/// A run that is over.
+pub(super) struct Done {
+    /// Which of the jobs it was.
+    pub(super) index: usize,
+    pub(super) report: Report,
+    /// For how long it had a core.
+    pub(super) took: Duration,
+}
+
+/// Runs all jobs, `workers` at a time [default: one per core], and shows what each came to.
+pub(super) fn run(jobs: &[Job], workers: Option<usize>, mut show: impl FnMut(Done)) {
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = workers.unwrap_or(cores).clamp(1, jobs.len().max(1));
     let next = AtomicUsize::new(0);
@@ -60,15 +70,18 @@ pub(super) fn run(jobs: &[Job], workers: Option<usize>, mut show: impl FnMut(usi
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(index) else { return };
-                    if sender.send((index, job.run())).is_err() {
+                    let started = Instant::now();
+                    let report = job.run();
+                    let took = started.elapsed();
+                    if sender.send(Done { index, report, took }).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        for (index, report) in reports {
-            show(index, report);
+        for done in reports {
+            show(done);
         }
     });
 }

@@ -1,6 +1,6 @@
 //! `sweep`: scenarios × sizes × seeds, or a suite, on all cores.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
 use netdb_sim::{
@@ -12,7 +12,7 @@ use netdb_sim::{
 use super::{
     Network, anchors, named,
     out::{self, To},
-    pool::{self, Job},
+    pool::{self, Done, Job},
     progress::Progress,
     unknown,
 };
@@ -132,22 +132,40 @@ struct Total {
     runs: usize,
     failed: usize,
     figures: Figures,
+    /// Nodes times virtual time, in seconds, and what that took of a core.
+    node_seconds: f64,
+    took: Duration,
+}
+
+impl Total {
+    fn add(&mut self, Done { report, took, .. }: &Done) {
+        self.runs += 1;
+        self.failed += usize::from(!report.ok);
+        self.figures.merge(&report.figures);
+        let nodes = u32::try_from(report.nodes).unwrap_or(u32::MAX);
+        let span = Duration::from_micros(report.virtual_us);
+        self.node_seconds += f64::from(nodes) * span.as_secs_f64();
+        self.took += *took;
+    }
+
+    /// Of one core, per node and virtual second.
+    fn cost(&self) -> Duration {
+        Duration::try_from_secs_f64(self.took.as_secs_f64() / self.node_seconds).unwrap_or_default()
+    }
 }
 
 fn sweep(options: &Options, jobs: &[Job]) -> ExitCode {
     let mut totals: BTreeMap<(&str, usize, String), Total> = BTreeMap::new();
     let mut progress = Progress::of(jobs.len());
-    pool::run(jobs, options.jobs, |index, report| {
-        let network = jobs.get(index).map(|job| job.network.arguments()).unwrap_or_default();
-        let total = totals.entry((report.scenario, report.nodes, network)).or_default();
-        total.runs += 1;
-        total.failed += usize::from(!report.ok);
-        total.figures.merge(&report.figures);
+    pool::run(jobs, options.jobs, |done| {
+        let report = &done.report;
+        let network = jobs.get(done.index).map(|job| job.network.arguments()).unwrap_or_default();
+        totals.entry((report.scenario, report.nodes, network)).or_default().add(&done);
         if options.json {
-            let text = serde_json::to_string(&report).unwrap_or_default();
+            let text = serde_json::to_string(report).unwrap_or_default();
             out::line(format_args!("{text}"));
         }
-        progress.done(&report);
+        progress.done(report);
     });
     progress.clear();
     if !options.json {
@@ -157,6 +175,9 @@ fn sweep(options: &Options, jobs: &[Job]) -> ExitCode {
                 "{name} · {nodes} nodes{network} · {runs} runs · {failed} failed"
             ));
             out::figures(To::Output, &total.figures.summaries(), total.figures.numbers());
+            let cost = total.cost().as_micros();
+            let what = "of a core, per node and virtual second";
+            out::line(format_args!("  {what:<46} {cost} µs"));
         }
     }
     progress.finish();
