@@ -1,6 +1,7 @@
 //! The core alone: writes, reads, received entries and watches, without socket and disk.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -21,7 +22,7 @@ use netdb_gossip_core::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-/// Rows in the network before anything is measured.
+/// Rows in the network before anything is measured; what adds rows begins anew at twice as many.
 const ROWS: u32 = 10_000;
 /// Entries in one received message: about what fits into a packet.
 const RECEIVED: u32 = 10;
@@ -68,6 +69,13 @@ impl Alone {
         alone
     }
 
+    /// One with `ROWS` rows.
+    fn filled() -> Self {
+        let mut alone = Self::start();
+        (0..ROWS).for_each(|number| alone.write(&write(number, Operation::Create)));
+        alone
+    }
+
     fn now(&mut self) -> Now {
         self.now_us += STEP_US;
         at(self.now_us)
@@ -103,16 +111,21 @@ fn write(number: u32, operation: Operation) -> Write {
 
 fn writes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("write");
-    let mut alone = Alone::start();
-    (0..ROWS).for_each(|number| alone.write(&write(number, Operation::Create)));
+    let node = RefCell::new(Alone::filled());
     let mut next = ROWS;
     group.bench_function("create", |bencher| {
         let write = || {
             next += 1;
+            if next % ROWS == 0 {
+                // It grows to twice its size, and begins anew.
+                *node.borrow_mut() = Alone::filled();
+            }
             write(next, Operation::Create)
         };
-        bencher.iter_batched(write, |write| alone.write(&write), BatchSize::SmallInput);
+        let create = |write: Write| node.borrow_mut().write(&write);
+        bencher.iter_batched(write, create, BatchSize::SmallInput);
     });
+    let mut alone = Alone::filled();
     let mut next = 0;
     group.bench_function("update", |bencher| {
         let write = || {
@@ -140,30 +153,43 @@ fn writes(criterion: &mut Criterion) {
 fn received(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("received");
     let mut sequence = 0;
-    let mut replica = Replica::new(Duration::from_mins(10), 1_000_000);
     let apply = |replica: &mut Replica, entry: Entry| {
         replica.apply(Time(1), Wall(entry.at), entry, Duration::ZERO)
     };
-    for _ in 0..ROWS {
-        apply(&mut replica, entry(&mut sequence));
-    }
+    let filled = |sequence: &mut u64| {
+        let mut replica = Replica::new(Duration::from_mins(10), 1_000_000);
+        (0..ROWS).for_each(|_| drop(apply(&mut replica, entry(sequence))));
+        replica
+    };
+    let replica = RefCell::new(filled(&mut sequence));
     group.bench_function("merged", |bencher| {
-        let next = || entry(&mut sequence);
-        bencher.iter_batched(next, |entry| apply(&mut replica, entry), BatchSize::SmallInput);
+        let next = || {
+            if sequence.is_multiple_of(u64::from(ROWS)) {
+                *replica.borrow_mut() = filled(&mut sequence);
+            }
+            entry(&mut sequence)
+        };
+        let merge = |entry| apply(&mut replica.borrow_mut(), entry);
+        bencher.iter_batched(next, merge, BatchSize::SmallInput);
     });
-    let mut alone = Alone::start();
+    let node = RefCell::new(Alone::filled());
+    let mut messages = 0;
     group.throughput(Throughput::Elements(RECEIVED.into()));
     group.bench_function("taken", |bencher| {
-        let next = || message(&mut sequence);
-        bencher.iter_batched(
-            next,
-            |bytes| {
-                let now = alone.now();
-                alone.node.handle_stream(now, peer(), &bytes);
-                alone.drain();
-            },
-            BatchSize::SmallInput,
-        );
+        let next = || {
+            messages += RECEIVED;
+            if messages % ROWS == 0 {
+                *node.borrow_mut() = Alone::filled();
+            }
+            message(&mut sequence)
+        };
+        let take = |bytes: Vec<u8>| {
+            let mut alone = node.borrow_mut();
+            let now = alone.now();
+            alone.node.handle_stream(now, peer(), &bytes);
+            alone.drain();
+        };
+        bencher.iter_batched(next, take, BatchSize::SmallInput);
     });
     group.finish();
 }
