@@ -21,6 +21,7 @@ mod joining;
 mod killing;
 mod large;
 mod leaving;
+mod live_view;
 mod metrics;
 mod occupied;
 mod older_state;

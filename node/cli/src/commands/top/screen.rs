@@ -3,7 +3,8 @@
 //! Must give the terminal back as it was, also after a panic and after a signal that ends the view.
 
 use std::{
-    io::{self, IsTerminal, Read, Write},
+    fs::File,
+    io::{self, BufReader, IsTerminal, Read, Write},
     os::fd::AsFd,
     panic, thread,
 };
@@ -42,7 +43,7 @@ impl Screen {
             now.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
             tcsetattr(stdin.as_fd(), SetArg::TCSANOW, &now)?;
         }
-        let screen = Self { before, keys: keys() };
+        let screen = Self { before, keys: keys(File::from(stdin.as_fd().try_clone_to_owned()?)) };
         give_back_on_panic(screen.before.clone());
         out.write_all(ENTER.as_bytes())?;
         out.flush()?;
@@ -90,11 +91,12 @@ fn give_back_on_panic(before: Option<Termios>) {
     }));
 }
 
-/// Keys as they are pressed. The thread that waits for them ends with the process.
-fn keys() -> mpsc::Receiver<u8> {
+/// Keys as they are pressed; standard input itself is locked for as long as a command runs. The thread that
+/// waits for them ends with the process.
+fn keys(terminal: File) -> mpsc::Receiver<u8> {
     let (pressed, keys) = mpsc::channel(16);
     thread::spawn(move || {
-        for key in io::stdin().lock().bytes() {
+        for key in BufReader::new(terminal).bytes() {
             let Ok(key) = key else { return };
             if pressed.blocking_send(key).is_err() {
                 return;
