@@ -17,7 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const MEMBERS: usize = 3;
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 100;
 
 fn run(world: &mut World) -> Outcome {
     let table = Table::owner("net", "endpoints");
