@@ -116,7 +116,7 @@ fn writes(criterion: &mut Criterion) {
     group.bench_function("create", |bencher| {
         let write = || {
             next += 1;
-            if next % ROWS == 0 {
+            if next.is_multiple_of(ROWS) {
                 // It grows to twice its size, and begins anew.
                 *node.borrow_mut() = Alone::filled();
             }
@@ -178,7 +178,7 @@ fn received(criterion: &mut Criterion) {
     group.bench_function("taken", |bencher| {
         let next = || {
             messages += RECEIVED;
-            if messages % ROWS == 0 {
+            if messages.is_multiple_of(ROWS) {
                 *node.borrow_mut() = Alone::filled();
             }
             message(&mut sequence)
