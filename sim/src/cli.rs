@@ -63,7 +63,8 @@ struct Network {
     /// Datagrams lost, in percent
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     loss: f64,
-    /// One-way delay in milliseconds; a fifth of it is jitter [default: that of the links, 1 in a LAN]
+    /// One-way delay in milliseconds, a fifth of it jitter; between hosts of one zone or region only, if
+    /// there are several [default: that of the links, 1 in a LAN]
     #[arg(long, value_name = "MS")]
     delay: Option<f64>,
     /// What lies between the hosts

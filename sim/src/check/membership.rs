@@ -32,13 +32,11 @@ impl Check for Membership {
 
     fn member(&mut self, world: &World, host: usize, node: NodeId, state: MemberState) -> Verdict {
         // Who was let in and not heard of yet counts as failed.
-        let met = match state {
-            MemberState::Alive => {
-                self.met.entry(host).or_default().insert(node);
-                true
-            }
-            _ => self.met.get(&host).is_some_and(|met| met.contains(&node)),
-        };
+        let met = self.met.entry(host).or_default();
+        if state == MemberState::Alive {
+            met.insert(node);
+        }
+        let met = met.contains(&node);
         let subject =
             world.index_of(node).filter(|_| met).filter(|subject| world.is_healthy(*subject));
         match subject {

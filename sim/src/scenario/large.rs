@@ -18,9 +18,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const NETWORKS: usize = 10;
 const ENTRIES: usize = 100;
-const SPAN: Duration = Duration::from_mins(10);
-/// Between two writes.
-const WRITES: Duration = Duration::from_secs(1);
+const WRITES: u64 = 600;
+const BETWEEN: Duration = Duration::from_secs(1);
 /// After so many writes a node is killed.
 const KILLS: u64 = 30;
 /// For how long a killed node is down.
@@ -40,12 +39,8 @@ fn run(world: &mut World) -> Outcome {
         world.put(host, &network(host), &format!("endpoint-{n:07}"), &value(n))?;
     }
     world.settle(Duration::from_mins(2))?;
-    let end = world.now() + SPAN;
-    for n in 1.. {
-        if world.now() >= end {
-            break;
-        }
-        world.run_for(WRITES)?;
+    for n in 1..=WRITES {
+        world.run_for(BETWEEN)?;
         let host = world.draws.index(hosts);
         let entry = world.draws.index(NETWORKS * ENTRIES);
         world.try_put(host, &network(host), &format!("endpoint-{entry:07}"), &value(entry))?;

@@ -78,10 +78,10 @@ impl Node {
         }
         let key = Key::generate(epoch, self.gossip.entropy());
         let secret = codec::encode(&key);
-        let admitted = self.admitted.iter().filter_map(|node| self.admission(*node));
-        let admitted: Vec<AdmittedRecord> = admitted.collect();
-        for record in admitted {
-            let node = record.identity.node_id();
+        let record = |node: &NodeId| Some((*node, self.admission(*node)?));
+        let admitted: Vec<(NodeId, AdmittedRecord)> =
+            self.admitted.iter().filter_map(record).collect();
+        for (node, record) in admitted {
             let sealed = seal_to(&record.identity, SEAL_CONTEXT, &secret, self.gossip.entropy());
             if let Ok(sealed) = sealed {
                 let row = records::sealed_key_row(key.id(), node);
