@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "lost-push",
-    about: "a network of 3 nodes, all datagrams with its last write are lost: comparing repairs it",
+    about: "a network of 3 nodes, every push of its last write is lost: comparing repairs it",
     nodes: 25,
     tune: untuned,
     run,
@@ -33,7 +33,7 @@ fn run(world: &mut World) -> Outcome {
         // Long enough for the nodes to compare rarely, in some rounds.
         world.run_for_between(0, 60_000_000)?;
         let writer = world.draws.pick(&hosts).copied().unwrap_or(0);
-        world.tap_and_lose(value(n).as_bytes());
+        world.tap_and_lose_pushes(value(n).as_bytes());
         world.timed_put(writer, &table, &format!("endpoint-{n:07}"), &value(n))?;
         let others = hosts.iter().filter(|host| **host != writer).copied().collect::<Vec<_>>();
         world.await_until("bounds", Duration::from_secs(5), |world| {

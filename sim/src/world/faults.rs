@@ -279,8 +279,8 @@ impl World {
         self.wiretap = Wiretap::new(payload, false);
     }
 
-    /// The same, and every datagram that carries it is lost.
-    pub fn tap_and_lose(&mut self, payload: &[u8]) {
+    /// The same, and every datagram that pushes it is lost; what answers a comparison gets through.
+    pub fn tap_and_lose_pushes(&mut self, payload: &[u8]) {
         self.faulty = true;
         self.wiretap = Wiretap::new(payload, true);
     }

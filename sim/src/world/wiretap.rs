@@ -3,7 +3,10 @@
 //! The world can read sealed packets because it knows every node's keyring. Nothing that nodes do depends
 //! on the tap, unless it is told to lose what it finds.
 
-use netdb_core::node::Node;
+use netdb_core::{
+    node::Node,
+    wire::{self, Message},
+};
 use netdb_gossip_core::{
     identity::NodeId,
     packet::{self, ClusterTag},
@@ -13,14 +16,14 @@ use netdb_gossip_core::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wiretap {
     marker: Vec<u8>,
-    lose: bool,
+    lose_pushes: bool,
     found: u64,
 }
 
 impl Wiretap {
-    /// Looks for a marker; with `lose` every datagram that has it is lost.
-    pub(crate) fn new(marker: &[u8], lose: bool) -> Self {
-        Self { marker: marker.to_vec(), lose, found: 0 }
+    /// Looks for a marker; with `lose_pushes` every datagram with a push that has it is lost.
+    pub(crate) fn new(marker: &[u8], lose_pushes: bool) -> Self {
+        Self { marker: marker.to_vec(), lose_pushes, found: 0 }
     }
 
     /// How often the marker was sent.
@@ -36,18 +39,23 @@ impl Wiretap {
         let mut copy = bytes.to_vec();
         let cluster = ClusterTag::of(node.info().cluster);
         let opened = packet::open(&mut copy, cluster, to, node.gossip().keyring());
-        let found: usize = match opened {
-            Ok(opened) => opened.frames.map(|frame| occurrences(frame.body, &self.marker)).sum(),
-            Err(_) => 0,
-        };
-        self.found += found as u64;
-        self.lose && found > 0
+        let mut lost = false;
+        for frame in opened.into_iter().flat_map(|opened| opened.frames) {
+            let found = occurrences(frame.body, &self.marker);
+            self.found += found as u64;
+            lost |= self.lose_pushes && found > 0 && is_push(frame.body);
+        }
+        lost
     }
 
     /// A node sends a message on a stream.
     pub(crate) fn message(&mut self, message: &[u8]) {
         self.found += occurrences(message, &self.marker) as u64;
     }
+}
+
+fn is_push(frame: &[u8]) -> bool {
+    matches!(wire::decode(frame), Ok(Message::Push(_)))
 }
 
 /// How often `marker` is in `bytes`, without overlaps.

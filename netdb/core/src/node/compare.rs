@@ -44,13 +44,12 @@ impl Node {
         self.compare_with(now, name, peer);
     }
 
-    /// A random peer, one that is not suspected if there is any.
+    /// A random one of the peers whose turn it is, one that is not suspected if there is any.
     fn pick_peer(&mut self, name: &Name) -> Option<NodeId> {
         let alive = self.alive_targets(name);
-        self.pick(&alive).or_else(|| {
-            let all = self.targets(name);
-            self.pick(&all)
-        })
+        let peers = if alive.is_empty() { self.targets(name) } else { alive };
+        let due = self.networks.get(name)?.compared.due(&peers);
+        self.pick(&due)
     }
 
     /// Compares a network with a peer, and what else is due about now and shared with it.
@@ -67,6 +66,7 @@ impl Node {
         }
         for name in &names {
             self.reschedule(now, name);
+            self.had_turn(name, peer);
         }
         if self.fetch_all_if_empty(now, name, peer) {
             return;
@@ -85,6 +85,12 @@ impl Node {
         let as_of = replica.recent().as_of(cutoff, replica.digest(), replica.hash());
         let (received, held) = (as_of.received, as_of.held);
         Some(Compare { network: name.clone(), cutoff, received, held })
+    }
+
+    fn had_turn(&mut self, name: &Name, peer: NodeId) {
+        if let Some(network) = self.networks.get_mut(name) {
+            network.compared.note(peer);
+        }
     }
 
     fn reschedule(&mut self, now: Now, name: &Name) {
@@ -123,6 +129,7 @@ impl Node {
         let mut same = Vec::new();
         let mut seen = BTreeSet::new();
         for item in items.into_iter().take(MAX_COMPARED) {
+            self.had_turn(&item.network, from);
             if !seen.insert(item.network.clone()) {
                 self.stats.malformed += 1;
                 continue;

@@ -1,6 +1,11 @@
 //! What a node keeps for one network that it is attached to.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 use core::time::Duration;
 
 use netdb_gossip_core::{
@@ -35,6 +40,8 @@ pub(super) struct Network {
     /// How often everything was fetched from a peer that was not in sync itself.
     pub(super) doubts: u32,
     pub(super) schedule: Schedule,
+    /// With whom it was compared last, the newest at the end.
+    pub(super) compared: Compared,
     /// At most one bulk pull at a time.
     pub(super) pull: Option<PullState>,
     /// Whom to ask for the gaps in the sequences, and when.
@@ -64,6 +71,11 @@ pub(super) struct Swept {
     tombstones: usize,
     received: u64,
 }
+
+/// The peers that a network was compared with a moment ago: others have their turn first, or a write whose
+/// push was lost everywhere could stay unknown to one of few for as long as chance wants it.
+#[derive(Debug, Default)]
+pub(super) struct Compared(VecDeque<NodeId>);
 
 /// When to compare next.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +120,7 @@ impl Network {
             synced: false,
             doubts: 0,
             schedule: Schedule { at: now, interval: config.compare_interval, busy_until: now },
+            compared: Compared::default(),
             pull: None,
             gap: None,
             replacing: BTreeMap::new(),
@@ -175,6 +188,30 @@ impl Network {
     }
 }
 
+impl Compared {
+    /// More are not remembered, and among more than twice as many chance is fair enough.
+    const MAX: usize = 8;
+
+    /// `peer` had its turn.
+    pub(super) fn note(&mut self, peer: NodeId) {
+        self.0.retain(|known| *known != peer);
+        if self.0.len() == Self::MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(peer);
+    }
+
+    /// Those of `peers` whose turn it is: at least one, if there is any.
+    pub(super) fn due<'a>(&self, peers: &'a [NodeId]) -> Cow<'a, [NodeId]> {
+        if peers.len() > 2 * Self::MAX {
+            return Cow::Borrowed(peers);
+        }
+        let known = self.0.iter().rev().filter(|peer| peers.contains(peer));
+        let had: Vec<&NodeId> = known.take(peers.len().saturating_sub(1)).collect();
+        peers.iter().filter(|peer| !had.contains(peer)).copied().collect()
+    }
+}
+
 impl Schedule {
     /// Something changed: compare soon, and again once it has settled.
     pub(super) fn hurry(&mut self, now: Time, config: &Config) {
@@ -197,5 +234,46 @@ impl Schedule {
             self.interval = (self.interval * 2).min(config.compare_interval_max);
             self.at = self.at.max(now + self.interval - self.interval / 8);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use netdb_gossip_core::identity::NodeId;
+
+    use super::Compared;
+
+    fn nodes(count: u8) -> Vec<NodeId> {
+        (0..count).map(|n| NodeId([n; 16])).collect()
+    }
+
+    #[test]
+    fn all_of_few_peers_have_their_turn_before_one_has_two() {
+        let peers = nodes(5);
+        let mut compared = Compared::default();
+        compared.note(NodeId([9; 16]));
+        for _ in 0..3 {
+            let mut had = Vec::new();
+            for _ in &peers {
+                let due = compared.due(&peers).into_owned();
+                assert!(due.iter().all(|peer| !had.contains(peer)), "{due:?} after {had:?}");
+                let next = due[due.len() / 2];
+                compared.note(next);
+                had.push(next);
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_always_somebody_to_compare_with() {
+        let mut compared = Compared::default();
+        let (one, many) = (nodes(1), nodes(99));
+        many.iter().for_each(|peer| compared.note(*peer));
+        compared.note(one[0]);
+        assert_eq!(*compared.due(&one), one);
+        assert_eq!(*compared.due(&many), many);
+        assert!(compared.due(&[]).is_empty());
     }
 }
