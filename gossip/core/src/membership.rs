@@ -397,7 +397,8 @@ impl Membership {
 
     fn random_active(&mut self, but: &BTreeSet<NodeId>) -> Option<Member> {
         let candidate = |known: &&view::Known| known.is_active() && !but.contains(&known.member.id);
-        match self.view.iter().filter(candidate).count() {
+        let active = |id: &&NodeId| self.view.get(**id).is_some_and(view::Known::is_active);
+        match self.view.active() - but.iter().filter(active).count() {
             0 => None,
             count => {
                 let chosen = self.rng.random_range(0..count);

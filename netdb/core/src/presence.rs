@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use netdb_gossip_core::{
     gossip::{Member, MemberState as Seen},
-    identity::{Generation, NodeId},
+    identity::{Generation, Name, NodeId},
     time::Time,
 };
 
@@ -94,6 +94,8 @@ pub struct Presences {
     nodes: BTreeMap<NodeId, Presence>,
     /// Those among them that failed.
     failed: BTreeSet<NodeId>,
+    /// Who goes by which name, by what they said last.
+    names: BTreeSet<(Name, NodeId)>,
 }
 
 impl Presences {
@@ -110,6 +112,12 @@ impl Presences {
     /// How a node is doing; unknown nodes count as failed: stored, not shown.
     pub fn state(&self, node: NodeId) -> MemberState {
         self.nodes.get(&node).map_or(MemberState::Failed, Presence::state)
+    }
+
+    /// Who says that it goes by `name`, by id.
+    pub fn named(&self, name: &Name) -> impl Iterator<Item = NodeId> {
+        let (first, last) = (NodeId([0; 16]), NodeId([u8::MAX; 16]));
+        self.names.range((name.clone(), first)..=(name.clone(), last)).map(|(_, node)| *node)
     }
 
     /// Who failed, by id.
@@ -151,7 +159,12 @@ impl Presences {
         if presence.member.generation < generation && presence.seen == Seen::Down {
             presence.member = record.member;
         }
-        presence.record = Some((generation, record));
+        let name = record.name.clone();
+        let old = presence.record.replace((generation, record));
+        if let Some((_, old)) = old.filter(|(_, old)| old.name != name) {
+            self.names.remove(&(old.name, id));
+        }
+        self.names.insert((name, id));
         self.settle(now, id, before)
     }
 
@@ -180,7 +193,9 @@ impl Presences {
 
     /// Forgets a node.
     pub fn forget(&mut self, node: NodeId) {
-        self.nodes.remove(&node);
+        if let Some((_, record)) = self.nodes.remove(&node).and_then(|presence| presence.record) {
+            self.names.remove(&(record.name, node));
+        }
         self.failed.remove(&node);
     }
 
@@ -213,7 +228,7 @@ impl Presences {
 mod tests {
     use core::net::{Ipv4Addr, SocketAddr};
 
-    use netdb_gossip_core::{identity::Name, keyring::KeyId};
+    use netdb_gossip_core::keyring::KeyId;
 
     use super::*;
 
@@ -284,6 +299,19 @@ mod tests {
             MemberState::Alive,
             "an old word is ignored"
         );
+    }
+
+    #[test]
+    fn a_name_is_that_of_the_last_record() {
+        let (mut p, node) = (Presences::default(), NodeId([1; 16]));
+        let (n, m) = (Name::new("n").unwrap(), Name::new("m").unwrap());
+        said(&mut p, 0, 1, NodeStatus::Active);
+        assert_eq!(p.named(&n).collect::<Vec<_>>(), [node]);
+        let renamed = NodeRecord { name: m.clone(), ..record(2, NodeStatus::Active) };
+        p.said(Time(1), HOLD, Generation(2), renamed);
+        assert_eq!((p.named(&n).count(), p.named(&m).count()), (0, 1));
+        p.forget(node);
+        assert_eq!(p.named(&m).count(), 0);
     }
 
     #[test]

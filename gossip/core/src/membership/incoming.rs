@@ -64,6 +64,8 @@ impl Membership {
     /// Hands a message to foca, in pieces if the sender's packets are larger than ours: foca refuses
     /// what is longer than it would send itself.
     fn feed(&mut self, now: Time, mut datagram: Datagram) {
+        // What is known already changes nothing, and foca would search all members for it.
+        datagram.updates.retain(|update| !self.view.holds(update));
         loop {
             let mut bytes = codec::foca_bytes(&datagram);
             let mut rest = Vec::new();
@@ -71,8 +73,7 @@ impl Membership {
                 rest = datagram.updates.split_off(PIECE.min(datagram.updates.len()));
                 bytes = codec::foca_bytes(&datagram);
             }
-            // What is known already changes nothing; looking for what it changed costs more than this.
-            let news = datagram.updates.iter().filter(|update| !self.view.holds(update));
+            let news = datagram.updates.iter();
             let mut touched: BTreeSet<NodeId> = news.map(|update| update.id().id).collect();
             if self.is_news(&datagram) {
                 touched.insert(datagram.header.src.id);

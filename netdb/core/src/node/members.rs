@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     entry::{Entry, Lifetime, Writer},
-    presence::Transition,
+    presence::{Presence, Transition},
     records::{self, AttachmentRecord, NodeRecord, NodeStatus},
     replica::Change,
     view::DeleteReason,
@@ -179,14 +179,11 @@ impl Node {
 
     fn notice_name(&mut self, record: &NodeRecord) {
         let id = record.member.id;
-        let claims = |(node, p): (&NodeId, &crate::presence::Presence)| {
-            let same = p.record.as_ref().is_some_and(|(_, r)| r.name == record.name);
-            (*node != id && same && p.is_up()).then_some(*node)
-        };
         if self.presences.record(id).is_some_and(|known| known.name == record.name) {
             return;
         }
-        let other = self.presences.iter().find_map(claims);
+        let is_up = |node: NodeId| self.presences.get(node).is_some_and(Presence::is_up);
+        let other = self.presences.named(&record.name).find(|node| *node != id && is_up(*node));
         if let Some(other) = other {
             let claimed = record.name.to_string();
             self.emit(NodeEvent::Conflict { claimed, nodes: [id.min(other), id.max(other)] });
@@ -433,7 +430,7 @@ impl Node {
 
     /// Everyone who is known, this node included.
     pub fn members(&self) -> Vec<MemberInfo> {
-        let name = |p: &crate::presence::Presence| p.record.as_ref().map(|(_, r)| r.name.clone());
+        let name = |p: &Presence| p.record.as_ref().map(|(_, r)| r.name.clone());
         let mut names: BTreeMap<Name, u32> = BTreeMap::new();
         let mut addrs: BTreeMap<core::net::SocketAddr, u32> = BTreeMap::new();
         for (_, presence) in self.presences.iter().filter(|(_, p)| p.is_up()) {
@@ -442,7 +439,7 @@ impl Node {
             }
             *addrs.entry(presence.member.addr).or_insert(0) += 1;
         }
-        let info = |(node, p): (&NodeId, &crate::presence::Presence)| MemberInfo {
+        let info = |(node, p): (&NodeId, &Presence)| MemberInfo {
             member: p.member,
             name: name(p),
             state: p.state(),

@@ -270,7 +270,9 @@ mod tests {
     fn there_is_always_somebody_to_compare_with() {
         let mut compared = Compared::default();
         let (one, many) = (nodes(1), nodes(99));
-        many.iter().for_each(|peer| compared.note(*peer));
+        for peer in &many {
+            compared.note(*peer);
+        }
         compared.note(one[0]);
         assert_eq!(*compared.due(&one), one);
         assert_eq!(*compared.due(&many), many);
