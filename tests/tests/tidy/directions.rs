@@ -12,17 +12,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("netdb-gossip", &["netdb-gossip-core"]),
     ("netdb-core", &["netdb-gossip-core"]),
     ("netdb", &["netdb-core", "netdb-gossip", "netdb-gossip-core"]),
-    ("netdb-sim", &["netdb-core", "netdb-gossip-core"]),
+    ("netnode-plan", &["netdb-core", "netdb-gossip-core"]),
+    ("netdb-sim", &["netdb-core", "netdb-gossip-core", "netnode-plan"]),
     ("netnode-api", &[]),
     ("netnode-cli", &["netnode-api"]),
-    ("netnode", &["netdb", "netnode-api"]),
+    ("netnode", &["netdb", "netnode-api", "netnode-plan"]),
     // It knows the programs from outside only.
     ("netdb-tests", &["netnode-api"]),
     ("xtask", &["netdb-tests", "netnode-api"]),
 ];
 
 /// Sans-IO: inputs in, outputs out, no socket, thread, clock or random source.
-const CORES: &[&str] = &["netdb-gossip-core", "netdb-core"];
+const CORES: &[&str] = &["netdb-gossip-core", "netdb-core", "netnode-plan"];
 /// What must not come into a core, not even through a dependency.
 const NOT_IN_A_CORE: &[&str] = &["tokio", "mio", "socket2", "getrandom", "nix", "rustix"];
 /// What makes a daemon: a client of the API must not have to build it.

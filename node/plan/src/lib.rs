@@ -1,0 +1,7 @@
+//! What a node decides from what its tables hold, as plain state machines: no socket, clock or kernel.
+#![no_std]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+extern crate alloc;
+
+pub mod records;
