@@ -1,27 +1,27 @@
 //! Whether nodes hold the same: the hash that each computes over a network's rows.
 
 use anyhow::{Context, Result, ensure};
-use netnode_api::node::Network;
+use netnode_api::node::Scope;
 
 use crate::{node::Node, wait::until};
 
 /// How one node sees one of its networks.
-pub async fn network(node: &Node, name: &str) -> Result<Network> {
-    let networks = node.client().networks().await?;
+pub async fn network(node: &Node, name: &str) -> Result<Scope> {
+    let networks = node.client().scopes().await?;
     let found = networks.attached.into_iter().find(|network| network.name == name);
     found.with_context(|| format!("{} is not attached to {name}", node.name()))
 }
 
 /// Waits until all these nodes hold the same in a network, know each other as its peers, and are in
 /// sync; returns how the first of them sees it.
-pub async fn wait_agreed(nodes: &[&Node], name: &str) -> Result<Network> {
+pub async fn wait_agreed(nodes: &[&Node], name: &str) -> Result<Scope> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
     let what = format!("{} agree on {name}", names.join(", "));
     until(&what, async || agreed(nodes, name).await).await
 }
 
 /// As [`wait_agreed`], and they hold exactly `entries` rows.
-pub async fn wait_agreed_on(nodes: &[&Node], name: &str, entries: usize) -> Result<Network> {
+pub async fn wait_agreed_on(nodes: &[&Node], name: &str, entries: usize) -> Result<Scope> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
     let what = format!("{} agree on {entries} rows of {name}", names.join(", "));
     until(&what, async || {
@@ -44,7 +44,7 @@ pub async fn wait_peers(node: &Node, name: &str, peers: usize) -> Result<()> {
     .await
 }
 
-async fn agreed(nodes: &[&Node], name: &str) -> Result<Network> {
+async fn agreed(nodes: &[&Node], name: &str) -> Result<Scope> {
     let mut views = Vec::new();
     for node in nodes {
         views.push((node.name(), network(node, name).await?));
@@ -54,8 +54,8 @@ async fn agreed(nodes: &[&Node], name: &str) -> Result<Network> {
         .iter()
         .all(|(_, view)| view.synced && view.hash == first.hash && view.peers == nodes.len() - 1);
     let seen = || {
-        let view = |(name, view): &(&str, Network)| {
-            let Network { entries, hash, peers, synced, .. } = view;
+        let view = |(name, view): &(&str, Scope)| {
+            let Scope { entries, hash, peers, synced, .. } = view;
             format!("{name}: {entries} rows, hash {hash}, {peers} peers, synced {synced}")
         };
         views.iter().map(view).collect::<Vec<_>>().join("; ")

@@ -25,7 +25,7 @@ pub struct Status {
     /// Members by state; a state that no member is in is absent.
     pub members: BTreeMap<MemberState, usize>,
     /// The networks that it is attached to.
-    pub networks: Vec<Network>,
+    pub networks: Vec<Scope>,
     /// Its keys and the running rotation.
     pub keys: super::keys::Keys,
     /// 0 is well, 8 is very late with everything.
@@ -101,18 +101,18 @@ pub struct Who {
     pub name: Option<String>,
 }
 
-/// The networks of a node and the ones it has heard of.
+/// The scopes of gossip: the networks whose tables a node holds, and the ones it has heard of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Networks {
+pub struct Scopes {
     /// The ones it is attached to.
-    pub attached: Vec<Network>,
+    pub attached: Vec<Scope>,
     /// The others that some node is attached to.
-    pub elsewhere: Vec<KnownNetwork>,
+    pub elsewhere: Vec<KnownScope>,
 }
 
-/// An attached network.
+/// A network whose tables this node holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Network {
+pub struct Scope {
     /// Its name.
     pub name: String,
     /// Whether the tables here hold what the peers hold.
@@ -133,7 +133,7 @@ pub struct Network {
 
 /// A network that this node is not attached to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct KnownNetwork {
+pub struct KnownScope {
     /// Its name.
     pub name: String,
     /// Nodes attached to it.

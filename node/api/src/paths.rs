@@ -4,14 +4,14 @@
 pub const STATUS: &str = "/v1/status";
 /// `GET`: a list of [`Member`](crate::node::Member).
 pub const MEMBERS: &str = "/v1/members";
-/// `GET`: [`Networks`](crate::node::Networks).
-pub const NETWORKS: &str = "/v1/networks";
+/// `GET`: [`Scopes`](crate::node::Scopes).
+pub const SCOPES: &str = "/v1/scopes";
 /// `PUT` attaches, `DELETE` detaches.
-pub const NETWORK: &str = "/v1/networks/{network}";
+pub const SCOPE: &str = "/v1/scopes/{network}";
 /// `GET`: a list of [`Member`](crate::node::Member).
-pub const PEERS: &str = "/v1/networks/{network}/peers";
+pub const PEERS: &str = "/v1/scopes/{network}/peers";
 /// `POST`: this node's rows are published again; what it did not repeat goes.
-pub const COMPLETE: &str = "/v1/networks/{network}/complete";
+pub const COMPLETE: &str = "/v1/scopes/{network}/complete";
 /// `GET` with a [`RowQuery`](crate::rows::RowQuery): a list of [`Table`](crate::rows::Table).
 pub const TABLES: &str = "/v1/tables";
 /// `GET` with a [`RowQuery`](crate::rows::RowQuery): one [`Row`](crate::rows::Row) per line.
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_would_change_the_path_is_escaped() {
-        assert_eq!(of_network(PEERS, "a/../b"), "/v1/networks/a%2F..%2Fb/peers");
+        assert_eq!(of_network(PEERS, "a/../b"), "/v1/scopes/a%2F..%2Fb/peers");
         assert_eq!(with_query(ROWS, &[]), "/v1/rows");
         let query = with_query(ROWS, &[("key", "a&b=ü"), ("table", "t")]);
         assert_eq!(query, "/v1/rows?key=a%26b%3D%C3%BC&table=t");

@@ -47,11 +47,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Networks: list, attach, detach, peers
-    #[command(alias = "network", after_help = help::NETWORKS)]
-    Networks {
+    /// Gossip scopes: whose tables this node holds
+    #[command(alias = "scopes", after_help = help::SCOPE)]
+    Scope {
         #[command(subcommand)]
-        command: Option<Networks>,
+        command: Option<Scope>,
         #[command(flatten)]
         format: Format,
     },
@@ -213,15 +213,15 @@ pub(crate) struct Format {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Networks {
+pub(crate) enum Scope {
     /// The attached networks, and the others in the cluster
-    #[command(after_help = help::NETWORKS)]
+    #[command(after_help = help::SCOPE)]
     Ls {
         #[command(flatten)]
         format: Format,
     },
     /// The live members attached to a network
-    #[command(after_help = help::NETWORKS)]
+    #[command(after_help = help::SCOPE)]
     Peers {
         /// The network
         network: String,
@@ -229,7 +229,7 @@ pub(crate) enum Networks {
         format: Format,
     },
     /// Attach this node to a network
-    #[command(after_help = help::NETWORKS)]
+    #[command(after_help = help::SCOPE)]
     Attach {
         /// The network
         network: String,
@@ -240,7 +240,7 @@ pub(crate) enum Networks {
         json: Json,
     },
     /// Detach this node from a network; its rows there go
-    #[command(after_help = help::NETWORKS)]
+    #[command(after_help = help::SCOPE)]
     Detach {
         /// The network
         network: String,

@@ -132,12 +132,12 @@ mod tests {
     #[test]
     fn an_error_says_what_and_what_to_do() {
         let problem = Problem::new(Code::NotAttached, "this node is not attached to network blue")
-            .with_hint("netdbctl networks attach blue");
+            .with_hint("netdbctl scope attach blue");
         let failure = Failure::from(ClientError::Refused(problem));
         let mut told = Vec::new();
         failure.tell(&mut told, Terminal::default()).unwrap();
         let expected = "netdbctl: error: this node is not attached to network blue\n  \
-                        hint: netdbctl networks attach blue\n";
+                        hint: netdbctl scope attach blue\n";
         assert_eq!(String::from_utf8(told).unwrap(), expected);
         assert_eq!(failure.code(), exit::NOT_FOUND);
     }

@@ -92,12 +92,14 @@ pub(crate) const MAN: &str = "\
 Examples:
   netdbctl man /usr/local/share/man/man1";
 
-pub(crate) const NETWORKS: &str = "\
+pub(crate) const SCOPE: &str = "\
+A node holds and gossips the tables of the networks that it is attached to, and no others.
+
 Examples:
-  netdbctl networks
-  netdbctl networks attach blue --wait
-  netdbctl networks peers blue
-  netdbctl networks detach blue";
+  netdbctl scope
+  netdbctl scope attach blue --wait
+  netdbctl scope peers blue
+  netdbctl scope detach blue";
 
 pub(crate) const TABLE: &str = "\
 A table has a name and a lifetime; the two lifetimes of one name are different tables:

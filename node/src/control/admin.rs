@@ -47,7 +47,7 @@ pub(super) async fn status(State(control): State<Arc<Control>>) -> Result<Json<S
         generation: node.member.generation.0,
         uptime_ms: u64::try_from(control.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         members,
-        networks: networks.iter().map(convert::network).collect(),
+        networks: networks.iter().map(convert::scope).collect(),
         keys: convert::keys(&keys),
         local_health: node.local_health,
         clock_offset_us: node.clock_offset,

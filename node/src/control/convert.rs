@@ -144,8 +144,8 @@ pub(super) fn member(info: &MemberInfo, this: NodeId) -> node::Member {
     }
 }
 
-pub(super) fn network(info: &NetworkInfo) -> node::Network {
-    node::Network {
+pub(super) fn scope(info: &NetworkInfo) -> node::Scope {
+    node::Scope {
         name: info.name.to_string(),
         synced: info.synced,
         entries: info.entries,

@@ -84,7 +84,7 @@ fn problem(names: &Names, error: &DiffError) -> Problem {
         DiffError::NotAttached { node, network } => {
             let message = format!("{} is not attached to network {network}", name(node));
             Problem::new(Code::NotAttached, message)
-                .with_hint(format!("`netdbctl networks peers {network}` lists who is"))
+                .with_hint(format!("`netdbctl scope peers {network}` lists who is"))
         }
         DiffError::Nonsense(node) => {
             let message = format!("{} answered something else than it was asked", name(node));

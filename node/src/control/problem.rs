@@ -76,7 +76,7 @@ fn storage(message: impl std::fmt::Display) -> Problem {
 /// The node is not attached to this network.
 pub(crate) fn not_attached(network: &str) -> Problem {
     Problem::new(Code::NotAttached, format!("this node is not attached to network {network}"))
-        .with_hint(format!("netdbctl networks attach {network}"))
+        .with_hint(format!("netdbctl scope attach {network}"))
 }
 
 pub(crate) fn of_write(error: &WriteError) -> Problem {

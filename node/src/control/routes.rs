@@ -13,7 +13,7 @@ use netnode_api::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Control, admin, debug as inside, diff, load, networks, openapi, rows, watch};
+use super::{Control, admin, debug as inside, diff, load, openapi, rows, scopes, watch};
 
 /// How a type is described.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -111,7 +111,7 @@ const DELETE: (&str, routing::MethodFilter) = ("delete", routing::MethodFilter::
 pub(super) fn routes() -> Vec<Route> {
     let mut all = of_the_node();
     all.extend(of_keys());
-    all.extend(of_networks());
+    all.extend(of_scopes());
     all.extend(of_rows());
     all
 }
@@ -200,40 +200,35 @@ fn of_keys() -> Vec<Route> {
     ]
 }
 
-fn of_networks() -> Vec<Route> {
+fn of_scopes() -> Vec<Route> {
     vec![
         Route::new(
             GET,
-            paths::NETWORKS,
-            ("networks", "The attached networks, and the others in the cluster"),
-            networks::list,
+            paths::SCOPES,
+            ("scopes", "The attached networks, and the others in the cluster"),
+            scopes::list,
         )
-        .json::<node::Networks>(),
-        Route::new(
-            PUT,
-            paths::NETWORK,
-            ("attach", "Attach this node to a network"),
-            networks::attach,
-        )
-        .json::<node::Network>(),
+        .json::<node::Scopes>(),
+        Route::new(PUT, paths::SCOPE, ("attach", "Attach this node to a network"), scopes::attach)
+            .json::<node::Scope>(),
         Route::new(
             DELETE,
-            paths::NETWORK,
+            paths::SCOPE,
             ("detach", "Detach this node from a network; its rows there go"),
-            networks::detach,
+            scopes::detach,
         ),
         Route::new(
             GET,
             paths::PEERS,
             ("peers", "The live members attached to a network"),
-            networks::peers,
+            scopes::peers,
         )
         .json::<Vec<node::Member>>(),
         Route::new(
             POST,
             paths::COMPLETE,
             ("markComplete", "Say that this node's rows in a network are whole again"),
-            networks::complete,
+            scopes::complete,
         ),
     ]
 }

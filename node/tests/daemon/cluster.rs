@@ -24,7 +24,7 @@ fn a_second_node_joins_sees_rows_and_leaves() {
     assert!(joined.status.success(), "{}", text(&joined.stderr));
     assert!(text(&joined.stdout).starts_with("joined cluster "));
     two.start(&[]);
-    two.ok("networks attach blue --wait");
+    two.ok("scope attach blue --wait");
     until("the row arrives", || two.ctl("table get blue t k").code == 0);
     let row = &json_lines(&two.ok("table get blue t k --jsonl"))[0];
     assert_eq!(row["owner_name"], "one");
@@ -32,7 +32,7 @@ fn a_second_node_joins_sees_rows_and_leaves() {
         let alive = |host: &Host| host.ok("members").matches("\talive\t").count();
         alive(&one) == 2 && alive(&two) == 2
     });
-    assert_eq!(one.ok("networks peers blue --jsonl").lines().count(), 2);
+    assert_eq!(one.ok("scope peers blue --jsonl").lines().count(), 2);
     // Leaving needs an answer or --yes, ends the process, and is for good.
     assert_eq!(two.ctl("leave").code, 2);
     two.ok("leave --yes");

@@ -62,7 +62,7 @@ impl Host {
     /// A running host that is attached to network `blue`.
     pub(crate) fn attached(name: &str) -> Self {
         let host = Self::running(name);
-        host.ok("networks attach blue --wait");
+        host.ok("scope attach blue --wait");
         host
     }
 

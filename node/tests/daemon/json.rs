@@ -15,10 +15,10 @@ const TEXTS: [&str; 2] = ["completions", "man"];
 const LINES: [&str; 30] = [
     "status",
     "members",
-    "networks attach blue --wait",
-    "networks",
-    "networks ls",
-    "networks peers blue",
+    "scope attach blue --wait",
+    "scope",
+    "scope ls",
+    "scope peers blue",
     "table create blue t k v",
     "table update blue t k w",
     "table upsert blue t k x",
@@ -41,7 +41,7 @@ const LINES: [&str; 30] = [
     "debug",
     "top --once --interval 1",
     "diff a b",
-    "networks detach blue",
+    "scope detach blue",
     "leave --yes",
 ];
 

@@ -35,14 +35,14 @@ fn status_shows_the_node_and_its_networks() {
     assert_eq!(status["keys"]["rotation"]["step"], "idle");
     let text = host.ok("status");
     assert!(text.contains("node       a (") && text.contains("2 attached, 2 in sync"), "{text}");
-    let networks: Value = serde_json::from_str(&host.ok("networks --json")).unwrap();
+    let networks: Value = serde_json::from_str(&host.ok("scope --json")).unwrap();
     let names: Vec<_> =
         networks["attached"].as_array().unwrap().iter().map(|n| &n["name"]).collect();
     assert_eq!(names, ["_cluster", "blue"]);
-    assert!(host.ok("networks peers blue").contains("a (this node)\talive"));
+    assert!(host.ok("scope peers blue").contains("a (this node)\talive"));
     assert!(host.ok("stats").contains("packets_dropped_unknown_key\t0"));
     host.ok("complete blue");
-    host.ok("networks detach blue");
+    host.ok("scope detach blue");
     assert_eq!(host.ctl("complete blue").code, 3);
 }
 
@@ -84,7 +84,7 @@ fn a_reload_takes_what_can_change_and_names_the_rest() {
     let file = host.path("netnode.toml");
     fs::write(&file, "max_entries = 1\nmtu = 1000\n").unwrap();
     host.start(&["--config", file.to_str().unwrap()]);
-    host.ok("networks attach blue");
+    host.ok("scope attach blue");
     host.ok("table create blue t a 1");
     let full = host.ctl("table create blue t b 1");
     assert_eq!(full.code, 1, "{full:?}");

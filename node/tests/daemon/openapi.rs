@@ -187,7 +187,7 @@ fn what_is_not_described_is_refused_as_described() {
             }
         }
     }
-    for path in ["/", "/v1", "/v2/status", "/v1/openapi", "/v1/networks/blue/x"] {
+    for path in ["/", "/v1", "/v2/status", "/v1/openapi", "/v1/scopes/blue/x"] {
         assert_eq!(ask(&host, "GET", path, "", None).status, 404, "{path}");
     }
 }

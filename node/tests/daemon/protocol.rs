@@ -51,8 +51,8 @@ fn every_mistake_is_answered_in_one_shape() {
     told(&request("GET", "/v1/rows?prefix=zz&encoding=hex", ""), 400, "invalid");
     told(&request("POST", "/v1/rows", "{"), 400, "invalid");
     told(&request("POST", "/v1/rows", "{}"), 400, "invalid");
-    told(&request("PUT", "/v1/networks/a%2Fb", ""), 400, "invalid");
-    told(&request("PUT", "/v1/networks/_cluster", ""), 403, "reserved");
+    told(&request("PUT", "/v1/scopes/a%2Fb", ""), 400, "invalid");
+    told(&request("PUT", "/v1/scopes/_cluster", ""), 403, "reserved");
     told(&request("POST", "/v1/rows", &"x".repeat(600 * 1024)), 413, "too_large");
     let load = "/v1/rows/load?network=_cluster&table=t&lifetime=owner&operation=delete";
     told(&request("POST", load, ""), 400, "invalid");

@@ -53,8 +53,8 @@ fn refusals_say_what_and_what_to_do() {
     told("table create bl/ue names web x", 2, &["not a name"]);
     told("table create blue na/mes web x", 2, &["not a name"]);
     told("table create blue _names web x", 1, &["_names"]);
-    told("networks attach blue", 5, &["attached to network blue already"]);
-    told("networks detach red", 3, &["not attached to network red"]);
+    told("scope attach blue", 5, &["attached to network blue already"]);
+    told("scope detach red", 3, &["not attached to network red"]);
     told("table dump --owner nobody", 3, &["no member is called nobody"]);
     let long = "k".repeat(257);
     told(&format!("table create blue names {long} x"), 2, &["1 to 256 bytes"]);

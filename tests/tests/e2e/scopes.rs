@@ -22,7 +22,7 @@ async fn a_network_is_only_where_it_is_attached() {
     assert_eq!(blue.read(both.client()).await.unwrap()["k"], "blue");
     assert_eq!(green.read(both.client()).await.unwrap()["k"], "green");
 
-    let networks = left.client().networks().await.unwrap();
+    let networks = left.client().scopes().await.unwrap();
     assert!(networks.attached.iter().all(|network| network.name != "green"));
     let known: Vec<_> = networks.elsewhere.iter().map(|n| (n.name.as_str(), n.nodes)).collect();
     assert_eq!(known, [("green", 2)]);
@@ -35,7 +35,7 @@ async fn a_network_is_only_where_it_is_attached() {
     assert!(dump.stderr.contains("not attached to network green"), "{}", dump.told());
 
     // Detached, a node's rows go from the others, and the others' from it.
-    let detach = right.netdbctl(&["networks", "detach", "green"]).await.unwrap();
+    let detach = right.netdbctl(&["scope", "detach", "green"]).await.unwrap();
     detach.succeeded().unwrap();
     wait_agreed_on(&[both], "green", 0).await.unwrap();
     assert!(green.read(right.client()).await.is_err());

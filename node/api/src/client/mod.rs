@@ -25,7 +25,7 @@ use crate::{
     diff::{Diff, DiffQuery},
     error::{ErrorBody, Problem},
     keys::{Keys, RotateToken, Token},
-    node::{Member, Network, Networks, Reloaded, Stats, Status},
+    node::{Member, Reloaded, Scope, Scopes, Stats, Status},
     paths,
     rows::{Receipt, RowQuery, Table, Write},
     settings::Setting,
@@ -127,8 +127,8 @@ impl Client {
     }
 
     /// Attached networks and the ones heard of.
-    pub async fn networks(&self) -> Result<Networks, ClientError> {
-        self.get(paths::NETWORKS).await
+    pub async fn scopes(&self) -> Result<Scopes, ClientError> {
+        self.get(paths::SCOPES).await
     }
 
     /// The live members attached to a network, the answering node included.
@@ -137,14 +137,14 @@ impl Client {
     }
 
     /// Attaches the node to a network.
-    pub async fn attach(&self, network: &str) -> Result<Network, ClientError> {
-        let path = paths::of_network(paths::NETWORK, network);
+    pub async fn attach(&self, network: &str) -> Result<Scope, ClientError> {
+        let path = paths::of_network(paths::SCOPE, network);
         self.call(Method::PUT, &path, Full::default()).await
     }
 
     /// Detaches it again; its rows there go.
     pub async fn detach(&self, network: &str) -> Result<(), ClientError> {
-        let path = paths::of_network(paths::NETWORK, network);
+        let path = paths::of_network(paths::SCOPE, network);
         self.tell(Method::DELETE, &path).await
     }
 

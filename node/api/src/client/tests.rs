@@ -55,7 +55,7 @@ async fn a_refusal_carries_code_and_hint() {
     assert_eq!(error.to_string(), "no blue here");
     assert_eq!(error.hint().as_deref(), Some("attach"));
     assert!(matches!(error, ClientError::Refused(p) if p.code == Code::NotAttached));
-    assert!(asked.await.unwrap().starts_with("GET /v1/networks/blue/peers HTTP/1.1\r\n"));
+    assert!(asked.await.unwrap().starts_with("GET /v1/scopes/blue/peers HTTP/1.1\r\n"));
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ mod diff;
 mod generated;
 mod keys;
 mod load;
-mod networks;
 mod node;
 mod rows;
+mod scope;
 mod top;
 mod watch;
 mod write;
@@ -52,9 +52,9 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
             config::show(client, io, said, format).await
         }
         Command::Reload { json } => node::reload(client, io, json.json).await,
-        Command::Networks { command, format } => networks::run(command, format, client, io).await,
+        Command::Scope { command, format } => scope::run(command, format, client, io).await,
         Command::Complete { network, json } => {
-            networks::complete(client, io, &network, json.json).await
+            scope::complete(client, io, &network, json.json).await
         }
         Command::Keys { command } => keys::run(command, client, io).await,
         Command::Token { command } => keys::token(command, client, io).await,

@@ -127,7 +127,7 @@ const NETWORKS: [Column; 7] = [
     Column::new("PEERS", 5).right(),
 ];
 
-fn network(network: &netnode_api::node::Network) -> Vec<Cell> {
+fn network(network: &netnode_api::node::Scope) -> Vec<Cell> {
     vec![
         Cell::new(&*network.name),
         sync_state(network.synced),

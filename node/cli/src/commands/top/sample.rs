@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use netnode_api::{
     client::{Client, ClientError},
     debug::{Debug, Link, Queue},
-    node::{Member, MemberState, Network, Stats, Status},
+    node::{Member, MemberState, Scope, Stats, Status},
 };
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ pub(super) struct Frame {
     pub(super) rates: Rates,
     /// The slowest first.
     pub(super) slowest: Vec<Peer>,
-    pub(super) networks: Vec<Network>,
+    pub(super) networks: Vec<Scope>,
     pub(super) queues: Vec<Queue>,
 }
 

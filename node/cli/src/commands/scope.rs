@@ -1,14 +1,14 @@
-//! Networks: which there are, who is attached, and attaching this node.
+//! Scopes of gossip: which there are, who is attached, and attaching this node.
 
 use std::time::Duration;
 
-use netnode_api::{client::Client, node::Networks as Lists};
+use netnode_api::{client::Client, node::Scopes as Lists};
 use serde_json::json;
 
 use super::{node::print_members, print_json, print_line, sync_state};
 use crate::{
     Io,
-    args::{Format, Networks},
+    args::{Format, Scope},
     failure::Failure,
     layout::{Cell, Column, Layout},
     terminal::Look,
@@ -29,22 +29,22 @@ const COLUMNS: [Column; 7] = [
 ];
 
 pub(super) async fn run(
-    command: Option<Networks>,
+    command: Option<Scope>,
     format: Format,
     client: &Client,
     io: &mut Io<'_>,
 ) -> Result<(), Failure> {
     match command {
         None => ls(client, io, format).await,
-        Some(Networks::Ls { format }) => ls(client, io, format).await,
-        Some(Networks::Peers { network, format }) => {
+        Some(Scope::Ls { format }) => ls(client, io, format).await,
+        Some(Scope::Peers { network, format }) => {
             let peers = client.peers(&network).await?;
             print_members(io, format, &peers)
         }
-        Some(Networks::Attach { network, wait, json }) => {
+        Some(Scope::Attach { network, wait, json }) => {
             attach(client, io, &network, wait, json.json).await
         }
-        Some(Networks::Detach { network, json }) => {
+        Some(Scope::Detach { network, json }) => {
             client.detach(&network).await?;
             if json.json {
                 return print_json(io, &json!({ "detached": network }));
@@ -55,7 +55,7 @@ pub(super) async fn run(
 }
 
 async fn ls(client: &Client, io: &mut Io<'_>, format: Format) -> Result<(), Failure> {
-    let networks = client.networks().await?;
+    let networks = client.scopes().await?;
     if format.json {
         return print_json(io, &networks);
     }
@@ -105,7 +105,7 @@ async fn attach(
         return Ok(());
     }
     loop {
-        let networks = client.networks().await?;
+        let networks = client.scopes().await?;
         match networks.attached.iter().find(|other| other.name == network) {
             Some(found) if found.synced && json => return print_json(io, found),
             Some(found) if found.synced => {

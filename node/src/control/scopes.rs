@@ -1,4 +1,4 @@
-//! Networks: listing, attaching, detaching, peers, and saying that this node's rows are whole.
+//! Scopes: listing, attaching, detaching, peers, and saying that this node's rows are whole.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -8,34 +8,34 @@ use axum::{
     http::StatusCode,
 };
 use netdb::Name;
-use netnode_api::node::{KnownNetwork, Member, Network, Networks};
+use netnode_api::node::{KnownScope, Member, Scope, Scopes};
 
 use super::{
     Control, convert,
     problem::{Refused, not_attached},
 };
 
-pub(super) async fn list(State(control): State<Arc<Control>>) -> Result<Json<Networks>, Refused> {
+pub(super) async fn list(State(control): State<Arc<Control>>) -> Result<Json<Scopes>, Refused> {
     let infos = control.db.networks().await?;
     let attached: BTreeSet<&Name> = infos.iter().map(|info| &info.name).collect();
     let known = control.db.known_networks().await?;
     let elsewhere = known.iter().filter(|(name, _)| !attached.contains(name));
     let elsewhere =
-        elsewhere.map(|(name, nodes)| KnownNetwork { name: name.to_string(), nodes: *nodes });
-    Ok(Json(Networks {
+        elsewhere.map(|(name, nodes)| KnownScope { name: name.to_string(), nodes: *nodes });
+    Ok(Json(Scopes {
         elsewhere: elsewhere.collect(),
-        attached: infos.iter().map(convert::network).collect(),
+        attached: infos.iter().map(convert::scope).collect(),
     }))
 }
 
 pub(super) async fn attach(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
-) -> Result<Json<Network>, Refused> {
+) -> Result<Json<Scope>, Refused> {
     control.db.attach(&name).await?;
     let infos = control.db.networks().await?;
     let info = infos.iter().find(|info| info.name.as_str() == name);
-    Ok(Json(convert::network(info.ok_or_else(|| not_attached(&name))?)))
+    Ok(Json(convert::scope(info.ok_or_else(|| not_attached(&name))?)))
 }
 
 pub(super) async fn detach(
