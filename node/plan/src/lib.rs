@@ -6,3 +6,4 @@ extern crate alloc;
 
 pub mod catalog;
 pub mod records;
+pub mod request;
