@@ -7,3 +7,4 @@ extern crate alloc;
 pub mod catalog;
 pub mod records;
 pub mod request;
+pub mod ring;
