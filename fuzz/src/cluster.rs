@@ -220,7 +220,11 @@ impl Cluster {
                     node.handle_committed(now, id);
                 }
                 Output::Event(NodeEvent::Reborn(_)) => self.reborn += 1,
-                Output::Event(_) | Output::Disconnect { .. } | Output::Answer { .. } => {}
+                Output::Event(_)
+                | Output::Disconnect { .. }
+                | Output::Answer { .. }
+                | Output::Response { .. } => {}
+                Output::Request { from, id, body, .. } => node.respond(now, from, id, Some(body)),
                 Output::Packet { to, bytes } => out.push((to, Ok(bytes))),
                 Output::Stream { addr, message, .. } => out.push((addr, Err(message))),
             }

@@ -177,7 +177,13 @@ impl Lone {
                 }
                 Output::Packet { bytes, .. } => assert!(bytes.len() <= MAX_MTU),
                 Output::Stream { message, .. } => assert!(message.len() <= MAX_STREAM_MESSAGE),
-                Output::Event(_) | Output::Disconnect { .. } | Output::Answer { .. } => {}
+                Output::Event(_)
+                | Output::Disconnect { .. }
+                | Output::Answer { .. }
+                | Output::Response { .. } => {}
+                Output::Request { from, id, body, .. } => {
+                    self.node.respond(at(self.now), from, id, Some(body));
+                }
             }
         }
     }

@@ -163,6 +163,8 @@ fn messages() -> Vec<Message> {
             more: Some(PullWhat::Ranges(vec![want])),
         }),
         Message::Gone { network, dots: vec![dot] },
+        Message::Request(3, name("ring"), vec![1, 2, 3]),
+        Message::Response(3, Some(vec![4])),
         Message::KeysWanted,
         Message::Keys {
             keyring: Lone::start().node().gossip().keyring().clone(),

@@ -278,14 +278,14 @@ impl NetDb {
         &self,
         call: impl FnOnce(&mut Driver) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
-        self.ask(move |driver, reply| {
+        self.call_later(move |driver, reply| {
             let _ = reply.send(call(driver));
         })
         .await
     }
 
     /// Has something done where the node is, whose answer may come later.
-    pub(crate) async fn ask<T: Send + 'static>(
+    pub(crate) async fn call_later<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut Driver, Reply<T>) + Send + 'static,
     ) -> Result<T, Stopped> {
@@ -306,7 +306,7 @@ impl NetDb {
         T: Send + 'static,
         E: std::error::Error + Send + 'static,
     {
-        self.ask(move |driver, reply| {
+        self.call_later(move |driver, reply| {
             let refused = |node: &mut _, now| change(node, now).map_err(ChangeError::Refused);
             driver.durably(reply, refused, ChangeError::NotDurable);
         })

@@ -96,7 +96,7 @@ impl Ask for Asked<'_> {
         let deadline = Instant::now() + ANSWER;
         loop {
             let asked = question.clone();
-            let answer = self.db.ask(move |driver, reply| driver.ask(to, asked, reply));
+            let answer = self.db.call_later(move |driver, reply| driver.ask(to, asked, reply));
             let answer = timeout_at(deadline, answer).await;
             match answer.map_err(|_| DiffError::Silent(to))?? {
                 Ok(Answer::Busy) if Instant::now() + REST < deadline => sleep(REST).await,

@@ -11,6 +11,7 @@ mod incoming;
 mod questions;
 mod requests;
 mod synced;
+mod topics;
 mod watches;
 
 use std::collections::BTreeSet;
@@ -30,12 +31,14 @@ pub(crate) use self::acks::MAX_UNSETTLED;
 pub(crate) use self::questions::{MAX_QUESTIONS, Silence};
 pub use self::watches::MAX_WATCHES;
 use self::{
-    acks::Acks, questions::Questions, requests::WriteReply, synced::Waiters, watches::Watches,
+    acks::Acks, questions::Questions, requests::WriteReply, synced::Waiters, topics::Topics,
+    watches::Watches,
 };
 use crate::{
     clock::Clock,
     command::{Command, Stop},
     disk::{Disk, Settled},
+    requests::Asked,
     state_dir::StateLock,
 };
 
@@ -66,6 +69,7 @@ pub(crate) struct Driver {
     watches: Watches,
     acks: Acks,
     questions: Questions,
+    topics: Topics,
     held: Vec<(Write, WriteReply)>,
     synced: Waiters,
     /// Peers whose stream refused a message: told to the node with the next inputs, not amid the
@@ -96,6 +100,7 @@ impl Driver {
             watches: Watches::default(),
             acks: Acks::default(),
             questions: Questions::default(),
+            topics: Topics::default(),
             held: Vec::new(),
             synced: Waiters::default(),
             refused: BTreeSet::new(),
@@ -213,6 +218,10 @@ impl Driver {
                 Output::Commit { id, ops } => self.disk.push(id, ops),
                 Output::Event(event) => self.take_event(event),
                 Output::Answer { from, id, answer } => self.take_answer(from, id, answer),
+                Output::Request { from, id, topic, body } => {
+                    self.take_request(&topic, Asked { from, id, body });
+                }
+                Output::Response { id, answer, .. } => self.take_response(id, answer),
             }
         }
     }

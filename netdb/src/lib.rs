@@ -118,6 +118,7 @@ mod insides;
 mod join;
 mod network;
 mod open;
+mod requests;
 mod state_dir;
 mod storage;
 mod table;
@@ -128,10 +129,10 @@ pub use netdb_core::{
     entry::{Dot, Entry, KeyBytes, Lifetime, MAX_KEY, MAX_VALUE, RowKey, Writer},
     node::{
         AttachError as AttachRefused, CLUSTER_NETWORK, Child, Due, Farewell,
-        Insides as NodeInsides, KeyInfo, KeysInfo, MemberInfo, MemberState, NetworkInfo,
-        NetworkInsides, NodeEvent, NodeInfo, NodeStats, Operation, PullInsides, Receipt,
-        RotateError, RotationStep, StartError, TokenInfo, WriteError as WriteRefused,
-        WriterInsides,
+        Insides as NodeInsides, KeyInfo, KeysInfo, MAX_REQUEST, MemberInfo, MemberState,
+        NetworkInfo, NetworkInsides, NodeEvent, NodeInfo, NodeStats, Operation, PullInsides,
+        Receipt, RequestError, RequestFailure, RotateError, RotationStep, StartError, TokenInfo,
+        WriteError as WriteRefused, WriterInsides,
     },
     records::describe,
     sync::diff::{Diff, NetworkDiff, RowDiff, Side, Standing, Verdict, WriterDiff},
@@ -167,6 +168,7 @@ pub use crate::{
     join::{Attempts, JoinError, Joined},
     network::{AttachError, Network, SyncError},
     open::OpenError,
+    requests::{AskError, MAX_TOPICS, MAX_UNTAKEN, Request, Requests, ServeError},
     state_dir::StateDirError,
     storage::StorageError,
     table::{Table, WriteError},

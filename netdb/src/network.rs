@@ -95,7 +95,7 @@ impl Network {
     /// tables can be used, and may lack rows.
     pub async fn wait_synced(&self) -> Result<(), SyncError> {
         let name = self.name.clone();
-        self.db.ask(move |driver, reply| driver.wait_synced(name, reply)).await?
+        self.db.call_later(move |driver, reply| driver.wait_synced(name, reply)).await?
     }
 
     /// Says that after a restart all `Owner` rows of this node in this network are written again: of
@@ -113,7 +113,7 @@ impl Network {
     /// Leaves the network: this node's `Owner` rows go, and it drops the tables.
     pub async fn detach(self) -> Result<(), AttachError> {
         let name = self.name;
-        let detached = self.db.ask(move |driver, reply| {
+        let detached = self.db.call_later(move |driver, reply| {
             let change = |node: &mut netdb_core::node::Node, now| {
                 node.detach(now, &name).map_err(AttachError::Refused)
             };

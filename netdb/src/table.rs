@@ -160,6 +160,6 @@ impl Table {
             operation,
             value: Arc::from(value),
         };
-        self.db.ask(move |driver, reply| driver.write(write, reply)).await?
+        self.db.call_later(move |driver, reply| driver.write(write, reply)).await?
     }
 }

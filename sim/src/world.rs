@@ -254,7 +254,7 @@ impl World {
                 }
                 Output::Event(event) => events.push(event),
                 // Nobody here asks.
-                Output::Answer { .. } => {}
+                Output::Answer { .. } | Output::Request { .. } | Output::Response { .. } => {}
             }
         }
         self.fabric.set_timer(host, timer);

@@ -7,4 +7,5 @@ mod examples;
 mod full_disk;
 mod kill;
 mod lives;
+mod requests;
 mod tables;

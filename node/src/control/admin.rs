@@ -101,6 +101,7 @@ pub(super) async fn stats(State(control): State<Arc<Control>>) -> Result<Json<St
         ("tables_rows_gone", node.rows_gone),
         ("tables_chunks_served", node.chunks_served),
         ("tables_malformed", node.malformed),
+        ("requests_dropped", node.requests_dropped),
         ("packets_sent", gossip.packets_sent),
         ("packets_sent_bytes", gossip.bytes_sent),
         ("packets_received", gossip.packets_received),

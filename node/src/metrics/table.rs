@@ -168,6 +168,7 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     counter!("table_messages_unsent_total" node.unsent, "Messages that could not be sent: the peer is unknown or down, or its queue full"),
     counter!("table_messages_malformed_total" node.malformed, "Messages of members that can't be understood or broke a limit"),
+    counter!("requests_dropped_total" node.requests_dropped, "Requests of nodes that were over a limit or from somebody unknown, and answers that nobody waited for"),
     // Watches and queues.
     gauge("watches", |s| s.stats.watches.into(), "Watches open now"),
     gauge(

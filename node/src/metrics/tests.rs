@@ -121,6 +121,7 @@ fn stats(n: &mut Numbers) -> Stats {
             chunks_served: n.next(),
             unsent: n.next(),
             malformed: n.next(),
+            requests_dropped: n.next(),
         },
         gossip: gossip(n),
         transport: transport(n),

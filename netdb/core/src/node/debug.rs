@@ -210,6 +210,7 @@ fn describe(timer: &Timer) -> (&'static str, Option<Name>) {
         Timer::Keys => ("see to the keys", None),
         Timer::Boot => ("stop waiting for old peers", None),
         Timer::Peers => ("save the peers", None),
+        Timer::Requests => ("end requests without an answer", None),
         Timer::Housekeeping => ("retire writers", None),
         Timer::Flush => ("send gathered writes", None),
         Timer::Depart => ("end the farewell", None),

@@ -15,6 +15,7 @@ use rand::CryptoRng;
 use crate::{
     config::Config,
     entry::{Dot, Lifetime},
+    node::requests::RequestFailure,
     times::Times,
     view::OwnerState,
     wire::{Tallies, inspect::Answer},
@@ -111,6 +112,27 @@ pub enum Output {
         id: u64,
         /// What it says.
         answer: Answer,
+    },
+    /// A node (it may be this one) asks something: answer with [`Node::respond`](super::Node::respond), soon.
+    /// It may come more than once.
+    Request {
+        /// Who asks.
+        from: NodeId,
+        /// The number of the request, to answer with.
+        id: u64,
+        /// What it is about.
+        topic: Name,
+        /// What is asked.
+        body: Vec<u8>,
+    },
+    /// How a request of this node ended.
+    Response {
+        /// Who was asked.
+        from: NodeId,
+        /// The number that [`Node::request`](super::Node::request) returned.
+        id: u64,
+        /// The answer.
+        answer: Result<Vec<u8>, RequestFailure>,
     },
 }
 
@@ -464,6 +486,8 @@ pub struct NodeStats {
     pub unsent: u64,
     /// Messages from members that did not decode or broke a limit.
     pub malformed: u64,
+    /// Requests that were over a limit or from somebody unknown, and answers that nobody waited for.
+    pub requests_dropped: u64,
 }
 
 /// Cluster and node in short.

@@ -103,6 +103,9 @@ impl Node {
             self.timers.set(now.mono, Timer::Keys);
             self.timers.set(now.mono + PEERS_SETTLE, Timer::Peers);
         }
+        if matches!(after, MemberState::Failed | MemberState::Left) {
+            self.fail_requests(node);
+        }
         self.emit(NodeEvent::Member { node, state: after });
     }
 

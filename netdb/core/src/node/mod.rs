@@ -19,6 +19,7 @@ mod network;
 mod networks;
 mod pull;
 mod push;
+mod requests;
 mod rows;
 mod show;
 mod start;
@@ -45,6 +46,10 @@ pub use self::{
     admission::{Adopted, JoinRejected},
     debug::{Child, Due, Insides, MAX_SHOWN, NetworkInsides, PullInsides, WriterInsides},
     io::*,
+    requests::{
+        MAX_REQUEST, MAX_REQUESTS, MAX_REQUESTS_TO, MAX_SERVED_FROM, REQUEST_TIMEOUT, RequestError,
+        RequestFailure,
+    },
 };
 use self::{
     disk::Disk,
@@ -101,6 +106,7 @@ pub struct Node {
     reborn_at: Option<Time>,
     next_pull: u64,
     inspected: inspect::Pace,
+    requests: requests::Requests,
     stats: NodeStats,
 }
 
@@ -139,6 +145,7 @@ impl Node {
     /// A stream to a peer broke, or could not be opened; messages may be lost.
     pub fn handle_stream_failed(&mut self, now: Now, to: NodeId) {
         self.abandon_pulls(now, to);
+        self.fail_requests(to);
     }
 
     /// A commit is durable.
@@ -256,6 +263,7 @@ impl Node {
             Timer::Keys => self.keys_due(now),
             Timer::Boot => self.boot_due(now),
             Timer::Peers => self.save_peers(),
+            Timer::Requests => self.requests_due(now),
             Timer::Housekeeping => self.housekeeping_due(now),
             Timer::Flush | Timer::Depart => {}
         }
@@ -278,11 +286,13 @@ impl Node {
             gossip::Output::Received { from, frame } => {
                 self.take_message(now, from, &frame, Way::Frame);
             }
-            gossip::Output::Late { to, frame, .. }
-            | gossip::Output::Lost { to, frame, was_late: false, .. } => {
-                self.route_around(now, to, &frame);
+            gossip::Output::Late { to, frame, .. } => self.route_around(now, to, &frame),
+            gossip::Output::Lost { to, frame, was_late, .. } => {
+                if !was_late {
+                    self.route_around(now, to, &frame);
+                }
+                self.request_lost(to, &frame);
             }
-            gossip::Output::Lost { was_late: true, .. } => {}
             gossip::Output::UnknownKey { from } => self.unknown_key(now, from),
         }
     }
@@ -329,6 +339,8 @@ impl Node {
             Message::Answer(id, answer) if way == Way::Stream => {
                 self.outputs.push_back(Output::Answer { from, id, answer });
             }
+            Message::Request(id, topic, body) => self.take_request(now, from, id, topic, body),
+            Message::Response(id, body) => self.take_response(from, id, body),
             Message::KeysWanted
             | Message::Keys { .. }
             | Message::Question(..)

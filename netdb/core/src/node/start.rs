@@ -84,6 +84,7 @@ impl Node {
             reborn_at: None,
             next_pull: 0,
             inspected: super::inspect::Pace::default(),
+            requests: super::requests::Requests::default(),
             stats: NodeStats::default(),
             config: setup.config,
         };

@@ -4,6 +4,7 @@ mod diff;
 mod laws;
 mod net;
 mod parity;
+mod requests;
 
 use alloc::{string::ToString, vec::Vec};
 use core::time::Duration;

@@ -29,6 +29,8 @@ pub(super) enum Timer {
     Boot,
     /// Save the list of peers.
     Peers,
+    /// Requests whose time is over.
+    Requests,
     /// Purge who failed long ago, retire writers.
     Housekeeping,
     /// What was gathered leaves.

@@ -78,6 +78,10 @@ pub enum Message {
     Question(u64, Question),
     /// The answer, under the asker's number.
     Answer(u64, Answer),
+    /// Something that the node above asks another, under its number: the topic, and what is asked.
+    Request(u64, Name, #[serde(with = "serde_bytes")] Vec<u8>),
+    /// The answer, under the asker's number; nothing if nobody serves the topic.
+    Response(u64, #[serde(with = "serde_bytes")] Option<Vec<u8>>),
 }
 
 /// New writes on their way.
@@ -259,7 +263,9 @@ impl Message {
             | Self::KeysWanted
             | Self::Keys { .. }
             | Self::Question(..)
-            | Self::Answer(..) => None,
+            | Self::Answer(..)
+            | Self::Request(..)
+            | Self::Response(..) => None,
         }
     }
 }

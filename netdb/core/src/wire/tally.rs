@@ -17,11 +17,13 @@ pub enum MessageKind {
     Keys,
     Question,
     Answer,
+    Request,
+    Response,
 }
 
 impl MessageKind {
     /// Every kind, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Push,
         Self::Compare,
         Self::Same,
@@ -35,6 +37,8 @@ impl MessageKind {
         Self::Keys,
         Self::Question,
         Self::Answer,
+        Self::Request,
+        Self::Response,
     ];
 
     /// A name in `snake_case` that stays.
@@ -53,6 +57,8 @@ impl MessageKind {
             Self::Keys => "keys",
             Self::Question => "question",
             Self::Answer => "answer",
+            Self::Request => "request",
+            Self::Response => "response",
         }
     }
 }

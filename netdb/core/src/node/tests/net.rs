@@ -39,6 +39,8 @@ pub(super) struct Host {
     pub(super) disk: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) node: Option<Node>,
     pub(super) events: Vec<NodeEvent>,
+    /// Requests and how they ended.
+    pub(super) told: Vec<Output>,
     /// How far its wall clock is off, in microseconds.
     pub(super) skew: i64,
 }
@@ -121,7 +123,8 @@ impl Net {
         };
         let disk = ops.into_iter().map(|op| (op.key, op.value.unwrap())).collect();
         let events = Vec::new();
-        self.hosts.push(Host { identity, addr, name, disk, node: None, events, skew: 0 });
+        let told = Vec::new();
+        self.hosts.push(Host { identity, addr, name, disk, node: None, events, told, skew: 0 });
         self.start(index);
     }
 
@@ -184,6 +187,7 @@ impl Net {
                         commits.push(id);
                     }
                     Output::Event(event) => host.events.push(event),
+                    Output::Request { .. } | Output::Response { .. } => host.told.push(output),
                     other => out.push_back(other),
                 }
             }
