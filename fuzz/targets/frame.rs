@@ -99,6 +99,20 @@ fn questions() -> [Message; 3] {
     ]
 }
 
+/// A row of each lifetime, and a deleted one.
+fn batch(own: Writer, shared: Writer) -> Batch {
+    let mut builder = BatchBuilder::new(1000);
+    for (writer, sequence, value) in
+        [(own, 1, Some("a")), (shared, 2, Some("b")), (shared, 3, None)]
+    {
+        let row = RowKey::of(&name("t"), writer.lifetime, b"there", writer.node);
+        let value = value.map(|value: &str| value.as_bytes().into());
+        let entry = Entry::new(row, Dot { writer, sequence }, 1_700_000_000_000_000, value);
+        assert!(builder.add(&entry, Duration::from_secs(1)));
+    }
+    builder.finish()
+}
+
 /// One of each kind, as the peer would say it.
 fn messages() -> Vec<Message> {
     let network = name(NETWORK);
@@ -106,16 +120,7 @@ fn messages() -> Vec<Message> {
     let of = |lifetime| Writer { node, lifetime, generation: past().generation, attachment: 1 };
     let (own, writer) = (of(Lifetime::Owner), of(Lifetime::Cluster));
     let dot = Dot { writer, sequence: 3 };
-    let mut builder = BatchBuilder::new(1000);
-    for (writer, sequence, value) in
-        [(own, 1, Some("a")), (writer, 2, Some("b")), (writer, 3, None)]
-    {
-        let row = RowKey::of(&name("t"), writer.lifetime, b"there", node);
-        let value = value.map(|value: &str| value.as_bytes().into());
-        let entry = Entry::new(row, Dot { writer, sequence }, 1_700_000_000_000_000, value);
-        assert!(builder.add(&entry, Duration::from_secs(1)));
-    }
-    let batch = builder.finish();
+    let batch = batch(own, writer);
     let reached = Reached { writer, contiguous: 3 };
     let want = Want { writer, after: 0, through: 9 };
     let resume = Resume { table: name("t"), lifetime: Lifetime::Owner, key: vec![1], owner: node };
