@@ -87,7 +87,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// What a person has a node ask, and an answer.
-fn questions() -> [Message; 3] {
+fn questions() -> [Message; 5] {
     let (network, places) = (name(NETWORK), vec![7]);
     let writer = Writer::first_of(past().peer.identity.node_id(), Lifetime::Owner);
     let ranges = vec![Want { writer, after: 0, through: 9 }];
@@ -96,6 +96,8 @@ fn questions() -> [Message; 3] {
         Message::Question(1, Question::Held { network: network.clone(), ranges }),
         Message::Question(2, Question::Standing { network, places }),
         Message::Answer(1, Answer::Held(rows)),
+        Message::Request(3, name("ring"), vec![1, 2, 3]),
+        Message::Response(3, Some(vec![4])),
     ]
 }
 
@@ -168,8 +170,6 @@ fn messages() -> Vec<Message> {
             more: Some(PullWhat::Ranges(vec![want])),
         }),
         Message::Gone { network, dots: vec![dot] },
-        Message::Request(3, name("ring"), vec![1, 2, 3]),
-        Message::Response(3, Some(vec![4])),
         Message::KeysWanted,
         Message::Keys {
             keyring: Lone::start().node().gossip().keyring().clone(),

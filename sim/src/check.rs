@@ -12,6 +12,7 @@ pub mod detection;
 pub mod dots;
 pub mod keyring;
 pub mod membership;
+pub mod numbers;
 pub mod replay;
 pub mod resurrection;
 
@@ -78,6 +79,7 @@ pub fn standard() -> Vec<Box<dyn Check>> {
         Box::new(agreement::Agreement),
         Box::new(acknowledged::Acknowledged),
         Box::new(replay::ReplayEqualsRows),
+        Box::new(numbers::Tiling),
         Box::new(bounds::Bounds::default()),
     ]
 }

@@ -3,6 +3,7 @@
 //! To add one: copy a short file, give it a name and a line that says what must come true, and list it
 //! in [`all`]. A scenario only does and waits; what must hold in every run is checked by itself.
 
+mod addresses;
 mod all_restart;
 mod attach;
 mod blind;
@@ -99,6 +100,8 @@ pub fn all() -> Vec<Scenario> {
         steady::SCENARIO,
         large::SCENARIO,
         pauses::SCENARIO,
+        addresses::CHURN,
+        addresses::FULL,
         churn::SCENARIO,
     ]
 }

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod fabric;
 mod faults;
 mod host;
+mod keeper;
 pub mod link;
 pub mod machine;
 mod options;
@@ -41,6 +42,7 @@ use self::{fabric::Fabric, machine::Delivery, wiretap::Wiretap};
 pub use self::{
     faults::{Disk, Stop},
     host::Host,
+    keeper::{Keeper, RANGES},
     options::Options,
     probe::{Probe, Want},
     sabotage::Sabotage,
@@ -49,7 +51,7 @@ pub use self::{
 };
 use crate::{
     broken::{Broken, Outcome},
-    check::{self, Check, Verdict, replay::View},
+    check::{self, Check, Verdict, numbers::Numbers, replay::View},
     figures::Figures,
     ledger::Ledger,
     seed::Draws,
@@ -87,6 +89,8 @@ pub struct World {
     heals: u64,
     /// What was written, and what of it was acknowledged.
     pub ledger: Ledger,
+    /// Who uses which number, if numbers are given.
+    pub numbers: Option<Numbers>,
     /// What was measured.
     pub figures: Figures,
     /// For the scenario's own choices.
@@ -128,6 +132,7 @@ impl World {
             disturbed: vec![Time(0); options.nodes],
             all_disturbed: Time(0),
             ledger: Ledger::default(),
+            numbers: None,
             figures: Figures::default(),
             forgets_tombstones: false,
             options,
@@ -204,12 +209,16 @@ impl World {
                 node.handle_stream_failed(now, from.unwrap_or_default());
             }
             Delivery::Committed(ids) => {
-                for id in ids {
+                for &id in &ids {
                     node.handle_committed(now, id);
                     self.ledger.durable(host, id);
                 }
+                self.ring_written(host, &ids);
             }
-            Delivery::Timer => node.handle_timeout(now),
+            Delivery::Timer => {
+                node.handle_timeout(now);
+                self.ring_due(host);
+            }
             Delivery::Dialled { .. } | Delivery::Action(_) => {}
         }
         self.drain(host)
@@ -234,6 +243,14 @@ impl World {
 
     /// Takes everything that a node has to say, until it has nothing.
     pub(crate) fn drain(&mut self, host: usize) -> Outcome {
+        self.drain_node(host)?;
+        while self.drain_ring(host)? {
+            self.drain_node(host)?;
+        }
+        Ok(())
+    }
+
+    fn drain_node(&mut self, host: usize) -> Outcome {
         let now = self.fabric.clocks(host);
         let mut outputs = Vec::new();
         let Some(entry) = self.hosts.get_mut(host) else { return Ok(()) };
@@ -254,11 +271,18 @@ impl World {
                 }
                 Output::Event(event) => events.push(event),
                 // Nobody here asks.
-                Output::Answer { .. } | Output::Request { .. } | Output::Response { .. } => {}
+                Output::Answer { .. } => {}
+                Output::Request { from, id, body, .. } => self.ring_asked(host, from, id, &body),
+                Output::Response { id, answer, .. } => {
+                    self.ring_answered(host, id, answer.ok().as_deref());
+                }
             }
         }
-        self.fabric.set_timer(host, timer);
-        events.iter().try_for_each(|event| self.node_event(host, event))
+        events.iter().try_for_each(|event| self.node_event(host, event))?;
+        let keeper = self.hosts.get(host).and_then(|host| host.keeper.as_ref());
+        let ring = keeper.map(|keeper| keeper.poll_timeout());
+        self.fabric.set_timer(host, [timer, ring].into_iter().flatten().min());
+        Ok(())
     }
 
     fn send_packet(&mut self, host: usize, to: SocketAddr, bytes: Vec<u8>) {
@@ -289,7 +313,10 @@ impl World {
 
     fn node_event(&mut self, host: usize, event: &NodeEvent) -> Outcome {
         match *event {
-            NodeEvent::WatchReady(_) => return self.poll_watch(host),
+            NodeEvent::WatchReady(_) => {
+                self.poll_ring_watch(host);
+                return self.poll_watch(host);
+            }
             NodeEvent::Member { node, state } => {
                 let subject = self.by_id.get(&node).copied();
                 let now = self.fabric.now();
@@ -307,6 +334,7 @@ impl World {
             NodeEvent::Reborn(generation) => {
                 let now = self.fabric.now();
                 self.fabric.trace.note(now, format_args!("reborn    n{host} {generation:?}"));
+                self.ring_reborn(host);
             }
         }
         Ok(())

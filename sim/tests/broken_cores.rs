@@ -29,7 +29,7 @@ const LOSER_WINS: Break = Break {
 };
 
 /// These take a build each, so they are tried in long runs.
-const OTHERS: [Break; 4] = [
+const OTHERS: [Break; 5] = [
     Break {
         what: "merge: whatever comes last wins",
         file: "netdb/core/src/replica/mod.rs",
@@ -49,6 +49,12 @@ const OTHERS: [Break; 4] = [
         broken: "pub fn contiguous(&self) -> u64 {\n        self.contiguous + 1\n    }",
     },
     Break {
+        what: "ring: a holder gives from a range that it has promised",
+        file: "node/plan/src/ring/mod.rs",
+        rule: "            && row.state == State::Held\n            && !self.unsettled",
+        broken: "            && !self.unsettled",
+    },
+    Break {
         what: "keyring: the old key is removed while others still use it",
         file: "netdb/core/src/node/keys.rs",
         rule: "if stage == KeyStage::RemoveOlder && keyring",
@@ -58,7 +64,7 @@ const OTHERS: [Break; 4] = [
 
 /// Seeds in which a break must show, in one of these scenarios.
 const SEEDS: u64 = 12;
-const SCENARIOS: [&str; 3] = ["partition", "rotation", "churn"];
+const SCENARIOS: [&str; 4] = ["partition", "rotation", "churn", "addresses"];
 
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
@@ -136,7 +142,7 @@ const COPY: &str = "netdb-sim-broken";
 /// Where the rooms are in the copy: cargo tells packages apart by their place in the tree.
 const PLACE: &str = "broken";
 /// What the simulator is built from.
-const ROOMS: [&str; 3] = ["gossip/core", "netdb/core", "sim"];
+const ROOMS: [&str; 4] = ["gossip/core", "netdb/core", "node/plan", "sim"];
 
 /// Copies what the simulator is built from. Files that are there and equal stay, so that little is built.
 fn copy() -> PathBuf {

@@ -8,6 +8,7 @@ use netdb_sim::{
     broken::Outcome,
     world::{Disk, Options, Sabotage, Stop, Table, World},
 };
+use netnode_plan::ring::{Space, Wish};
 
 const REST: Duration = Duration::from_secs(20);
 
@@ -110,4 +111,22 @@ fn disks_that_write_nothing_are_noticed() {
         world.settle(Duration::from_mins(1)).map(drop)
     });
     assert_eq!(invariant, "no acknowledged write lost");
+}
+
+#[test]
+fn a_number_that_is_given_twice_is_noticed() {
+    let invariant = broken(|world| {
+        world.found_space(0, Space::plain(64).expect("there are numbers"))?;
+        world.run_for(Duration::from_secs(21))?;
+        world.take_number(1, Wish::Any)?;
+        world.run_for(Duration::from_secs(1))?;
+        world.sabotage(1, Sabotage::ForgetsGiven);
+        world.stop(1, Stop::Kill)?;
+        world.restart(1, Disk::Kept)?;
+        // What it gave is shown no more, and has rested.
+        world.run_for(Duration::from_mins(3))?;
+        world.take_number(1, Wish::Any)?;
+        world.run_for(Duration::from_secs(6))
+    });
+    assert_eq!(invariant, "one user per number");
 }

@@ -70,6 +70,7 @@ impl World {
         let Some(entry) = self.hosts.get_mut(host) else { return Ok(()) };
         entry.note_generation();
         entry.node = None;
+        entry.keeper = None;
         entry.watch = None;
         self.ledger.gone(host, entry.id);
         if behind {
@@ -108,6 +109,11 @@ impl World {
         if let Some(entry) = self.hosts.get_mut(host) {
             entry.member = false;
             entry.attached.clear();
+            entry.given.clear();
+        }
+        let now = self.now();
+        if let Some(numbers) = &mut self.numbers {
+            numbers.lost(host, now);
         }
         let mut vouchers = self.running();
         self.draws.shuffle(&mut vouchers);

@@ -8,7 +8,7 @@ use netdb_gossip_core::{
     time::Now,
 };
 
-use super::{disk::Content, options::Options, sabotage::Sabotage};
+use super::{disk::Content, keeper::Keeper, options::Options, sabotage::Sabotage};
 use crate::seed::Seed;
 
 /// A host.
@@ -33,6 +33,9 @@ pub struct Host {
     pub copy: Option<Content>,
     pub(crate) node: Option<Node>,
     pub(crate) watch: Option<WatchId>,
+    /// The numbers in use here: on its disk.
+    pub given: BTreeSet<u128>,
+    pub(crate) keeper: Option<Box<Keeper>>,
     sees_failed: bool,
     pub(crate) sabotage: Option<Sabotage>,
     identity: Identity,
@@ -55,6 +58,8 @@ impl Host {
             copy: None,
             node: None,
             watch: None,
+            given: BTreeSet::new(),
+            keeper: None,
             sees_failed: index % 2 == 1,
             sabotage: None,
             identity,
@@ -65,6 +70,11 @@ impl Host {
     /// The running node.
     pub fn node(&self) -> Option<&Node> {
         self.node.as_ref()
+    }
+
+    /// Its part in giving numbers, while it runs.
+    pub fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_deref()
     }
 
     /// Whether its watch asks for the rows of failed nodes too.

@@ -11,6 +11,8 @@ pub enum Sabotage {
     RepeatsEvents,
     /// It shows a deleted row again.
     Revives,
+    /// It forgets which numbers it gave when it starts again.
+    ForgetsGiven,
     /// It says that commits are durable, and writes nothing.
     ForgetsCommits,
 }

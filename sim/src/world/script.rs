@@ -137,6 +137,7 @@ impl World {
         if host < self.options.watched {
             self.watch(host)?;
         }
+        self.keep_ring(host)?;
         self.drain(host)
     }
 

@@ -223,6 +223,15 @@ impl Ring {
             || !self.ranges.holes(self.space.size()).is_empty()
     }
 
+    /// Something free came to a holder, perhaps after it said that it had nothing.
+    pub(super) fn hunt_anew(&mut self, holder: NodeId) {
+        if let Some(hunt) = &mut self.hunt
+            && hunt.asked.get(&holder) == Some(&Outcome::Nothing)
+        {
+            hunt.asked.remove(&holder);
+        }
+    }
+
     /// What was promised is here: its holder may be asked again.
     pub(super) fn hunt_on(&mut self) {
         if let Some(hunt) = &mut self.hunt {

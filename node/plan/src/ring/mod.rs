@@ -197,6 +197,9 @@ impl Ring {
                 self.doubtful.insert(start);
             }
         }
+        if let Some(row) = row.as_ref().filter(|row| row.free_bits > 0) {
+            self.hunt_anew(row.holder);
+        }
         self.ranges.set(start, row);
     }
 
