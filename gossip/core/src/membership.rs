@@ -115,6 +115,8 @@ pub(crate) struct Membership {
     rng: ChaCha8Rng,
     /// foca's incarnation, as last seen on a message of its own.
     incarnation: Incarnation,
+    /// foca gave up its identity and has none yet to go on with: it answers nobody.
+    defunct: bool,
     view: View,
     timers: TimerQueue<Timer>,
     health: LocalHealth,
@@ -145,6 +147,7 @@ impl Membership {
             config: config.clone(),
             rng,
             incarnation: 0,
+            defunct: false,
             view: View::default(),
             timers: TimerQueue::new(),
             health: LocalHealth::default(),
@@ -281,6 +284,7 @@ impl Membership {
             self.stats.malformed += 1;
         }
         self.incarnation = collected.incarnation.unwrap_or(self.incarnation);
+        self.defunct |= collected.defunct;
         self.lives.told_down |= collected.defunct && self.leaving.is_none();
         let me = self.me().id;
         // A peer can make foca address whom it likes, this very node as well.

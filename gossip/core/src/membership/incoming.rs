@@ -66,6 +66,9 @@ impl Membership {
     fn feed(&mut self, now: Time, mut datagram: Datagram) {
         // What is known already changes nothing, and foca would search all members for it.
         datagram.updates.retain(|update| !self.view.holds(update));
+        if self.answers_itself(&datagram) {
+            return;
+        }
         loop {
             let mut bytes = codec::foca_bytes(&datagram);
             let mut rest = Vec::new();
@@ -84,6 +87,23 @@ impl Membership {
             }
             datagram.updates = rest;
             datagram.header.message = Message::Gossip;
+        }
+    }
+
+    /// Most of what comes are pings and acks that tell nothing new, and foca would search all members for
+    /// their mere sender. True if this was one, and is answered as foca would have.
+    fn answers_itself(&mut self, datagram: &Datagram) -> bool {
+        if self.defunct || !datagram.updates.is_empty() || self.is_news(datagram) {
+            return false;
+        }
+        match datagram.header.message {
+            Message::Ack(_) | Message::Gossip | Message::Feed => true,
+            // With news to pass on, foca chooses what goes along.
+            Message::Ping(number) if self.foca.updates_backlog() == 0 => {
+                self.send(datagram.header.src, Message::Ack(number), &[]);
+                true
+            }
+            _ => false,
         }
     }
 

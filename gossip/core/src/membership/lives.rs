@@ -105,6 +105,7 @@ impl Membership {
         self.leaving = None;
         self.lives.told_down = false;
         self.incarnation = 0;
+        self.defunct = false;
         self.with_foca(now, BTreeSet::new(), |foca, out| {
             foca.change_identity(next, &mut *out)?;
             // Makes foca notice that it has members.
