@@ -410,8 +410,12 @@ impl Links {
 
     /// Only the live members have a say in what time it is.
     fn file_clock(&mut self, id: NodeId) {
-        let member = self.peers.get(&id).filter(|peer| peer.member);
-        self.offsets.set(id, member.and_then(|peer| peer.clock.ahead()));
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let ahead = peer.clock.ahead().filter(|_| peer.member);
+        if peer.counted != ahead {
+            self.offsets.replace(peer.counted, ahead);
+            peer.counted = ahead;
+        }
     }
 
     fn measure_offset(&mut self, now: Now) {

@@ -10,7 +10,7 @@ use core::{net::SocketAddr, time::Duration};
 use super::{
     Kind, LinkInfo,
     ack::{Ack, Received},
-    clock::Clock,
+    clock::{Ahead, Clock},
     rtt::{MAX_BACKOFF, Rtt},
 };
 use crate::{
@@ -108,6 +108,8 @@ pub(crate) struct Peer {
     pub(crate) rtt: Rtt,
     backoff: u32,
     pub(crate) clock: Clock,
+    /// What of that counts for the time of all.
+    pub(crate) counted: Option<Ahead>,
     /// The deadline under which this peer is filed.
     pub(crate) filed: Option<Time>,
 }
@@ -132,6 +134,7 @@ impl Peer {
             rtt: Rtt::new(config.min_rto, config.initial_rto),
             backoff: 0,
             clock: Clock::default(),
+            counted: None,
             filed: None,
         }
     }
