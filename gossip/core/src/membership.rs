@@ -18,6 +18,7 @@
 //!
 //! Frames in, frames out; it never sees a packet, a key or a socket.
 
+mod addresses;
 mod calls;
 mod codec;
 mod collect;
@@ -399,14 +400,17 @@ impl Membership {
         }
     }
 
+    /// One of those that are not down and not among `but`.
     fn random_active(&mut self, but: &BTreeSet<NodeId>) -> Option<Member> {
-        let candidate = |known: &&view::Known| known.is_active() && !but.contains(&known.member.id);
-        let active = |id: &&NodeId| self.view.get(**id).is_some_and(view::Known::is_active);
-        match self.view.active() - but.iter().filter(active).count() {
+        let taken: Vec<usize> = but.iter().filter_map(|id| self.view.active_place(*id)).collect();
+        match self.view.active() - taken.len() {
             0 => None,
             count => {
                 let chosen = self.rng.random_range(0..count);
-                self.view.iter().filter(candidate).nth(chosen).map(|known| known.member)
+                // In order of the ids, as `but` is: each that lies before moves the place by one.
+                let place =
+                    taken.iter().fold(chosen, |place, taken| place + usize::from(*taken <= place));
+                self.view.nth_active(place).map(|known| known.member)
             }
         }
     }

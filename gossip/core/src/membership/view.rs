@@ -11,6 +11,7 @@ use foca::Incarnation;
 
 use super::{
     Member, MemberEvent, MemberState,
+    addresses::Addresses,
     codec::{self, Update},
 };
 use crate::{identity::NodeId, time::Time};
@@ -51,9 +52,11 @@ pub(crate) struct Change {
 #[derive(Debug, Default)]
 pub(crate) struct View {
     known: BTreeMap<NodeId, Known>,
-    active: usize,
+    /// Who is not down, in order.
+    active: Vec<NodeId>,
     digest: u32,
     changed: Time,
+    addresses: Addresses,
     conflicts: BTreeMap<(NodeId, NodeId), Time>,
     events: VecDeque<MemberEvent>,
 }
@@ -78,7 +81,17 @@ impl View {
 
     /// How many are not down.
     pub(crate) fn active(&self) -> usize {
-        self.active
+        self.active.len()
+    }
+
+    /// The one that comes after `count` others that are not down.
+    pub(crate) fn nth_active(&self, count: usize) -> Option<&Known> {
+        self.get(*self.active.get(count)?)
+    }
+
+    /// How many of those that are not down come before `id`, if it is one of them.
+    pub(crate) fn active_place(&self, id: NodeId) -> Option<usize> {
+        self.active.binary_search(&id).ok()
     }
 
     /// A hash over the members that are not down, the same at every node that knows the same.
@@ -142,13 +155,34 @@ impl View {
             known.filter(|known| known.is_active()).map(|known| codec::digest(&known.member))
         };
         let (was, is) = (live(old.as_ref()), live(self.known.get(&id)));
-        self.active += usize::from(is.is_some());
-        self.active -= usize::from(was.is_some());
         if was != is {
             self.digest ^= was.unwrap_or(0) ^ is.unwrap_or(0);
             self.changed = now;
         }
+        self.file(id, old.as_ref());
         (before != after).then_some(Change { id, before, after })
+    }
+
+    /// Keeps what is looked up by other things than the id right after `id` changed.
+    fn file(&mut self, id: NodeId, old: Option<&Known>) {
+        let addr = |known: &Known| known.is_active().then_some(known.member.addr);
+        let (was, is) = (old.and_then(addr), self.known.get(&id).and_then(addr));
+        if was == is {
+            return;
+        }
+        if let Some(addr) = was {
+            self.addresses.remove(addr, id);
+        }
+        if let Some(addr) = is {
+            self.addresses.insert(addr, id);
+        }
+        match (self.active.binary_search(&id), is.is_some()) {
+            (Err(place), true) => self.active.insert(place, id),
+            (Ok(place), false) => {
+                self.active.remove(place);
+            }
+            _ => {}
+        }
     }
 
     fn tell_change(&mut self, old: Option<Known>, new: Member, state: MemberState) {
@@ -180,24 +214,16 @@ impl View {
     /// Tells of live nodes that share an address, `me` included: each pair once in
     /// [`CONFLICT_PERIOD`]. True if there is any.
     pub(crate) fn check_conflicts(&mut self, now: Time, me: &Member) -> bool {
-        let active = self.known.values().filter(|known| known.is_active());
-        let mut owners: Vec<(SocketAddr, NodeId)> =
-            active.map(|known| (known.member.addr, known.member.id)).collect();
-        owners.push((me.addr, me.id));
-        owners.sort_unstable();
-        let mut any = false;
-        for pair in owners.windows(2) {
-            if let [(address, one), (same, other)] = *pair
-                && address == same
-            {
-                any = true;
-                self.tell_conflict(now, address, one, other);
-            }
+        self.addresses.insert(me.addr, me.id);
+        let pairs = self.addresses.shared();
+        self.addresses.remove(me.addr, me.id);
+        for (address, one, other) in &pairs {
+            self.tell_conflict(now, *address, *one, *other);
         }
-        if !any {
+        if pairs.is_empty() {
             self.conflicts.clear();
         }
-        any
+        !pairs.is_empty()
     }
 
     fn tell_conflict(&mut self, now: Time, address: SocketAddr, one: NodeId, other: NodeId) {
