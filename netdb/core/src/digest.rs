@@ -4,12 +4,13 @@
 //! "Received" includes writes that lost their merge or were deleted since: that is what lets a node say
 //! "I had that, and it is gone".
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::hash::Hasher;
 
+use netdb_gossip_core::identity::NodeId;
 use siphasher::sip::SipHasher13;
 
-use crate::entry::{Dot, Writer, hash_writer};
+use crate::entry::{Dot, Lifetime, Writer, hash_writer};
 
 /// Ranges ahead of a gap that are remembered per writer; more are forgotten and fetched again.
 pub const MAX_AHEAD_RANGES: usize = 256;
@@ -107,6 +108,8 @@ pub struct Digest {
     /// Writers that own nothing any more: not exchanged, only asked when something of theirs turns up.
     retired: BTreeMap<Writer, Progress>,
     hash: u64,
+    /// Nodes of whose writers something changed.
+    stirred: BTreeSet<NodeId>,
 }
 
 /// What one writer's progress adds to the hash of a digest. Writers without progress add nothing.
@@ -205,10 +208,27 @@ impl Digest {
 
     /// Exchanges a retired writer again, and forgets what was received of an abandoned one.
     pub fn revive(&mut self, writer: &Writer) {
+        self.stir(writer.node);
         if let Some(progress) = self.retired.remove(writer).filter(|progress| !progress.dropped) {
             self.hash = self.hash.wrapping_add(progress_mark(writer, progress.contiguous));
             self.active.insert(*writer, progress);
         }
+    }
+
+    /// Something changed of a node, or of what is held of its writers.
+    pub(crate) fn stir(&mut self, node: NodeId) {
+        self.stirred.insert(node);
+    }
+
+    /// Of whom something changed since the last call.
+    pub(crate) fn take_stirred(&mut self) -> BTreeSet<NodeId> {
+        core::mem::take(&mut self.stirred)
+    }
+
+    /// The active writers of a node, in order.
+    pub(crate) fn writers_of(&self, node: NodeId) -> impl Iterator<Item = (&Writer, &Progress)> {
+        let first = Writer::first_of(node, Lifetime::Owner);
+        self.active.range(first..).take_while(move |(writer, _)| writer.node == node)
     }
 
     /// Whether a writer was moved out of what is exchanged.

@@ -92,8 +92,12 @@ pub struct Transition {
 #[derive(Debug, Default)]
 pub struct Presences {
     nodes: BTreeMap<NodeId, Presence>,
-    /// Those among them that failed.
-    failed: BTreeSet<NodeId>,
+    /// Those among them that failed or left.
+    gone: BTreeSet<NodeId>,
+    /// Those that can be sent to, by id.
+    up: Vec<NodeId>,
+    /// How often it changed who can be sent to, or whom nobody suspects.
+    changes: u64,
     /// Who goes by which name, by what they said last.
     names: BTreeSet<(Name, NodeId)>,
 }
@@ -122,7 +126,17 @@ impl Presences {
 
     /// Who failed, by id.
     pub fn failed(&self) -> impl Iterator<Item = NodeId> {
-        self.failed.iter().copied()
+        self.gone.iter().copied().filter(|node| self.state(*node) == MemberState::Failed)
+    }
+
+    /// Who can be sent to, by id.
+    pub fn up(&self) -> &[NodeId] {
+        &self.up
+    }
+
+    /// How often it changed who can be sent to, or whom nobody suspects.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Everyone, by id.
@@ -184,11 +198,11 @@ impl Presences {
 
     /// Nodes that failed or left at least `after` ago.
     pub fn long_gone(&self, now: Time, after: Duration) -> Vec<NodeId> {
-        let gone = self.nodes.iter().filter(|(_, p)| {
-            let since = p.gone_since.filter(|_| !p.is_up());
+        let long_gone = |node: &NodeId| {
+            let since = self.get(*node).filter(|p| !p.is_up()).and_then(|p| p.gone_since);
             since.is_some_and(|since| now.since(since) >= after)
-        });
-        gone.map(|(id, _)| *id).collect()
+        };
+        self.gone.iter().copied().filter(long_gone).collect()
     }
 
     /// Forgets a node.
@@ -196,7 +210,19 @@ impl Presences {
         if let Some((_, record)) = self.nodes.remove(&node).and_then(|presence| presence.record) {
             self.names.remove(&(record.name, node));
         }
-        self.failed.remove(&node);
+        self.gone.remove(&node);
+        self.file_up(node, false);
+    }
+
+    fn file_up(&mut self, node: NodeId, is_up: bool) {
+        match (self.up.binary_search(&node), is_up) {
+            (Err(place), true) => self.up.insert(place, node),
+            (Ok(place), false) => {
+                self.up.remove(place);
+            }
+            _ => return,
+        }
+        self.changes += 1;
     }
 
     fn settle(
@@ -207,17 +233,17 @@ impl Presences {
     ) -> Option<Transition> {
         let presence = self.nodes.get_mut(&node)?;
         let after = presence.evaluate(now);
-        presence.state = after;
-        if after == MemberState::Failed {
-            self.failed.insert(node);
-        } else {
-            self.failed.remove(&node);
-        }
+        let was_alive = core::mem::replace(&mut presence.state, after) == MemberState::Alive;
+        self.changes += u64::from(was_alive != (after == MemberState::Alive));
         if !matches!(after, MemberState::Failed | MemberState::Left) {
             presence.gone_since = None;
+            self.gone.remove(&node);
         } else if presence.gone_since.is_none() {
             presence.gone_since = Some(now);
+            self.gone.insert(node);
         }
+        let is_up = presence.is_up();
+        self.file_up(node, is_up);
         // That somebody is not here who never was is no news.
         let unknown = before.is_none() && after == MemberState::Failed;
         (before != Some(after) && !unknown).then_some(Transition { node, before, after })

@@ -157,15 +157,15 @@ impl Node {
         self.admission(node).is_some()
     }
 
-    /// A row of the table of who may speak changed.
-    pub(super) fn admission_changed(&mut self, change: &Change) {
-        let key = change.entry().map(|entry| &*entry.row.key);
-        let Some(node) = key.and_then(|key| key.try_into().ok()).map(NodeId) else { return };
+    /// A row of the table of who may speak changed: whose.
+    pub(super) fn admission_changed(&mut self, change: &Change) -> Option<NodeId> {
+        let node = NodeId((&*change.entry()?.row.key).try_into().ok()?);
         if self.admits(node) {
             self.admitted.insert(node);
         } else {
             self.admitted.remove(&node);
         }
+        Some(node)
     }
 
     pub(super) fn admission(&self, node: NodeId) -> Option<AdmittedRecord> {

@@ -57,10 +57,12 @@ impl Node {
         let mut names = alloc::vec![Arc::clone(name)];
         let soon = now.mono + self.config.compare_interval / 2;
         for (other, network) in &self.networks {
-            let shared = other.as_str() == CLUSTER_NETWORK
-                || self.attachments.get(&**other).is_some_and(|nodes| nodes.contains_key(&peer));
+            let shared = || {
+                other.as_str() == CLUSTER_NETWORK
+                    || self.attachments.get(&**other).is_some_and(|nodes| nodes.contains_key(&peer))
+            };
             let due = network.schedule.at <= soon && network.synced;
-            if shared && due && other != name && names.len() < MAX_COMPARED {
+            if due && other != name && names.len() < MAX_COMPARED && shared() {
                 names.push(Arc::clone(other));
             }
         }

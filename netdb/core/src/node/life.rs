@@ -124,6 +124,7 @@ impl Node {
         let me: Member = *self.gossip.me();
         let alive = netdb_gossip_core::gossip::MemberState::Alive;
         self.presences.seen(now.mono, me, alive);
+        self.stir(self.id);
         let names: Vec<_> = self.networks.keys().cloned().collect();
         for name in &names {
             let own = self.own_rows(name, former);

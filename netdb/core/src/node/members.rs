@@ -49,6 +49,7 @@ impl Node {
 
     fn sees(&mut self, now: Now, member: Member, seen: Seen) {
         let transition = self.presences.seen(now.mono, member, seen);
+        self.stir(member.id);
         if seen == Seen::Alive {
             self.remember_again(member);
         }
@@ -74,9 +75,8 @@ impl Node {
 
     /// Applies a change of a node's state to its rows everywhere.
     fn transition(&mut self, now: Now, transition: Option<Transition>) {
-        self.changes += 1;
-        self.forget_targets();
         let Some(Transition { node, before, after }) = transition else { return };
+        self.stir(node);
         let reason = match after {
             MemberState::Left => DeleteReason::OwnerLeft,
             _ => DeleteReason::OwnerFailed,
@@ -131,12 +131,13 @@ impl Node {
     /// A row of the cluster network changed: if it is one of the node's own records, act on it.
     pub(super) fn record_changed(&mut self, now: Now, change: &Change) {
         let Some(entry) = change.entry() else { return };
-        self.changes += 1;
         match &*entry.row.table {
             records::NODES => self.node_record_changed(now, entry),
             records::ATTACHMENTS => self.attachment_changed(now, change),
             records::ADMITTED => {
-                self.admission_changed(change);
+                if let Some(node) = self.admission_changed(change) {
+                    self.stir(node);
+                }
                 self.timers.set(now.mono, Timer::Keys);
             }
             records::KEYS | records::SEALED_KEYS => self.timers.set(now.mono, Timer::Keys),
@@ -159,6 +160,7 @@ impl Node {
         let hold = self.config.restart_hold.saturating_sub(Duration::from_micros(age));
         let node = record.member.id;
         let transition = self.presences.said(now.mono, hold, generation, record);
+        self.stir(node);
         self.transition(now, transition);
         let cluster = Arc::clone(&self.cluster_name);
         self.expect_replacement(now, &cluster, node);
@@ -200,7 +202,8 @@ impl Node {
         let Some(name) = text.and_then(|text| Name::new(text).ok()) else { return };
         let record = change.new.as_ref().and_then(|new| new.value.as_ref());
         let record: Option<AttachmentRecord> = record.and_then(|v| records::decode(v).ok());
-        self.forget_targets();
+        self.forget_targets(&name);
+        self.stir(node);
         if let Some(AttachmentRecord { attachment, .. }) = record {
             let (lifetime, generation) = (Lifetime::Owner, entry.dot.writer.generation);
             self.drop_left_behind(now, &name, Writer { node, lifetime, generation, attachment });
@@ -369,7 +372,7 @@ impl Node {
         for node in self.presences.long_gone(now.mono, self.config.purge_failed_after) {
             self.drop_everywhere(now, node, DeleteReason::OwnerLeft);
             self.presences.forget(node);
-            self.changes += 1;
+            self.stir(node);
             self.networks.values_mut().for_each(|network| {
                 network.replaced.remove(&node);
             });
@@ -379,18 +382,32 @@ impl Node {
         }
     }
 
-    /// Streams of which no more will come and that own nothing any more are not exchanged any more.
-    pub(super) fn retire_writers(&mut self, name: &Arc<Name>) {
-        let Some(network) = self.networks.get(name) else { return };
-        if network.swept == Some(network.sweep(self.changes)) {
-            return;
+    /// Something about a node changed that may end streams of its.
+    pub(super) fn stir(&mut self, node: NodeId) {
+        for network in self.networks.values_mut() {
+            network.replica.digest_mut().stir(node);
         }
-        let writers = network.replica.digest().writers().map(|(writer, _)| *writer);
+    }
+
+    /// Streams of which no more will come and that own nothing any more are not exchanged any more. Looks at
+    /// those of nodes about whom something changed: at the others it would find nothing new.
+    pub(super) fn retire_writers(&mut self, name: &Arc<Name>) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        let stirred = network.replica.digest_mut().take_stirred();
+        let Some(network) = self.networks.get(name) else { return };
+        let digest = network.replica.digest();
+        let writers = stirred.iter().flat_map(|node| digest.writers_of(*node));
+        let is_finished = |writer: &&Writer| self.is_finished(name, writer);
         let finished: Vec<Writer> =
-            writers.filter(|writer| self.is_finished(name, writer)).collect();
+            writers.map(|(writer, _)| writer).filter(is_finished).copied().collect();
+        debug_assert!(
+            digest.writers().map(|(writer, _)| writer).filter(is_finished).all(|writer| {
+                stirred.contains(&writer.node) || !network.replica.owns_nothing(writer)
+            }),
+            "a writer was finished by something that stirred nobody"
+        );
         if let Some(network) = self.networks.get_mut(name) {
             let done = network.replica.retire_finished(&finished).into_iter();
-            network.swept = Some(network.sweep(self.changes));
             let shared = done.filter(|writer| writer.lifetime == Lifetime::Cluster);
             self.unsaved.extend(shared.map(|writer| (Arc::clone(name), writer)));
         }
@@ -415,15 +432,15 @@ impl Node {
 
     pub(super) fn save_peers(&mut self) {
         // Those that failed may be back when this node starts again.
-        let here = self
-            .presences
-            .iter()
-            .filter(|(node, p)| **node != self.id && p.state() != MemberState::Left);
-        let peers: BTreeMap<NodeId, Member> = here.map(|(node, p)| (*node, p.member)).collect();
-        if !peers.is_empty() && peers != self.old_peers {
-            self.disk.put_peers(&peers.values().copied().collect::<Vec<_>>());
-            self.old_peers = peers;
+        let stays =
+            |(node, p): &(&NodeId, &Presence)| **node != self.id && p.state() != MemberState::Left;
+        let here = || self.presences.iter().filter(stays).map(|(_, p)| &p.member);
+        if here().next().is_none() || here().eq(self.old_peers.values()) {
+            return;
         }
+        let peers: Vec<Member> = here().copied().collect();
+        self.disk.put_peers(&peers);
+        self.old_peers = peers.into_iter().map(|member| (member.id, member)).collect();
     }
 
     /// How everyone who is known is doing, this node included, by id.

@@ -81,8 +81,6 @@ pub struct Node {
     clock: Clock,
     phase: Phase,
     presences: Presences,
-    /// How often that, or a record of a node, changed.
-    changes: u64,
     networks: BTreeMap<Arc<Name>, Network>,
     /// Who may speak, as the cluster network says.
     admitted: BTreeSet<NodeId>,

@@ -54,23 +54,15 @@ pub(super) struct Network {
     refused: BTreeMap<Writer, Time>,
     /// Names this copy: a copy that was dropped and begun anew has another one.
     pub(super) copy: u64,
-    /// The live nodes attached to the network, this one excluded; `None` when it must be made anew.
-    pub(super) peers: Option<Arc<[NodeId]>>,
-    /// Those among them that nobody suspects; the same.
-    pub(super) alive: Option<Arc<[NodeId]>>,
-    /// What was looked at when finished writers were last retired.
-    pub(super) swept: Option<Swept>,
+    /// The live nodes attached to the network, this one excluded.
+    pub(super) peers: Listed,
+    /// Those among them that nobody suspects.
+    pub(super) alive: Listed,
 }
 
-/// What decides which writers are finished and own nothing: while it is the same, they are too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Swept {
-    /// How often it changed who is here, and with what.
-    changes: u64,
-    held: u64,
-    tombstones: usize,
-    received: u64,
-}
+/// A list of nodes, as of a change of who is here: with the next change it must be made anew.
+#[derive(Debug, Default)]
+pub(super) struct Listed(Option<(u64, Arc<[NodeId]>)>);
 
 /// The peers that a network was compared with a moment ago: others have their turn first, or a write whose
 /// push was lost everywhere could stay unknown to one of few for as long as chance wants it.
@@ -127,9 +119,8 @@ impl Network {
             replaced: BTreeMap::new(),
             refused: BTreeMap::new(),
             copy,
-            peers: None,
-            alive: None,
-            swept: None,
+            peers: Listed::default(),
+            alive: Listed::default(),
         }
     }
 
@@ -175,16 +166,24 @@ impl Network {
         self.refused.get(writer).is_some_and(|until| *until > now)
     }
 
-    /// What decides which writers are finished, `changes` being how often it changed who is here.
-    pub(super) fn sweep(&self, changes: u64) -> Swept {
-        let replica = &self.replica;
-        let (held, tombstones) = (replica.hash(), replica.tombstones());
-        Swept { changes, held, tombstones, received: replica.digest().hash() }
-    }
-
     /// Whether a node's `Owner` stream was replaced by a later one.
     pub(super) fn is_replaced(&self, writer: &Writer) -> bool {
         self.replaced.get(&writer.node).is_some_and(|keep| writer < keep)
+    }
+}
+
+impl Listed {
+    /// The list, if it is still the one after so many `changes`.
+    pub(super) fn get(&self, changes: u64) -> Option<Arc<[NodeId]>> {
+        self.0.as_ref().filter(|(of, _)| *of == changes).map(|(_, nodes)| Arc::clone(nodes))
+    }
+
+    pub(super) fn set(&mut self, changes: u64, nodes: &Arc<[NodeId]>) {
+        self.0 = Some((changes, Arc::clone(nodes)));
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
     }
 }
 

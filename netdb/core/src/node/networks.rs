@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     entry::{Lifetime, Writer},
-    presence::Presence,
     records::{self, AttachmentRecord},
     replica::Change,
     view::DeleteReason,
@@ -127,13 +126,18 @@ impl Node {
 
     /// The live nodes attached to a network, this one included.
     pub fn peers(&self, name: &Name) -> Vec<NodeId> {
-        let up = |(node, presence): &(&NodeId, &Presence)| **node == self.id || presence.is_up();
+        let (up, is_known) = (self.presences.up(), self.presences.get(self.id).is_some());
         if name.as_str() == CLUSTER_NETWORK {
-            return self.presences.iter().filter(up).map(|(node, _)| *node).collect();
+            let mut peers = up.to_vec();
+            if let (true, Err(place)) = (is_known, peers.binary_search(&self.id)) {
+                peers.insert(place, self.id);
+            }
+            return peers;
         }
+        let here =
+            |node: &&NodeId| up.binary_search(node).is_ok() || (is_known && **node == self.id);
         let nodes = self.attachments.get(name).into_iter().flat_map(|nodes| nodes.keys());
-        let known = nodes.filter_map(|node| Some((node, self.presences.get(*node)?)));
-        known.filter(up).map(|(node, _)| *node).collect()
+        nodes.filter(here).copied().collect()
     }
 
     /// Whether this node's copy of a network holds what its peers hold. Alone counts as yes.
@@ -153,36 +157,38 @@ impl Node {
 
     /// The live peers of an attached network by id, this node excluded.
     pub(super) fn targets(&mut self, name: &Name) -> Arc<[NodeId]> {
-        if let Some(known) = self.networks.get(name).and_then(|n| n.peers.clone()) {
+        let changes = self.presences.changes();
+        if let Some(known) = self.networks.get(name).and_then(|n| n.peers.get(changes)) {
             return known;
         }
         let peers: Arc<[NodeId]> =
             self.peers(name).into_iter().filter(|node| *node != self.id).collect();
         if let Some(network) = self.networks.get_mut(name) {
-            network.peers = Some(Arc::clone(&peers));
+            network.peers.set(changes, &peers);
         }
         peers
     }
 
     /// Those among them that nobody suspects.
     pub(super) fn alive_targets(&mut self, name: &Name) -> Arc<[NodeId]> {
-        if let Some(known) = self.networks.get(name).and_then(|n| n.alive.clone()) {
+        let changes = self.presences.changes();
+        if let Some(known) = self.networks.get(name).and_then(|n| n.alive.get(changes)) {
             return known;
         }
         let targets = self.targets(name);
         let is_alive = |node: &NodeId| self.presences.state(*node) == MemberState::Alive;
         let alive: Arc<[NodeId]> = targets.iter().copied().filter(is_alive).collect();
         if let Some(network) = self.networks.get_mut(name) {
-            network.alive = Some(Arc::clone(&alive));
+            network.alive.set(changes, &alive);
         }
         alive
     }
 
-    /// Who is where changed: targets are looked up anew.
-    pub(super) fn forget_targets(&mut self) {
-        for network in self.networks.values_mut() {
-            network.peers = None;
-            network.alive = None;
+    /// Who is attached to a network changed: targets are looked up anew.
+    pub(super) fn forget_targets(&mut self, name: &Name) {
+        if let Some(network) = self.networks.get_mut(name) {
+            network.peers.forget();
+            network.alive.forget();
         }
     }
 

@@ -66,7 +66,6 @@ impl Node {
             clock: Clock::resume(loaded.clock),
             phase: Phase::Starting { commit: disk.next_commit() },
             presences: Presences::default(),
-            changes: 0,
             networks: BTreeMap::new(),
             admitted: alloc::collections::BTreeSet::new(),
             attachments: BTreeMap::new(),
@@ -116,6 +115,7 @@ impl Node {
         self.timers.set(now.mono, Timer::Keys);
         let me = *self.gossip.me();
         self.presences.seen(now.mono, me, Seen::Alive);
+        self.stir(self.id);
         let rows: Vec<_> = self.own_records();
         for change in rows {
             self.record_changed(now, &change);

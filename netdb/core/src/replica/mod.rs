@@ -401,6 +401,7 @@ impl Replica {
     /// Takes a write out of every index but the rows, and out of the hash.
     fn unindex(&mut self, entry: &Arc<Entry>) {
         self.streams.remove(&entry.dot);
+        self.digest.stir(entry.dot.writer.node);
         if entry.is_tombstone() {
             self.graves.close(entry);
         }
