@@ -98,6 +98,8 @@ pub struct Presences {
     up: Vec<NodeId>,
     /// How often it changed who can be sent to, or whom nobody suspects.
     changes: u64,
+    /// Whether it changed who is known and has not left, or as what.
+    moved: bool,
     /// Who goes by which name, by what they said last.
     names: BTreeSet<(Name, NodeId)>,
 }
@@ -144,10 +146,16 @@ impl Presences {
         self.nodes.iter()
     }
 
+    /// Whether it changed since the last call who is known and has not left, or as what.
+    pub fn take_moved(&mut self) -> bool {
+        core::mem::take(&mut self.moved)
+    }
+
     /// What the gossip sees of a member now.
     pub fn seen(&mut self, now: Time, member: Member, seen: Seen) -> Option<Transition> {
         let before = self.nodes.get(&member.id).map(Presence::state);
         let presence = self.nodes.entry(member.id).or_insert_with(|| Presence::new(member, seen));
+        self.moved |= before.is_none() || presence.member != member;
         presence.member = member;
         presence.seen = seen;
         self.settle(now, member.id, before)
@@ -170,9 +178,11 @@ impl Presences {
         }
         let restarts = record.status == NodeStatus::Restarting;
         presence.held_until = restarts.then(|| presence.held_until.unwrap_or(now + hold));
-        if presence.member.generation < generation && presence.seen == Seen::Down {
+        let moves = presence.member.generation < generation && presence.seen == Seen::Down;
+        if moves {
             presence.member = record.member;
         }
+        self.moved |= moves || before.is_none();
         let name = record.name.clone();
         let old = presence.record.replace((generation, record));
         if let Some((_, old)) = old.filter(|(_, old)| old.name != name) {
@@ -212,6 +222,7 @@ impl Presences {
         }
         self.gone.remove(&node);
         self.file_up(node, false);
+        self.moved = true;
     }
 
     fn file_up(&mut self, node: NodeId, is_up: bool) {
@@ -233,8 +244,10 @@ impl Presences {
     ) -> Option<Transition> {
         let presence = self.nodes.get_mut(&node)?;
         let after = presence.evaluate(now);
-        let was_alive = core::mem::replace(&mut presence.state, after) == MemberState::Alive;
-        self.changes += u64::from(was_alive != (after == MemberState::Alive));
+        let was = core::mem::replace(&mut presence.state, after);
+        let becomes = |state| (was == state) != (after == state);
+        self.changes += u64::from(becomes(MemberState::Alive));
+        self.moved |= becomes(MemberState::Left);
         if !matches!(after, MemberState::Failed | MemberState::Left) {
             presence.gone_since = None;
             self.gone.remove(&node);

@@ -431,6 +431,9 @@ impl Node {
     }
 
     pub(super) fn save_peers(&mut self) {
+        if !self.presences.take_moved() {
+            return;
+        }
         // Those that failed may be back when this node starts again.
         let stays =
             |(node, p): &(&NodeId, &Presence)| **node != self.id && p.state() != MemberState::Left;
