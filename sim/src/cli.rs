@@ -3,6 +3,7 @@
 mod anchors;
 mod out;
 mod page;
+mod pages;
 mod pool;
 mod progress;
 mod run;

@@ -16,7 +16,7 @@ use netdb_sim::{
 use super::{
     Network, named,
     out::{self, To},
-    unknown,
+    pages, unknown,
 };
 
 #[derive(Args)]
@@ -107,6 +107,7 @@ fn go(which: &Which, traced: Option<Filter>) -> ExitCode {
         out::error(format_args!("there is no n{host}: the hosts are n0 to n{}", nodes - 1));
         return ExitCode::from(2);
     }
+    pages::for_world_of(nodes);
     let settings = which.network.options(which.seed, nodes);
     let command = which.network.replay(&scenario, nodes, which.seed);
     let printer =
