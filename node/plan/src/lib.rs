@@ -5,6 +5,8 @@
 extern crate alloc;
 
 pub mod catalog;
+pub mod host;
+pub mod overlay;
 pub mod records;
 pub mod request;
 pub mod ring;

@@ -1,0 +1,82 @@
+//! One step of making the kernel what it should be. Each may be repeated without harm.
+
+use alloc::boxed::Box;
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Link, Mark, Place, Port, Route, Setting};
+use crate::records::{LinkName, Mac, NetworkId};
+
+/// A step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Makes a network's namespace.
+    AddNamespace(NetworkId),
+    /// Removes one, with all that is in it.
+    RemoveNamespace(NetworkId),
+    /// Makes a link, still down, with its hardware address and MTU. The rest of it follows.
+    AddLink {
+        /// Where.
+        at: Place,
+        /// What it is called.
+        name: LinkName,
+        /// What it is.
+        link: Box<Link>,
+    },
+    /// Removes a link.
+    RemoveLink {
+        /// Where.
+        at: Place,
+        /// What it is called.
+        name: LinkName,
+    },
+    /// Changes something about a link.
+    Change {
+        /// Where.
+        at: Place,
+        /// What it is called.
+        name: LinkName,
+        /// What changes.
+        change: Change,
+    },
+}
+
+/// What changes about a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its alias.
+    Mark(Mark),
+    /// A setting of the kernel; one that the kernel lacks is left out.
+    Setting(Setting, u32),
+    /// Bytes in an IP packet.
+    Mtu(u32),
+    /// Its hardware address.
+    Mac(Mac),
+    /// The bridge that it is a port of.
+    PortOf(Option<LinkName>),
+    /// How it is a port.
+    Port(Port),
+    /// It is set up.
+    Up,
+    /// It has this address.
+    AddAddress(IpNet),
+    /// It has this address no longer.
+    RemoveAddress(IpNet),
+    /// There is this way on.
+    PutRoute(Route),
+    /// There is this way on no longer.
+    RemoveRoute(Route),
+    /// Frames for the first go to the second, wherever they went before.
+    PutTunnel(Mac, IpAddr),
+    /// Frames for it go nowhere.
+    RemoveTunnel(Mac),
+    /// It is behind this port, wherever it was before.
+    PutStation(Mac),
+    /// It is behind this port no longer.
+    RemoveStation(Mac),
+    /// The first has the second, whatever it had before.
+    PutNeighbour(IpAddr, Mac),
+    /// It has none.
+    RemoveNeighbour(IpAddr),
+}

@@ -1,0 +1,216 @@
+//! Words for what a driver wants of the kernel and for what is there: namespaces, links and their entries.
+//!
+//! Every driver says what it wants in these words, [`plan`] compares it with what was read back, and one
+//! applier carries the difference out. What has no mark of ours is nobody's here: never changed, never
+//! removed.
+
+mod action;
+mod diff;
+mod fresh;
+mod mark;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+};
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+pub use action::{Action, Change};
+pub use diff::{Obstacle, Plan, plan};
+pub use mark::{Mark, NotAMark};
+pub use model::Model;
+
+use crate::records::{LinkName, Mac, MacvlanMode, NetworkId};
+
+/// A network namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// The one that netnode runs in.
+    Host,
+    /// Made by us for one network, so that the subnets of two may overlap.
+    Network(NetworkId),
+    /// A container's, by the path that leads to it. It belongs to its runtime.
+    Sandbox(String),
+}
+
+/// What a link is. It can't be changed: another kind is another link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Connects its ports.
+    Bridge,
+    /// Tunnels to other hosts; it learns nothing, answers ARP and ND from its neighbour entries, and its
+    /// underlay is the host's.
+    Vxlan {
+        /// The network's identifier.
+        vni: u32,
+        /// UDP port, here and there.
+        port: u16,
+        /// The host's address that the others tunnel to.
+        local: IpAddr,
+    },
+    /// A pair of which this is the end that is made.
+    Veth {
+        /// Where the other end is.
+        peer_at: Place,
+        /// What it is called there.
+        peer: LinkName,
+    },
+    /// The other end of a pair, which comes and goes with it.
+    VethEnd,
+    /// On a link of the host, with a hardware address of its own.
+    Macvlan {
+        /// The link of the host.
+        parent: LinkName,
+        /// How those on the same link see each other.
+        mode: MacvlanMode,
+    },
+    /// An IEEE 802.1Q VLAN on a link of the same namespace.
+    Vlan {
+        /// The link below.
+        parent: LinkName,
+        /// 1 to 4094.
+        id: u16,
+    },
+}
+
+/// How a bridge treats one of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Hardware addresses seen behind it are remembered, and may move here from another port.
+    pub learning: bool,
+    /// Frames for addresses that the bridge doesn't know go out here, too.
+    pub flood: bool,
+    /// Nothing passes to and from other isolated ports.
+    pub isolated: bool,
+}
+
+impl Port {
+    /// As the kernel makes one.
+    pub const LEARNING: Self = Self { learning: true, flood: true, isolated: false };
+    /// Every address behind it is told, none is learnt: right within one update, never by ageing.
+    pub const TOLD: Self = Self { learning: false, flood: false, isolated: false };
+}
+
+/// A way on, in the main table of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Where to; a prefix of length 0 is the default route.
+    pub to: IpNet,
+    /// Over whom; `None` if it is on the link.
+    pub via: Option<IpAddr>,
+    /// The lower one is taken.
+    pub metric: u32,
+}
+
+/// A setting of the kernel for one link (Documentation/networking/ip-sysctl.rst).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    /// `ipv6/conf/*/disable_ipv6`.
+    DisableV6,
+    /// `ipv6/conf/*/accept_ra`: who sends what looks like a router's advertisement is not believed.
+    AcceptRa,
+    /// `ipv6/conf/*/addr_gen_mode`: 1 for a link that needs no address of its own.
+    AddrGenMode,
+    /// `ipv4/conf/*/forwarding`.
+    Forwarding,
+    /// `ipv6/conf/*/forwarding`.
+    ForwardingV6,
+    /// `ipv4/conf/*/rp_filter`.
+    RpFilter,
+}
+
+/// A link as it is wanted: there, up, and with all of this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Whose it is.
+    pub mark: Mark,
+    /// What it is.
+    pub kind: Kind,
+    /// Its hardware address; as the kernel likes if not said.
+    pub mac: Option<Mac>,
+    /// Bytes in an IP packet.
+    pub mtu: u32,
+    /// The bridge that it is a port of, and how it is one.
+    pub port_of: Option<(LinkName, Port)>,
+    /// Addresses of its namespace, with the length of their subnet's prefix.
+    pub addresses: BTreeSet<IpNet>,
+    /// Ways on over it.
+    pub routes: BTreeSet<Route>,
+    /// Settings that must be so.
+    pub settings: BTreeMap<Setting, u32>,
+    /// VXLAN: to which host's address frames for a hardware address go.
+    pub tunnels: BTreeMap<Mac, IpAddr>,
+    /// As a port: hardware addresses behind it.
+    pub stations: BTreeSet<Mac>,
+    /// Hardware addresses of IP addresses.
+    pub neighbours: BTreeMap<IpAddr, Mac>,
+}
+
+impl Link {
+    /// A link with nothing but what it is.
+    pub fn new(mark: Mark, kind: Kind, mtu: u32) -> Self {
+        Self {
+            mark,
+            kind,
+            mac: None,
+            mtu,
+            port_of: None,
+            addresses: BTreeSet::new(),
+            routes: BTreeSet::new(),
+            settings: BTreeMap::new(),
+            tunnels: BTreeMap::new(),
+            stations: BTreeSet::new(),
+            neighbours: BTreeMap::new(),
+        }
+    }
+
+    /// The same with this setting.
+    #[must_use]
+    pub fn with(mut self, setting: Setting, value: u32) -> Self {
+        self.settings.insert(setting, value);
+        self
+    }
+}
+
+/// A link as it was read back. Of what is not ours only the name, the index and the state are filled in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenLink {
+    /// Whose it is; `None` if it is not ours.
+    pub mark: Option<Mark>,
+    /// The kernel's number of it, in its namespace.
+    pub index: u32,
+    /// What it is; `None` if it is nothing that we make, or made otherwise.
+    pub kind: Option<Kind>,
+    /// Whether it is up.
+    pub up: bool,
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+    /// Bytes in an IP packet.
+    pub mtu: u32,
+    /// The bridge that it is a port of, and how it is one.
+    pub port_of: Option<(LinkName, Port)>,
+    /// Its addresses, and which of them are ours.
+    pub addresses: BTreeMap<IpNet, bool>,
+    /// Our routes over it.
+    pub routes: BTreeSet<Route>,
+    /// Those settings that this kernel has.
+    pub settings: BTreeMap<Setting, u32>,
+    /// VXLAN: every entry for one host, and which of them are ours.
+    pub tunnels: BTreeMap<Mac, (IpAddr, bool)>,
+    /// As a port: our entries in the bridge's table.
+    pub stations: BTreeSet<Mac>,
+    /// Permanent entries, and which of them are ours.
+    pub neighbours: BTreeMap<IpAddr, (Mac, bool)>,
+}
+
+/// What is wanted: links by name, for each namespace that we have to do with. A sandbox without links is
+/// one that we leave.
+pub type Wanted = BTreeMap<Place, BTreeMap<LinkName, Link>>;
+
+/// What is there. A namespace that is not named is not there.
+pub type Seen = BTreeMap<Place, BTreeMap<LinkName, SeenLink>>;
