@@ -12,6 +12,8 @@
 //! | `service` | what the service manager is told and asked |
 //! | `metrics` | the node's figures in Prometheus' form |
 //! | `control` | the API, its socket and its connections |
+//! | [`drivers`] | from rows to what the kernel should be like, and making it so |
+//! | [`kernel`] | the only code that touches the host: namespaces, links, their entries and settings |
 //!
 //! A library, so that tests reach its parts. The node itself is `netdb`; nothing here may know more of
 //! it than its handle shows.
@@ -23,7 +25,9 @@
 mod args;
 mod control;
 mod daemon;
+pub mod drivers;
 mod generated;
+pub mod kernel;
 mod logging;
 mod metrics;
 mod service;

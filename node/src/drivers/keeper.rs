@@ -1,0 +1,77 @@
+//! When the kernel is made what it should be: soon after a change, and now and then without one.
+
+use std::{sync::Arc, time::Duration};
+
+use netnode_plan::host::Wanted;
+use tokio::{sync::watch, task, time};
+
+use super::reconcile::{Report, reconcile};
+use crate::kernel::{Kernel, KernelError};
+
+/// How often everything is compared without being told, so that what others broke is mended.
+pub const PERIOD: Duration = Duration::from_secs(10);
+/// Changes that come together are done together; one alone is not held up for longer than this.
+pub const DEBOUNCE: Duration = Duration::from_millis(1);
+
+/// What is wanted now: only the latest matters, so a slow kernel never makes a queue grow.
+pub type Wants = watch::Sender<Arc<Wanted>>;
+
+/// Runs until the sender of wants is gone. What came of each comparison goes to `told`.
+pub async fn keep<K: Kernel + 'static>(
+    kernel: K,
+    mut wants: watch::Receiver<Arc<Wanted>>,
+    period: Duration,
+    mut told: impl FnMut(Result<Report, KernelError>) + Send + 'static,
+) {
+    let mut kernel = Some(kernel);
+    while let Some(mut working) = kernel.take() {
+        let wanted = Arc::clone(&wants.borrow_and_update());
+        // A kernel is asked by system calls that block, and never by a thread that serves others.
+        let done = task::spawn_blocking(move || {
+            let report = reconcile(&mut working, &wanted);
+            (working, report)
+        });
+        let Ok((back, report)) = done.await else { return };
+        kernel = Some(back);
+        told(report);
+        match time::timeout(period, wants.changed()).await {
+            Ok(Err(_)) => return,
+            Ok(Ok(())) => time::sleep(DEBOUNCE).await,
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use netnode_plan::{
+        host::{Kind, Link, Mark, Place},
+        records::{LinkName, NetworkId},
+    };
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::kernel::Fake;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_acts_on_changes_and_on_the_timer() {
+        let (wants, receiver) = watch::channel(Arc::new(Wanted::new()));
+        let (tell, mut told) = mpsc::channel(8);
+        let kept = tokio::spawn(keep(Fake::default(), receiver, PERIOD, move |report| {
+            let _ = tell.try_send(report.unwrap());
+        }));
+        assert_eq!(told.recv().await.unwrap().steps, 0);
+        let network = NetworkId([1; 16]);
+        let bridge = Link::new(Mark::network(network), Kind::Bridge, 1450);
+        let links = BTreeMap::from([(LinkName::new("br0").unwrap(), bridge)]);
+        wants.send_replace(Arc::new([(Place::Network(network), links)].into()));
+        let report = told.recv().await.unwrap();
+        assert!(report.is_settled() && report.steps > 0 && report.failures.is_empty());
+        // Nobody says anything: the timer does.
+        assert_eq!(told.recv().await.unwrap().steps, 0);
+        drop(wants);
+        kept.await.unwrap();
+    }
+}

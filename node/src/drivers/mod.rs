@@ -1,0 +1,12 @@
+//! Drivers turn rows of tables into what a kernel should be like, and make it so.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | [`reconcile`] | look, plan, act, look again: the same for every driver |
+//! | [`keeper`] | when that is done: as soon as something changed, and on a timer |
+//!
+//! A driver's pure half is in `netnode_plan`, by its name: rows in, [`Wanted`](netnode_plan::host::Wanted)
+//! out. Its wants of all networks are laid together, so that one comparison serves all.
+
+pub mod keeper;
+pub mod reconcile;

@@ -1,0 +1,52 @@
+//! A kernel made of maps, beside the real one: for tests of what drives a kernel.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use netnode_plan::host::{Action, Model, Place, Seen};
+
+use super::{Failure, Kernel, KernelError, Way};
+
+/// Does what the real one would do, in memory.
+#[derive(Clone, Debug)]
+pub struct Fake {
+    /// What is there.
+    pub model: Model,
+    /// How every packet gets everywhere.
+    pub way: Way,
+    /// How often it was looked at.
+    pub looks: u32,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let mut model = Model::default();
+        model.seen.insert(Place::Host, [].into());
+        let way = Way { from: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), mtu: 1500 };
+        Self { model, way, looks: 0 }
+    }
+}
+
+impl Kernel for Fake {
+    fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError> {
+        self.looks += 1;
+        let mut seen = self.model.seen.clone();
+        seen.retain(|at, _| !matches!(at, Place::Sandbox(path) if !sandboxes.contains(path)));
+        Ok(seen)
+    }
+
+    fn act(&mut self, actions: &[Action]) -> Vec<Failure> {
+        let refused = |action: &Action| {
+            let refused = self.model.apply(action).err()?;
+            Some(Failure { action: refused.0, error: io::Error::other("refused") })
+        };
+        actions.iter().filter_map(refused).collect()
+    }
+
+    fn way_to(&mut self, _: IpAddr) -> Result<Way, KernelError> {
+        Ok(self.way)
+    }
+}

@@ -1,0 +1,150 @@
+//! The real kernel, by netlink and `/proc/sys`.
+//!
+//! A netlink socket belongs for life to the namespace of the thread that opened it (`network_namespaces(7)`):
+//! it is opened on a thread that enters the namespace and ends, and used from anywhere. No thread that
+//! lives on changes its namespace.
+
+mod act;
+mod index;
+mod namespace;
+mod read;
+mod settings;
+mod socket;
+mod write;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    net::IpAddr,
+    path::PathBuf,
+};
+
+use netlink_packet_core::NLM_F_REQUEST;
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric},
+};
+use netnode_plan::host::{Action, Place, Seen};
+
+use self::{namespace::Namespaces, socket::Socket};
+use super::{Failure, Kernel, KernelError, Way};
+
+/// Of the routes and addresses that we make (`RTPROT_*`, `IFA_PROTO`): not taken in Linux's `rtnetlink.h`
+/// nor iproute2's `rt_protos`.
+const PROTOCOL: u8 = 110;
+/// Of the links that we make (`IFLA_GROUP`), from the moment that they are there: "nn". Their alias, which
+/// says more, can only be set afterwards.
+const GROUP: u32 = 0x6e6e;
+
+/// The kernel of this host.
+#[derive(Debug)]
+pub struct Linux {
+    namespaces: Namespaces,
+}
+
+impl Linux {
+    /// For the namespace that this process is in; namespaces of networks are kept in this folder.
+    ///
+    /// # Errors
+    /// The folder can't be made, or `/proc` is not there.
+    pub fn new(folder: PathBuf) -> io::Result<Self> {
+        // Not of the thread: the process' main thread never leaves its namespace.
+        Self::within(File::open("/proc/self/ns/net")?, folder)
+    }
+
+    /// The same for any namespace, as if this process were in it.
+    ///
+    /// # Errors
+    /// The folder can't be made.
+    pub fn within(host: File, folder: PathBuf) -> io::Result<Self> {
+        Ok(Self { namespaces: Namespaces::new(host, folder)? })
+    }
+}
+
+impl Kernel for Linux {
+    fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError> {
+        let host = self.namespaces.open(&Place::Host).and_then(|host| read::look(&host, None));
+        let host = host.map_err(|error| KernelError::new("reading the host's links", error))?;
+        let parents = read::names(&host);
+        let mut seen: Seen = [(Place::Host, host)].into();
+        let ours = self.namespaces.list();
+        let ours = ours.map_err(|error| KernelError::new("reading our namespaces", error))?;
+        for place in ours.into_iter().map(Place::Network) {
+            let links =
+                self.namespaces.open(&place).and_then(|place| read::look(&place, Some(&parents)));
+            let what = || format!("reading {place:?}");
+            let links = links.map_err(|error| KernelError::new(what(), error))?;
+            seen.insert(place, links);
+        }
+        for path in sandboxes {
+            let place = Place::Sandbox(path.clone());
+            let links =
+                self.namespaces.open(&place).and_then(|place| read::look(&place, Some(&parents)));
+            if let Ok(links) = links {
+                seen.insert(place, links);
+            }
+        }
+        Ok(seen)
+    }
+
+    fn act(&mut self, actions: &[Action]) -> Vec<Failure> {
+        act::Session::new(&self.namespaces).act(actions)
+    }
+
+    fn way_to(&mut self, to: IpAddr) -> Result<Way, KernelError> {
+        self.way(to).map_err(|error| KernelError::new(format!("looking for a way to {to}"), error))
+    }
+}
+
+impl Linux {
+    fn way(&self, to: IpAddr) -> io::Result<Way> {
+        let host = self.namespaces.open(&Place::Host)?;
+        let mut socket = namespace::inside(&host, Socket::route)??;
+        let mut message = RouteMessage::default();
+        let header = &mut message.header;
+        (header.address_family, header.destination_prefix_length) = write::family_of(to);
+        message.attributes.push(RouteAttribute::Destination(route_address(to)));
+        let answer = socket.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST)?;
+        let Some(RouteNetlinkMessage::NewRoute(route)) = answer else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let (mut from, mut mtu, mut link) = (None, None, None);
+        for attribute in route.attributes {
+            match attribute {
+                RouteAttribute::PrefSource(RouteAddress::Inet(address)) => {
+                    from = Some(address.into());
+                }
+                RouteAttribute::PrefSource(RouteAddress::Inet6(address)) => {
+                    from = Some(address.into());
+                }
+                RouteAttribute::Oif(index) => link = Some(index),
+                RouteAttribute::Metrics(metrics) => {
+                    mtu = metrics.iter().find_map(|metric| match metric {
+                        RouteMetric::Mtu(mtu) if *mtu > 0 => Some(*mtu),
+                        _ => None,
+                    });
+                }
+                _ => {}
+            }
+        }
+        if mtu.is_none() {
+            let links = read::look(&host, None)?;
+            mtu = links.values().find(|there| Some(there.index) == link).map(|there| there.mtu);
+        }
+        let (Some(from), Some(mtu)) = (from, mtu) else {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        };
+        Ok(Way { from, mtu })
+    }
+}
+
+fn route_address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(address) => RouteAddress::Inet(address),
+        IpAddr::V6(address) => RouteAddress::Inet6(address),
+    }
+}
+
+/// Names of the host's links by their index, for links elsewhere that lie on them.
+type Parents = BTreeMap<u32, netnode_plan::records::LinkName>;

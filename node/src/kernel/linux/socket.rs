@@ -1,0 +1,222 @@
+//! A netlink socket: asking, dumping, and many changes in one send.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use nix::sys::{
+    socket::{
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+        setsockopt, socket, sockopt,
+    },
+    time::TimeVal,
+};
+
+/// Messages in one send: enough to make the cost of a send vanish, and their errors fit what the socket
+/// may hold for us.
+pub(super) const BATCH: usize = 400;
+/// No answer of the kernel takes this long, unless it will never come.
+const PATIENCE_S: i64 = 10;
+/// Room for one datagram of a dump: the kernel makes them 32 KiB at most (`NLMSG_GOODSIZE` and `netlink_dump`).
+const ROOM: usize = 64 * 1024;
+/// How often a dump is begun again because something changed under it.
+const DUMPS: usize = 5;
+/// What the socket may hold, in bytes.
+const QUEUE: usize = 4 * 1024 * 1024;
+
+/// A socket in the namespace that its opener was in.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    sequence: u32,
+}
+
+/// A change and how it is asked for: `NLM_F_CREATE` and its like.
+pub(super) type Request = (RouteNetlinkMessage, u16);
+
+impl Socket {
+    pub(super) fn route() -> io::Result<Self> {
+        Self::open(SockProtocol::NetlinkRoute)
+    }
+
+    pub(super) fn open(protocol: SockProtocol) -> io::Result<Self> {
+        let (family, flags) = (AddressFamily::Netlink, SockFlag::SOCK_CLOEXEC);
+        let fd = socket(family, SockType::Raw, flags, protocol)?;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_S, 0))?;
+        // Past the system's limit where we may; else as the system likes.
+        let _ = setsockopt(&fd, sockopt::RcvBufForce, &QUEUE);
+        let _ = setsockopt(&fd, sockopt::SndBufForce, &QUEUE);
+        Ok(Self { fd, sequence: 0 })
+    }
+
+    /// Asks for one thing.
+    pub(super) fn ask(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Option<RouteNetlinkMessage>> {
+        let bytes = self.numbered(message, flags);
+        self.send(&bytes)?;
+        let mut answer = None;
+        self.receive(self.sequence, |part| {
+            if let Part::Message(bytes) = part {
+                answer = inner(bytes);
+            }
+            true
+        })?;
+        Ok(answer)
+    }
+
+    /// All that the kernel tells about what is asked for.
+    pub(super) fn dump(
+        &mut self,
+        message: &RouteNetlinkMessage,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        for _ in 0..DUMPS {
+            let bytes = self.numbered(message.clone(), NLM_F_REQUEST | NLM_F_DUMP);
+            self.send(&bytes)?;
+            let (mut found, mut torn) = (Vec::new(), false);
+            self.receive(self.sequence, |part| {
+                match part {
+                    Part::Message(bytes) => found.extend(inner(bytes)),
+                    Part::Torn => torn = true,
+                    Part::End => return true,
+                }
+                false
+            })?;
+            if !torn {
+                return Ok(found);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::Interrupted, "it changed under every look"))
+    }
+
+    /// Asks for many changes, [`BATCH`] at most. Tells which failed and why: the kernel goes on after them.
+    pub(super) fn batch(&mut self, requests: Vec<Request>) -> io::Result<Vec<(usize, io::Error)>> {
+        let first = self.sequence.wrapping_add(1);
+        let last = requests.len().saturating_sub(1);
+        let mut bytes = Vec::new();
+        for (place, (message, flags)) in requests.into_iter().enumerate() {
+            // One answer for all that went well, and one for each that did not.
+            let ack = if place == last { NLM_F_ACK } else { 0 };
+            bytes.extend(self.numbered(message, flags | NLM_F_REQUEST | ack));
+        }
+        self.send(&bytes)?;
+        let mut failed = Vec::new();
+        let mut buffer = vec![0; ROOM];
+        loop {
+            let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            let mut rest = buffer.get(..length).unwrap_or_default();
+            while let Some((header, message, after)) = split(rest) {
+                rest = after;
+                if header.message_type != NLMSG_ERROR {
+                    continue;
+                }
+                let place = usize::try_from(header.sequence_number.wrapping_sub(first));
+                let Some(place) = place.ok().filter(|place| *place <= last) else { continue };
+                if let Some(error) = error_of(message) {
+                    failed.push((place, error));
+                }
+                if place == last {
+                    return Ok(failed);
+                }
+            }
+        }
+    }
+
+    fn numbered(&mut self, message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = self.sequence;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        // Messages in one send start at multiples of 4.
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        send(self.fd.as_raw_fd(), bytes, MsgFlags::empty())?;
+        Ok(())
+    }
+
+    /// Takes the answers to the request of this number until `enough` says so.
+    pub(super) fn receive(
+        &self,
+        sequence: u32,
+        mut enough: impl FnMut(Part<'_>) -> bool,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; ROOM];
+        loop {
+            let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            let mut rest = buffer.get(..length).unwrap_or_default();
+            while let Some((header, message, after)) = split(rest) {
+                rest = after;
+                if header.sequence_number != sequence {
+                    continue;
+                }
+                if header.flags & NLM_F_DUMP_INTR != 0 {
+                    enough(Part::Torn);
+                }
+                let end = match header.message_type {
+                    NLMSG_ERROR => match error_of(message) {
+                        Some(error) => return Err(error),
+                        None => enough(Part::End),
+                    },
+                    NLMSG_DONE => enough(Part::End),
+                    _ => enough(Part::Message(message)),
+                };
+                if end {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// A piece of an answer.
+pub(super) enum Part<'a> {
+    /// A whole message, with its header.
+    Message(&'a [u8]),
+    /// Something changed while it was made.
+    Torn,
+    /// There is no more.
+    End,
+}
+
+/// The first message of these bytes, and what follows it.
+fn split(bytes: &[u8]) -> Option<(NetlinkHeader, &[u8], &[u8])> {
+    let buffer = NetlinkBuffer::new_checked(bytes).ok()?;
+    let length = usize::try_from(buffer.length()).ok()?;
+    let mut header = NetlinkHeader::default();
+    header.length = buffer.length();
+    header.message_type = buffer.message_type();
+    header.flags = buffer.flags();
+    header.sequence_number = buffer.sequence_number();
+    let message = bytes.get(..length)?;
+    Some((header, message, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
+
+/// What went wrong; `None` in an acknowledgement (netlink(7), `struct nlmsgerr`).
+fn error_of(message: &[u8]) -> Option<io::Error> {
+    let code = message.get(16..20)?.try_into().ok().map(i32::from_ne_bytes)?;
+    (code != 0).then(|| io::Error::from_raw_os_error(code.wrapping_neg()))
+}
+
+/// A message of rtnetlink. One that can't be read is about something that we don't know.
+fn inner(bytes: &[u8]) -> Option<RouteNetlinkMessage> {
+    match NetlinkMessage::deserialize(bytes).ok()?.payload {
+        NetlinkPayload::InnerMessage(message) => Some(message),
+        _ => None,
+    }
+}

@@ -1,0 +1,68 @@
+//! The only code that touches the host: namespaces, links, their entries and settings.
+//!
+//! Drivers say what they want in the words of [`netnode_plan::host`]; behind this trait it is read back and
+//! changed. The real one is [`Linux`], the one for tests [`Fake`].
+
+mod fake;
+mod linux;
+
+use std::{collections::BTreeSet, io, net::IpAddr};
+
+use netnode_plan::host::{Action, Seen};
+
+pub use fake::Fake;
+pub use linux::Linux;
+
+/// A host's kernel. Calls block for as long as the kernel takes: never call them on a thread that serves
+/// others.
+pub trait Kernel: Send {
+    /// What is there: the host's namespace, each of ours, and these sandboxes (paths to namespaces).
+    ///
+    /// # Errors
+    /// The host's own or one of our namespaces can't be read. A sandbox that can't is left out.
+    fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError>;
+
+    /// Takes these steps in their order, goes on after one that fails, and tells those.
+    fn act(&mut self, actions: &[Action]) -> Vec<Failure>;
+
+    /// How packets of this host get to an address.
+    ///
+    /// # Errors
+    /// There is no way.
+    fn way_to(&mut self, to: IpAddr) -> Result<Way, KernelError>;
+}
+
+/// How packets get somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The address that they come from.
+    pub from: IpAddr,
+    /// Bytes that an IP packet may have: the route's MTU if it says one, else its link's.
+    pub mtu: u32,
+}
+
+/// The kernel could not be asked or did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {error}")]
+pub struct KernelError {
+    /// What was asked of it.
+    pub what: String,
+    /// What it said.
+    pub error: io::Error,
+}
+
+impl KernelError {
+    fn new(what: impl Into<String>, error: impl Into<io::Error>) -> Self {
+        Self { what: what.into(), error: error.into() }
+    }
+}
+
+/// A step that was not taken. The next comparison plans it again.
+#[derive(Debug, thiserror::Error)]
+#[error("{action:?}: {error}")]
+pub struct Failure {
+    /// The step.
+    pub action: Action,
+    /// What the kernel said.
+    pub error: io::Error,
+}
