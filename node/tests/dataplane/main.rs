@@ -1,0 +1,12 @@
+//! The drivers against the real kernel, in network namespaces that a test makes for itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that can't do what it needs has failed"
+)]
+
+mod lab;
+mod overlay;
+mod ping;
