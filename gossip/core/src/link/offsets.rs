@@ -160,7 +160,7 @@ mod tests {
                 now += Duration::from_secs(pause);
                 let old = model.remove(&who);
                 let new = micros.map(|micros| Ahead { micros, at: now });
-                new.into_iter().for_each(|new| _ = model.insert(who, new));
+                model.extend(new.map(|new| (who, new)));
                 offsets.replace(old, new);
                 let young = model.values().filter(|ahead| now.since(ahead.at) <= MAX_AGE);
                 let expected = sorted(young.map(|ahead| ahead.micros - skew));
