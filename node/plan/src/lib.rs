@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod catalog;
 pub mod host;
+pub mod macvlan;
 pub mod overlay;
 pub mod records;
 pub mod request;

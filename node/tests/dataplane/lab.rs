@@ -18,8 +18,8 @@ use netnode::{
     kernel::{Kernel, Linux},
 };
 use netnode_plan::{
-    host::{Kind, Link, Mark, Place, Port, Wanted},
-    overlay::{self, Attached, Outcome, Row},
+    host::{Attached, Kind, Link, Mark, Place, Port, Wanted},
+    overlay::{self, Outcome, Row},
     records::{
         Driver, EndpointId, EndpointRecord, LinkName, Mac, NetworkId, NetworkOptions,
         NetworkRecord, Subnet,
@@ -227,7 +227,7 @@ impl Net {
         let here = self.endpoints.iter().filter(|(_, (on, ..))| *on == number);
         let attached = here.map(|(id, (_, sandbox, interface, _))| {
             let sandbox = sandbox.to_str().unwrap().to_owned();
-            (*id, Attached { sandbox, interface: interface.clone() })
+            (*id, Attached { sandbox, interface: interface.clone(), default_route: false })
         });
         overlay::desired(&overlay::Network {
             id: self.id,

@@ -8,5 +8,7 @@
 )]
 
 mod lab;
+mod macvlan;
+mod many;
 mod overlay;
 mod ping;

@@ -38,6 +38,17 @@ pub enum Place {
     Sandbox(String),
 }
 
+/// An endpoint of this node that a sandbox is there for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The path that leads to the sandbox's namespace.
+    pub sandbox: String,
+    /// What the interface is called there.
+    pub interface: LinkName,
+    /// The sandbox's way to everywhere leads over this endpoint.
+    pub default_route: bool,
+}
+
 /// What a link is. It can't be changed: another kind is another link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {

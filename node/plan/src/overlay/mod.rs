@@ -17,7 +17,7 @@ use netdb_gossip_core::identity::NodeId;
 pub use clash::{Clash, Holder, Settled, settle};
 
 use crate::{
-    host::{Kind, Link, Mark, Place, Port, Setting, Wanted},
+    host::{Attached, Kind, Link, Mark, Place, Port, Setting, Wanted},
     records::{
         EndpointId, EndpointRecord, LinkName, MIN_MTU, MIN_MTU_V6, NetworkId, NetworkRecord,
         PeerRecord,
@@ -44,15 +44,6 @@ pub struct Row<'a, T> {
     pub live: bool,
     /// What it says.
     pub record: &'a T,
-}
-
-/// An endpoint of this node that a sandbox is there for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// The path that leads to the sandbox's namespace.
-    pub sandbox: String,
-    /// What the interface is called there.
-    pub interface: LinkName,
 }
 
 /// What the wanted state of one network follows from.

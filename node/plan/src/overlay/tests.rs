@@ -52,7 +52,10 @@ fn network<'a>(
     });
     let attached = rows.iter().filter(|(owner, ..)| *owner == ME).map(|(_, n, ..)| {
         let sandbox = alloc::format!("/run/{n}");
-        (id(*n), Attached { sandbox, interface: LinkName::new("eth0").unwrap() })
+        (
+            id(*n),
+            Attached { sandbox, interface: LinkName::new("eth0").unwrap(), default_route: false },
+        )
     });
     Network {
         id: NetworkId([9; 16]),

@@ -1,0 +1,46 @@
+//! Ten thousand endpoints of other hosts. Says how long it took; what must hold is only that it is right.
+
+use std::{net::Ipv4Addr, time::Instant};
+
+use netnode::{drivers::reconcile::reconcile, kernel::Kernel};
+use netnode_plan::{host::Place, records::Mac};
+
+use crate::lab::{Lab, Net, link, settle, wanted};
+
+const MANY: u32 = 10_000;
+
+#[test]
+fn ten_thousand_endpoints_elsewhere() {
+    let Some(mut lab) = Lab::new("ten_thousand_endpoints_elsewhere", 1) else { return };
+    let mut net = Net::new(1, &["10.1.0.0/16"]);
+    let sandbox = lab.namespace("box");
+    net.attach(&lab, 0, &sandbox, 1);
+    settle(&mut lab, &[&net]);
+    let mut wanted = wanted(&lab, 0, &[&net], &[]);
+    let links = wanted.get_mut(&Place::Network(net.id)).unwrap();
+    let vxlan = links.get_mut(&link("vxlan0")).unwrap();
+    for number in 0..MANY {
+        let [_, _, high, low] = number.to_be_bytes();
+        let mac = Mac([2, 0, 1, 0, high, low]);
+        vxlan.tunnels.insert(mac, Ipv4Addr::new(192, 0, 2, 2).into());
+        vxlan.stations.insert(mac);
+        vxlan.neighbours.insert(Ipv4Addr::from(0x0a01_0100 + number).into(), mac);
+    }
+    let kernel = &mut lab.hosts[0].kernel;
+    let seen = kernel.look(&[sandbox.to_str().unwrap().to_owned()].into()).unwrap();
+    let started = Instant::now();
+    let plan = netnode_plan::host::plan(&wanted, &seen);
+    let planned = started.elapsed();
+    assert_eq!(plan.actions.len(), 3 * usize::try_from(MANY).unwrap());
+    let started = Instant::now();
+    let failures = kernel.act(&plan.actions);
+    let acted = started.elapsed();
+    assert!(failures.is_empty(), "{:?}", failures.first());
+    let started = Instant::now();
+    assert_eq!(reconcile(kernel, &wanted).unwrap().steps, 0);
+    let looked = started.elapsed();
+    eprintln!(
+        "{MANY} tunnels, stations and neighbours: planned in {planned:?}, put in {acted:?}, looked at \
+         and compared in {looked:?}"
+    );
+}
