@@ -10,6 +10,9 @@ use crate::kernel::{Kernel, KernelError};
 
 /// How often everything is compared without being told, so that what others broke is mended.
 pub const PERIOD: Duration = Duration::from_secs(10);
+/// How soon a comparison that left something to do is made again, at first; then twice as late each time.
+/// The kernel frees the VNI of a namespace that was deleted only a moment later.
+pub const RETRY: Duration = Duration::from_millis(50);
 /// Changes that come together are done together; one alone is not held up for longer than this.
 pub const DEBOUNCE: Duration = Duration::from_millis(1);
 
@@ -24,6 +27,7 @@ pub async fn keep<K: Kernel + 'static>(
     mut told: impl FnMut(Result<Report, KernelError>) + Send + 'static,
 ) {
     let mut kernel = Some(kernel);
+    let mut retry = RETRY;
     while let Some(mut working) = kernel.take() {
         let wanted = Arc::clone(&wants.borrow_and_update());
         // A kernel is asked by system calls that block, and never by a thread that serves others.
@@ -33,8 +37,15 @@ pub async fn keep<K: Kernel + 'static>(
         });
         let Ok((back, report)) = done.await else { return };
         kernel = Some(back);
+        let pause = if report.as_ref().is_ok_and(Report::is_settled) {
+            retry = RETRY;
+            period
+        } else {
+            retry = retry.saturating_mul(2);
+            retry.min(period)
+        };
         told(report);
-        match time::timeout(period, wants.changed()).await {
+        match time::timeout(pause, wants.changed()).await {
             Ok(Err(_)) => return,
             Ok(Ok(())) => time::sleep(DEBOUNCE).await,
             Err(_) => {}

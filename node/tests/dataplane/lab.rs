@@ -9,12 +9,16 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     thread,
+    time::{Duration, Instant},
 };
 
 use netdb_gossip_core::identity::{Name, NodeId};
 use netdb_tests::skips;
 use netnode::{
-    drivers::reconcile::{Report, reconcile},
+    drivers::{
+        keeper::RETRY,
+        reconcile::{Report, reconcile},
+    },
     kernel::{Kernel, Linux},
 };
 use netnode_plan::{
@@ -34,6 +38,9 @@ use tempfile::TempDir;
 
 /// MTU of the wires between hosts.
 pub(crate) const UNDERLAY_MTU: u32 = 1500;
+
+/// How long a host may take to become right.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn link(text: &str) -> LinkName {
     LinkName::new(text).unwrap()
@@ -270,8 +277,15 @@ pub(crate) fn settle(lab: &mut Lab, nets: &[&Net]) -> Vec<Report> {
         .collect()
 }
 
+/// Makes one right, as its keeper would: the kernel frees what a deleted namespace held a moment later.
 pub(crate) fn settle_one(kernel: &mut impl Kernel, wanted: &Wanted) -> Report {
-    let report = reconcile(kernel, wanted).unwrap();
-    assert!(report.is_settled() && report.obstacles.is_empty(), "{report:?}");
-    report
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let report = reconcile(kernel, wanted).unwrap();
+        if report.is_settled() && report.obstacles.is_empty() {
+            return report;
+        }
+        assert!(Instant::now() < deadline, "{report:?}");
+        thread::sleep(RETRY);
+    }
 }
