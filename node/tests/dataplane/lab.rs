@@ -30,7 +30,7 @@ use netnode_plan::{
     },
 };
 use nix::{
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
     unistd::geteuid,
 };
@@ -62,6 +62,13 @@ pub(crate) struct Host {
     pub(crate) namespace: PathBuf,
     pub(crate) v4: String,
     pub(crate) v6: String,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // What is mounted below would keep the folder from going.
+        let _ = umount2(self.folder.path(), MntFlags::MNT_DETACH);
+    }
 }
 
 impl Lab {
