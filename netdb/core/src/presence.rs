@@ -132,12 +132,12 @@ impl Presences {
     }
 
     /// Who can be sent to, by id.
-    pub fn up(&self) -> &[NodeId] {
+    pub(crate) fn up(&self) -> &[NodeId] {
         &self.up
     }
 
     /// How often it changed who can be sent to, or whom nobody suspects.
-    pub fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
 
@@ -147,7 +147,7 @@ impl Presences {
     }
 
     /// Whether it changed since the last call who is known and has not left, or as what.
-    pub fn take_moved(&mut self) -> bool {
+    pub(crate) fn take_moved(&mut self) -> bool {
         core::mem::take(&mut self.moved)
     }
 

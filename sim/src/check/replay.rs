@@ -1,6 +1,11 @@
 //! Events replayed into a map give exactly the rows: per row in order, once, with the right old value.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use netdb_core::{
     entry::{Entry, RowKey},
@@ -14,11 +19,38 @@ use crate::world::World;
 /// What one watcher has been told.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    rows: BTreeMap<(Arc<Name>, RowKey), (Arc<Entry>, OwnerState)>,
+    /// By network. All views together hold many of them: an entry knows its row.
+    rows: BTreeMap<Arc<Name>, BTreeSet<Told>>,
     snapshot_ended: bool,
     /// By network: rows that came, went or changed their value, the snapshot apart.
     changes: BTreeMap<String, u64>,
 }
+
+/// A row as told last, in the order of rows.
+#[derive(Clone, Debug)]
+struct Told(Arc<Entry>, OwnerState);
+
+impl Borrow<RowKey> for Told {
+    fn borrow(&self) -> &RowKey {
+        &self.0.row
+    }
+}
+impl Ord for Told {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.row.cmp(&other.0.row)
+    }
+}
+impl PartialOrd for Told {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for Told {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for Told {}
 
 /// The invariant's name.
 pub const NAME: &str = "event order";
@@ -35,17 +67,15 @@ impl View {
                 Ok(())
             }
             EventKind::Created { new } => {
-                let key = (Arc::clone(&event.network), new.row.clone());
-                match self.rows.insert(key, (Arc::clone(new), state)) {
+                match self.note(&event.network, Told(Arc::clone(new), state)) {
                     None => Ok(()),
-                    Some((old, _)) => Err(format!("created {} over {}", show(new), show(&old))),
+                    Some(Told(old, _)) => Err(format!("created {} over {}", show(new), show(&old))),
                 }
             }
             EventKind::Updated { old, new } => {
-                let key = (Arc::clone(&event.network), new.row.clone());
-                let told = self.rows.insert(key, (Arc::clone(new), state));
+                let told = self.note(&event.network, Told(Arc::clone(new), state));
                 match told {
-                    Some((told, before)) if told.value == old.value => {
+                    Some(Told(told, before)) if told.value == old.value => {
                         let news = old.value != new.value || before != state;
                         if news {
                             Ok(())
@@ -57,22 +87,31 @@ impl View {
                         "updated {} to {}, but told before was {}",
                         show(old),
                         show(new),
-                        told.map_or_else(|| "nothing".into(), |(told, _)| show(&told)),
+                        told.map_or_else(|| "nothing".into(), |Told(told, _)| show(&told)),
                     )),
                 }
             }
             EventKind::Deleted { old, .. } => {
-                let key = (Arc::clone(&event.network), old.row.clone());
-                match self.rows.remove(&key) {
-                    Some((told, _)) if told.value == old.value => Ok(()),
+                let rows = self.rows.get_mut(&event.network);
+                match rows.and_then(|rows| rows.take(&old.row)) {
+                    Some(Told(told, _)) if told.value == old.value => Ok(()),
                     told => Err(format!(
                         "deleted {}, but told before was {}",
                         show(old),
-                        told.map_or_else(|| "nothing".into(), |(told, _)| show(&told)),
+                        told.map_or_else(|| "nothing".into(), |Told(told, _)| show(&told)),
                     )),
                 }
             }
         }
+    }
+
+    /// What is told of a row from now on; returns what was told before.
+    fn note(&mut self, network: &Arc<Name>, told: Told) -> Option<Told> {
+        let rows = match self.rows.get_mut(network) {
+            Some(rows) => rows,
+            None => self.rows.entry(Arc::clone(network)).or_default(),
+        };
+        rows.replace(told)
     }
 
     fn count(&mut self, event: &Event) {
@@ -93,17 +132,17 @@ impl View {
 
     /// What stands in a row, as told: a write with the same value as one told before is no news.
     pub fn standing(&self, network: &Arc<Name>, row: &RowKey) -> Option<&Arc<Entry>> {
-        self.rows.get(&(Arc::clone(network), row.clone())).map(|(entry, _)| entry)
+        self.rows.get(network)?.get(row).map(|Told(entry, _)| entry)
     }
 
     /// Rows told and not deleted.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.values().map(BTreeSet::len).sum()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.values().all(BTreeSet::is_empty)
     }
 }
 
@@ -154,7 +193,9 @@ impl Check for ReplayEqualsRows {
                 let rows = one.0 == other.0 && one.1.row == other.1.row;
                 rows && one.1.value == other.1.value && (!with_state || one.2 == other.2)
             };
-            let replayed = view.rows.iter().map(|(key, (entry, state))| (&key.0, entry, *state));
+            let replayed = view.rows.iter().flat_map(|(name, rows)| {
+                rows.iter().map(move |Told(entry, state)| (name, entry, *state))
+            });
             let rows = listed.iter().map(|(name, row)| (name, &row.entry, row.owner_state));
             let differs = replayed.zip(rows).find(|(told, listed)| !same(told, listed));
             if let Some((told, listed)) = differs {
@@ -168,8 +209,8 @@ impl Check for ReplayEqualsRows {
                     told.2,
                 ));
             }
-            if view.rows.len() != listed.len() {
-                let (told, listed) = (view.rows.len(), listed.len());
+            if view.len() != listed.len() {
+                let (told, listed) = (view.len(), listed.len());
                 return Err(format!("n{host} lists {listed} rows, its watcher was told of {told}"));
             }
         }

@@ -139,7 +139,11 @@ impl Disk {
 fn apply(content: &mut Content, ops: Vec<DiskOp>) {
     for DiskOp { key, value } in ops {
         match value {
-            Some(value) => content.insert(key, value),
+            Some(mut value) => {
+                // A node writes into buffers with room to spare, and many nodes have many of them.
+                value.shrink_to_fit();
+                content.insert(key, value)
+            }
             None => content.remove(&key),
         };
     }

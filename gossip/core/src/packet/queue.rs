@@ -79,6 +79,10 @@ impl<T: Framed> FrameQueue<T> {
         }
         let frame = self.frames.pop_front()?;
         self.bytes -= cost(&frame);
+        if self.frames.is_empty() {
+            // Most queues are seldom used: what a thousand of them keep adds up.
+            self.frames = VecDeque::new();
+        }
         Some(frame)
     }
 
