@@ -109,7 +109,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
+    use alloc::{collections::BTreeSet, vec::Vec};
 
     use netdb_gossip_core::identity::{Generation, Name};
     use proptest::prelude::*;
@@ -131,11 +131,11 @@ mod tests {
             after in 0..6u64,
             through in 0..6u64,
         ) {
-            let (mut streams, mut model) = (Streams::default(), BTreeMap::new());
+            let (mut streams, mut model) = (Streams::default(), BTreeSet::new());
             for (comes, node, sequence) in steps {
                 let entry = entry(node, sequence);
                 if comes {
-                    model.insert(entry.dot, ());
+                    model.insert(entry.dot);
                     streams.insert(entry);
                 } else {
                     model.remove(&entry.dot);
@@ -144,12 +144,13 @@ mod tests {
             }
             for node in 0..3 {
                 let of = |dot: &&Dot| dot.writer == entry(node, 1).dot.writer;
-                let held: Vec<Dot> = model.keys().filter(of).copied().collect();
+                let held: Vec<Dot> = model.iter().filter(of).copied().collect();
                 let owned: Vec<Dot> = streams.owned_by(NodeId([node; 16])).map(|e| e.dot).collect();
                 prop_assert_eq!(&owned, &held);
                 let within = |dot: &&Dot| after < dot.sequence && dot.sequence <= through;
                 let some: Vec<Dot> = held.iter().filter(within).copied().collect();
-                let range = streams.range(&entry(node, 1).dot.writer, after, through);
+                let writer = entry(node, 1).dot.writer;
+                let range = streams.range(&writer, after, through);
                 prop_assert_eq!(range.map(|e| e.dot).collect::<Vec<_>>(), some);
                 for sequence in 1..5 {
                     let dot = entry(node, sequence).dot;
