@@ -11,3 +11,6 @@ pub mod overlay;
 pub mod records;
 pub mod request;
 pub mod ring;
+pub mod spaces;
+
+pub use netdb_core::rendezvous;

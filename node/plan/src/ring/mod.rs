@@ -40,7 +40,8 @@ use alloc::{
 };
 use core::{ops::Range, time::Duration};
 
-use netdb_gossip_core::{identity::NodeId, time::Time};
+use netdb_gossip_core::identity::NodeId;
+pub use netdb_gossip_core::time::Time;
 
 pub use self::{
     give::MAX_WAITING,
