@@ -11,7 +11,10 @@ use netdb_core::{
     node::{Farewell, KeysInfo, MemberInfo, NetworkInfo, NodeEvent, RotateError, TokenInfo},
     view::{Filter, Row},
 };
-use netdb_gossip_core::identity::{ClusterId, Name, NodeId};
+use netdb_gossip_core::{
+    identity::{ClusterId, Name, NodeId},
+    time::Wall,
+};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::{
@@ -136,6 +139,11 @@ impl NetDb {
     /// The networks that this node is attached to, the cluster's own among them.
     pub async fn networks(&self) -> Result<Vec<NetworkInfo>, Stopped> {
         self.call(|driver| driver.node.networks()).await
+    }
+
+    /// The time that the live nodes agree on about: the own clock, moved by the median offset of theirs.
+    pub async fn cluster_time(&self) -> Result<Wall, Stopped> {
+        self.call(|driver| driver.node.cluster_time(driver.now())).await
     }
 
     /// All networks of the cluster.

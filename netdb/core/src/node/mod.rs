@@ -227,7 +227,8 @@ impl Node {
         matches!(self.phase, Phase::Leaving { .. })
     }
 
-    fn cluster_time(&self, now: Now) -> Wall {
+    /// What stamps are read from: the own clock, moved by the median offset of the live peers.
+    pub fn cluster_time(&self, now: Now) -> Wall {
         now.wall.offset_by(self.gossip.cluster_offset())
     }
 
