@@ -20,8 +20,10 @@ use crate::{
     Failure,
     control::{self, Control, ControlSocket, ORDERS, Order, Server},
     logging::Logging,
+    networks::Networks,
     service,
     settings::{self, MetricsAddress, Resolved, Sources},
+    setup,
 };
 use reload::Live;
 
@@ -64,7 +66,11 @@ pub(crate) async fn run(
     let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (stop, stopping) = watch::channel(false);
-    let control = Control::new(db.clone(), orders, stopping.clone());
+    let founder = setup::is_founder(&settings.state_dir);
+    let networks = Networks::start(&db, founder)
+        .await
+        .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
+    let control = Control::new(db.clone(), networks, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
     if let Some(listener) = metrics {

@@ -8,6 +8,8 @@
 //! | `logging` | where logs go and what is in them |
 //! | `setup` | `init`, `join` and `config`: commands that end at once |
 //! | `generated` | completions and manual pages |
+//! | `networks` | the networks of the cluster: creating, finding and removing them |
+//! | `ipam` | numbers for this host, given without a quorum |
 //! | `daemon` | the running node: signals, reload, the order of starting and stopping |
 //! | `service` | what the service manager is told and asked |
 //! | `metrics` | the node's figures in Prometheus' form |
@@ -27,9 +29,11 @@ mod control;
 mod daemon;
 pub mod drivers;
 mod generated;
+mod ipam;
 pub mod kernel;
 mod logging;
 mod metrics;
+mod networks;
 mod service;
 pub mod settings;
 mod setup;

@@ -2,8 +2,10 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     io::{self, Read, Write},
     net::{SocketAddr, ToSocketAddrs},
+    path::Path,
 };
 
 use netdb::{DEFAULT_PORT, NetDb};
@@ -74,6 +76,9 @@ pub(crate) async fn init(resolved: &Resolved, out: &mut dyn Write) -> Result<(),
     warn(resolved);
     let config = resolved.settings.to_node_config();
     let token = NetDb::init(&config).await.map_err(Failure::new)?;
+    mark_founder(&config.state_dir).map_err(|error| {
+        Failure::new(format!("{} can't be written: {error}", config.state_dir.display()))
+    })?;
     writeln!(out, "{}", token.text)?;
     out.flush()?;
     note(&format!(
@@ -82,6 +87,19 @@ pub(crate) async fn init(resolved: &Resolved, out: &mut dyn Write) -> Result<(),
         config.state_dir.display()
     ));
     Ok(())
+}
+
+/// In the state directory of the node that made the cluster: at first all numbers are its own to give.
+const FOUNDER: &str = "founder";
+
+fn mark_founder(state_dir: &Path) -> io::Result<()> {
+    fs::File::create(state_dir.join(FOUNDER))?.sync_all()?;
+    fs::File::open(state_dir)?.sync_all()
+}
+
+/// Whether the node with this state directory made its cluster.
+pub(crate) fn is_founder(state_dir: &Path) -> bool {
+    state_dir.join(FOUNDER).exists()
 }
 
 pub(crate) async fn join(
@@ -169,7 +187,7 @@ mod tests {
         );
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shown.toml");
-        std::fs::write(&path, &shown).unwrap();
+        fs::write(&path, &shown).unwrap();
         let again = Sources { config: Some(path), ..Sources::default() }.resolve().unwrap();
         assert_eq!(format!("{:?}", again.settings), format!("{:?}", resolved.settings));
     }

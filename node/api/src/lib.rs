@@ -24,6 +24,7 @@ pub mod diff;
 pub mod error;
 pub mod keys;
 pub mod metrics;
+pub mod networks;
 pub mod node;
 pub mod paths;
 pub mod payload;

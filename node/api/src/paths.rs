@@ -4,6 +4,11 @@
 pub const STATUS: &str = "/v1/status";
 /// `GET`: a list of [`Member`](crate::node::Member).
 pub const MEMBERS: &str = "/v1/members";
+/// `GET`: a list of [`Network`](crate::networks::Network). `POST` of a
+/// [`CreateNetwork`](crate::networks::CreateNetwork): the [`Network`](crate::networks::Network).
+pub const NETWORKS: &str = "/v1/networks";
+/// `GET`: [`NetworkDetail`](crate::networks::NetworkDetail). `DELETE` removes it.
+pub const NETWORK: &str = "/v1/networks/{network}";
 /// `GET`: [`Scopes`](crate::node::Scopes).
 pub const SCOPES: &str = "/v1/scopes";
 /// `PUT` attaches, `DELETE` detaches.

@@ -1,5 +1,7 @@
 //! The command line: its commands, options and help, and nothing that acts on them.
 
+pub(crate) mod network;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -46,6 +48,12 @@ pub(crate) enum Command {
     Members {
         #[command(flatten)]
         format: Format,
+    },
+    /// Networks for containers: create, list, inspect, remove
+    #[command(alias = "networks", after_help = help::NETWORK)]
+    Network {
+        #[command(subcommand)]
+        command: network::Network,
     },
     /// Gossip scopes: whose tables this node holds
     #[command(alias = "scopes", after_help = help::SCOPE)]

@@ -92,6 +92,23 @@ pub(crate) const MAN: &str = "\
 Examples:
   netdbctl man /usr/local/share/man/man1";
 
+pub(crate) const NETWORK: &str = "\
+Examples:
+  netdbctl network create web
+  netdbctl network ls
+  netdbctl network inspect web
+  netdbctl network rm web";
+
+pub(crate) const NETWORK_CREATE: &str = "\
+Options are those of `docker network create`.
+
+Examples:
+  netdbctl network create web
+  netdbctl network create --ipv6 --opt encrypted --label team=shop web
+  netdbctl network create --subnet 10.9.0.0/16 --gateway 10.9.0.1 --internal db
+  netdbctl network create -d macvlan --subnet 192.168.0.0/16 --ip-range 192.168.41.0/24 \\
+    --aux-address favorite_ip_ever=192.168.41.2 --gateway 192.168.41.1 -o parent=eth0.41 macnet41";
+
 pub(crate) const SCOPE: &str = "\
 A node holds and gossips the tables of the networks that it is attached to, and no others.
 

@@ -9,6 +9,7 @@ mod debug;
 mod diff;
 mod load;
 mod names;
+mod networks;
 mod openapi;
 mod problem;
 mod routes;
@@ -35,6 +36,7 @@ use netnode_api::{
 };
 use tokio::sync::{mpsc, oneshot, watch as signal};
 
+use crate::networks::Networks;
 pub(crate) use openapi::text as openapi;
 use problem::Refused;
 pub(crate) use serve::Server;
@@ -63,6 +65,7 @@ pub(crate) enum Order {
 #[derive(Clone)]
 pub(crate) struct Control {
     db: NetDb,
+    networks: Networks,
     started: Instant,
     orders: mpsc::Sender<Order>,
     /// True once the daemon stops: what goes on by itself has to end.
@@ -72,10 +75,11 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new(
         db: NetDb,
+        networks: Networks,
         orders: mpsc::Sender<Order>,
         stopping: signal::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { db, started: Instant::now(), orders, stopping })
+        Arc::new(Self { db, networks, started: Instant::now(), orders, stopping })
     }
 }
 

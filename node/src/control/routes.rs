@@ -9,11 +9,12 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use netnode_api::{
-    debug, diff as differences, keys, node, paths, rows as api_rows, settings as api_settings,
+    debug, diff as differences, keys, networks as api_networks, node, paths, rows as api_rows,
+    settings as api_settings,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Control, admin, debug as inside, diff, load, openapi, rows, scopes, watch};
+use super::{Control, admin, debug as inside, diff, load, networks, openapi, rows, scopes, watch};
 
 /// How a type is described.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -111,6 +112,7 @@ const DELETE: (&str, routing::MethodFilter) = ("delete", routing::MethodFilter::
 pub(super) fn routes() -> Vec<Route> {
     let mut all = of_the_node();
     all.extend(of_keys());
+    all.extend(of_networks());
     all.extend(of_scopes());
     all.extend(of_rows());
     all
@@ -197,6 +199,34 @@ fn of_keys() -> Vec<Route> {
         )
         .body::<keys::RotateToken>()
         .json::<keys::Token>(),
+    ]
+}
+
+fn of_networks() -> Vec<Route> {
+    vec![
+        Route::new(GET, paths::NETWORKS, ("networks", "All networks"), networks::list)
+            .json::<Vec<api_networks::Network>>(),
+        Route::new(
+            POST,
+            paths::NETWORKS,
+            ("createNetwork", "Create a network for the whole cluster"),
+            networks::create,
+        )
+        .body::<api_networks::CreateNetwork>()
+        .json::<api_networks::Network>(),
+        Route::new(
+            GET,
+            paths::NETWORK,
+            ("inspectNetwork", "A network by its name or id, and how its addresses are shared out"),
+            networks::inspect,
+        )
+        .json::<api_networks::NetworkDetail>(),
+        Route::new(
+            DELETE,
+            paths::NETWORK,
+            ("removeNetwork", "Remove a network for the whole cluster"),
+            networks::remove,
+        ),
     ]
 }
 

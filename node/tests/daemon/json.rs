@@ -12,9 +12,13 @@ use crate::harness::Host;
 const TEXTS: [&str; 2] = ["completions", "man"];
 
 /// One line for each command, in an order in which they work.
-const LINES: [&str; 30] = [
+const LINES: [&str; 34] = [
     "status",
     "members",
+    "network create -o mtu=1400 web",
+    "network ls",
+    "network inspect web",
+    "network rm web",
     "scope attach blue --wait",
     "scope",
     "scope ls",

@@ -7,6 +7,7 @@ mod json;
 mod lifecycle;
 mod loads;
 mod metrics;
+mod networks;
 mod openapi;
 mod protocol;
 mod schema;

@@ -25,6 +25,7 @@ use crate::{
     diff::{Diff, DiffQuery},
     error::{ErrorBody, Problem},
     keys::{Keys, RotateToken, Token},
+    networks::{CreateNetwork, Network, NetworkDetail},
     node::{Member, Reloaded, Scope, Scopes, Stats, Status},
     paths,
     rows::{Receipt, RowQuery, Table, Write},
@@ -124,6 +125,26 @@ impl Client {
     /// Every member known.
     pub async fn members(&self) -> Result<Vec<Member>, ClientError> {
         self.get(paths::MEMBERS).await
+    }
+
+    /// All networks.
+    pub async fn networks(&self) -> Result<Vec<Network>, ClientError> {
+        self.get(paths::NETWORKS).await
+    }
+
+    /// Creates a network for the whole cluster.
+    pub async fn create_network(&self, wanted: &CreateNetwork) -> Result<Network, ClientError> {
+        self.call(Method::POST, paths::NETWORKS, json(wanted)?).await
+    }
+
+    /// A network, by its name, its id or the start of that.
+    pub async fn network(&self, network: &str) -> Result<NetworkDetail, ClientError> {
+        self.get(&paths::of_network(paths::NETWORK, network)).await
+    }
+
+    /// Removes a network for the whole cluster.
+    pub async fn remove_network(&self, network: &str) -> Result<(), ClientError> {
+        self.tell(Method::DELETE, &paths::of_network(paths::NETWORK, network)).await
     }
 
     /// Attached networks and the ones heard of.

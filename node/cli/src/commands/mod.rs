@@ -6,6 +6,7 @@ mod diff;
 mod generated;
 mod keys;
 mod load;
+mod network;
 mod node;
 mod rows;
 mod scope;
@@ -52,6 +53,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
             config::show(client, io, said, format).await
         }
         Command::Reload { json } => node::reload(client, io, json.json).await,
+        Command::Network { command } => network::run(command, client, io).await,
         Command::Scope { command, format } => scope::run(command, format, client, io).await,
         Command::Complete { network, json } => {
             scope::complete(client, io, &network, json.json).await

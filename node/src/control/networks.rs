@@ -1,0 +1,195 @@
+//! Networks with a driver and subnets: listing, creating, inspecting, removing.
+
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::StatusCode,
+};
+use ipnet::IpNet;
+use netdb::Name;
+use netnode_api::{
+    error::{Code, Problem},
+    networks::{
+        CreateNetwork, HolderUsage, Network, NetworkConflict, NetworkDetail, Subnet, SubnetUsage,
+    },
+};
+use netnode_plan::{
+    catalog::{FindError, Listed},
+    records::{MacvlanMode, NetworkId, NetworkOptions, NetworkRecord, Subnet as SubnetRecord},
+    request::NetworkRequest,
+    ring::Usage,
+};
+
+use super::{
+    Control,
+    problem::{Refused, body, of_write},
+};
+use crate::networks::{CreateError, RemoveError};
+
+pub(super) async fn list(State(control): State<Arc<Control>>) -> Json<Vec<Network>> {
+    let catalog = control.networks.catalog();
+    let mut all: Vec<Network> = catalog.iter().map(|(id, listed)| network(id, listed)).collect();
+    all.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    Json(all)
+}
+
+pub(super) async fn create(
+    State(control): State<Arc<Control>>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Network>), Refused> {
+    let wanted: CreateNetwork = body(bytes)?;
+    let ipv6 = wanted.ipv6;
+    let (id, record) = control.networks.create(request(wanted)?, ipv6).await?;
+    let listed = Listed { record, conflicts: Vec::new() };
+    Ok((StatusCode::CREATED, Json(network(id, &listed))))
+}
+
+pub(super) async fn inspect(
+    State(control): State<Arc<Control>>,
+    Path(name): Path<String>,
+) -> Result<Json<NetworkDetail>, Refused> {
+    let (id, listed) = control.networks.find(&name)?;
+    let of = control.networks.usage(id, &listed).await?;
+    let usage = of.iter().map(|(subnet, usage)| subnet_usage(*subnet, usage)).collect();
+    Ok(Json(NetworkDetail { network: network(id, &listed), usage }))
+}
+
+pub(super) async fn remove(
+    State(control): State<Arc<Control>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refused> {
+    control.networks.remove(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn request(wanted: CreateNetwork) -> Result<NetworkRequest, Refused> {
+    let mut aux = Vec::with_capacity(wanted.aux_addresses.len());
+    for (name, address) in wanted.aux_addresses {
+        aux.push((Name::new(&name)?, parse("aux_addresses", &address)?));
+    }
+    Ok(NetworkRequest {
+        name: Name::new(&wanted.name)?,
+        driver: parse("driver", &wanted.driver)?,
+        subnets: parse_all("subnets", &wanted.subnets)?,
+        ranges: parse_all("ip_ranges", &wanted.ip_ranges)?,
+        gateways: parse_all("gateways", &wanted.gateways)?,
+        aux,
+        options: wanted.options.into_iter().collect(),
+        internal: wanted.internal,
+        attachable: wanted.attachable,
+        labels: wanted.labels,
+    })
+}
+
+fn parse_all<T: FromStr<Err: std::fmt::Display>>(
+    field: &str,
+    texts: &[String],
+) -> Result<Vec<T>, Problem> {
+    texts.iter().map(|text| parse(field, text)).collect()
+}
+
+fn parse<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error| Problem::new(Code::Invalid, format!("{field}: {text:?}: {error}")))
+}
+
+fn network(id: NetworkId, listed: &Listed) -> Network {
+    let NetworkRecord { name, driver, subnets, options, created_us } = &listed.record;
+    let conflicts = listed.conflicts.iter().map(|conflict| NetworkConflict {
+        claim: conflict.claim.to_string(),
+        with: conflict.with.to_string(),
+    });
+    Network {
+        id: id.to_string(),
+        name: name.to_string(),
+        driver: driver.to_string(),
+        subnets: subnets.iter().map(subnet).collect(),
+        options: set_options(options),
+        internal: options.internal,
+        attachable: options.attachable,
+        labels: options.labels.clone(),
+        created_us: *created_us,
+        conflicts: conflicts.collect(),
+    }
+}
+
+fn subnet(record: &SubnetRecord) -> Subnet {
+    let aux = record.aux.iter().map(|(name, address)| (name.to_string(), address.to_string()));
+    Subnet {
+        subnet: record.prefix.to_string(),
+        gateway: record.gateway.map(|gateway| gateway.to_string()),
+        ip_range: record.range.map(|range| range.to_string()),
+        aux_addresses: aux.collect(),
+    }
+}
+
+/// The options that were set, as `-o` takes them.
+fn set_options(options: &NetworkOptions) -> BTreeMap<String, String> {
+    let mode = match options.mode {
+        MacvlanMode::Bridge => None,
+        MacvlanMode::Private => Some("private".to_owned()),
+        MacvlanMode::Vepa => Some("vepa".to_owned()),
+    };
+    let set = [
+        ("mtu", options.mtu.map(|mtu| mtu.to_string())),
+        ("vni", options.vni.map(|vni| vni.to_string())),
+        ("encrypted", options.encrypted.then(|| "true".to_owned())),
+        ("parent", options.parent.as_ref().map(|parent| parent.name.to_string())),
+        ("macvlan_mode", mode),
+    ];
+    set.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn subnet_usage(subnet: IpNet, usage: &Usage) -> SubnetUsage {
+    let holders = usage.holders.iter().map(|(node, share)| HolderUsage {
+        node: node.to_string(),
+        addresses: share.numbers.to_string(),
+        used: share.used.to_string(),
+        ranges: share.ranges,
+    });
+    SubnetUsage {
+        subnet: subnet.to_string(),
+        size: usage.total.size.to_string(),
+        used: usage.total.used.to_string(),
+        holders: holders.collect(),
+    }
+}
+
+impl From<FindError> for Refused {
+    fn from(error: FindError) -> Self {
+        let code = match error {
+            FindError::Unknown(_) => Code::NotFound,
+            FindError::Ambiguous { .. } => Code::Conflict,
+        };
+        Problem::new(code, error).with_hint("`netdbctl network ls` lists all").into()
+    }
+}
+
+impl From<CreateError> for Refused {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Write(error) => of_write(&error).into(),
+            CreateError::Stopped(stopped) => stopped.into(),
+            CreateError::Request(_) | CreateError::Bridge => {
+                Problem::new(Code::Invalid, error).into()
+            }
+            CreateError::Exists { .. } | CreateError::Overlaps { .. } => {
+                Problem::new(Code::Exists, error).into()
+            }
+            CreateError::Nothing { .. } => Problem::new(Code::Full, error).into(),
+            CreateError::Entropy(_) => Problem::new(Code::Internal, error).into(),
+        }
+    }
+}
+
+impl From<RemoveError> for Refused {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Find(error) => error.into(),
+            RemoveError::Write(error) => of_write(&error).into(),
+            RemoveError::Stopped(stopped) => stopped.into(),
+        }
+    }
+}

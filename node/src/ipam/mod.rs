@@ -1,0 +1,145 @@
+//! Numbers for this host, given without a quorum: addresses in subnets, subnets out of pools, VNIs.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `desk` | the task that owns the rings of all spaces and feeds them |
+//! | `errands` | writing rows and asking other nodes, in the background and in order |
+//!
+//! Who may give which number is decided by [`netnode_plan::ring`]; must never give one itself.
+
+mod desk;
+mod errands;
+
+use std::collections::BTreeMap;
+
+use netdb::{NameError, NetDb, NodeId, ServeError, Stopped, WatchError};
+use netnode_plan::{
+    ring::{Refusal, Space, Usage, Wish},
+    spaces::SpaceId,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use desk::Desk;
+
+/// The table of ranges, in the cluster network.
+pub(crate) const RANGES: &str = "ranges";
+/// What nodes ask each other under.
+const TOPIC: &str = "ranges";
+/// Commands that wait for the desk; whoever gives one waits beyond that.
+const MAX_COMMANDS: usize = 64;
+
+/// Why there is no desk.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a number was not given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TakeError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// This node does not know the space.
+    #[error("this node has not heard of the space that the number is to come from")]
+    UnknownSpace,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// What the desk is told.
+enum Command {
+    /// Take part in a space; `found` makes it.
+    Open {
+        id: SpaceId,
+        space: Space,
+        found: bool,
+    },
+    /// Forget a space whose network is gone; `erase` its rows as well.
+    Close {
+        id: SpaceId,
+        erase: bool,
+    },
+    Take {
+        id: SpaceId,
+        wish: Wish,
+        reply: oneshot::Sender<Result<u128, TakeError>>,
+    },
+    Release {
+        id: SpaceId,
+        number: u128,
+    },
+    /// Who uses which numbers, as the tables say; numbers that are not named are not in use.
+    Users {
+        id: SpaceId,
+        users: BTreeMap<u128, NodeId>,
+    },
+    Usage {
+        id: SpaceId,
+        reply: oneshot::Sender<Option<Usage>>,
+    },
+}
+
+/// The desk where numbers are given. Clones share it; it closes with the last of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Ipam {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Ipam {
+    /// Opens the desk of a running node.
+    pub(crate) async fn start(db: &NetDb) -> Result<Self, StartError> {
+        let (commands, queue) = mpsc::channel(MAX_COMMANDS);
+        let desk = Desk::open(db.clone(), queue).await?;
+        tokio::spawn(desk.run());
+        Ok(Self { commands })
+    }
+
+    /// Takes part in a space; with `found` it is new, and all of it is this node's.
+    pub(crate) async fn open(&self, id: SpaceId, space: Space, found: bool) -> Result<(), Stopped> {
+        self.tell(Command::Open { id, space, found }).await
+    }
+
+    /// Takes no part in a space any more; `erase` deletes the rows of its ranges, because it is gone.
+    pub(crate) async fn close(&self, id: SpaceId, erase: bool) -> Result<(), Stopped> {
+        self.tell(Command::Close { id, erase }).await
+    }
+
+    /// Takes a number. It is only promised until something that other nodes see says who uses it.
+    pub(crate) async fn take(&self, id: SpaceId, wish: Wish) -> Result<u128, TakeError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Take { id, wish, reply }).await?;
+        answer.await.map_err(|_| Stopped)?
+    }
+
+    /// Gives a number back; it rests a while.
+    pub(crate) async fn release(&self, id: SpaceId, number: u128) -> Result<(), Stopped> {
+        self.tell(Command::Release { id, number }).await
+    }
+
+    /// Says who uses which numbers of a space, as the tables have it.
+    pub(crate) async fn set_users(
+        &self,
+        id: SpaceId,
+        users: BTreeMap<u128, NodeId>,
+    ) -> Result<(), Stopped> {
+        self.tell(Command::Users { id, users }).await
+    }
+
+    /// Who holds how much. `None` of a space that this node takes no part in.
+    pub(crate) async fn usage(&self, id: SpaceId) -> Result<Option<Usage>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Usage { id, reply }).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).await.map_err(|_| Stopped)
+    }
+}

@@ -1,0 +1,82 @@
+//! Networks: what `docker network` users know, on every node of the cluster.
+
+use serde_json::Value;
+
+use crate::harness::{Host, until};
+
+fn network(host: &Host, name: &str) -> Value {
+    let detail = host.ok(&format!("network inspect {name} --json"));
+    serde_json::from_str::<Value>(&detail).unwrap()
+}
+
+#[test]
+fn a_network_is_everywhere_and_its_name_is_given_once() {
+    let one = Host::running("one");
+    let two = Host::joined("two", &one);
+    until("two knows one", || two.ok("members").matches("\talive\t").count() == 2);
+    let web = one.ok("network create web").trim().to_owned();
+    until("the other has it", || two.ctl("network inspect web").code == 0);
+    let refused = two.ctl("network create web");
+    assert_eq!(refused.code, one.ctl("network create web").code);
+    assert!(refused.err.contains(&format!("exists already: {web}")), "{}", refused.err);
+    // The second node gives from its own share of subnets and VNIs.
+    two.ok("network create --ipv6 db");
+    until("the first has it", || one.ctl("network inspect db").code == 0);
+    let (web, db) = (network(&one, "web"), network(&one, "db"));
+    let subnets = |of: &Value| of["network"]["subnets"].as_array().unwrap().len();
+    assert_eq!((subnets(&web), subnets(&db)), (1, 2));
+    let subnet = |of: &Value| of["network"]["subnets"][0]["subnet"].clone();
+    let vni = |of: &Value| of["network"]["options"]["vni"].clone();
+    assert_ne!(subnet(&web), subnet(&db));
+    assert_ne!(vni(&web), vni(&db));
+    assert_eq!(two.ok("network rm web db"), "web\ndb\n");
+    until("both are gone", || one.ok("network ls --jsonl").is_empty());
+}
+
+#[test]
+fn dockers_own_macvlan_example_works_as_it_stands() {
+    let host = Host::running("a");
+    host.ok(
+        "network create -d macvlan --subnet=192.168.0.0/16 --ip-range=192.168.41.0/24 \
+         --aux-address=favorite_ip_ever=192.168.41.2 --gateway=192.168.41.1 -o parent=eth0.41 macnet41",
+    );
+    let shown = host.ok("network inspect macnet41");
+    for line in
+        ["driver       macvlan", "option       parent=eth0.41", "  aux        favorite_ip_ever"]
+    {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    assert!(shown.contains("192.168.0.0/16: 0 of 253 in use"), "{shown}");
+}
+
+#[test]
+fn what_can_not_be_is_told_and_takes_nothing() {
+    let one = Host::running("one");
+    let two = Host::joined("two", &one);
+    for host in [&one, &two] {
+        let refused = host.ctl("network create --subnet 10.1.0.0/16 --gateway 10.2.0.1 web");
+        assert!(
+            refused.err.contains("--gateway 10.2.0.1 is in none of the subnets"),
+            "{refused:?}"
+        );
+        let refused = host.ctl("network create -o parnet=eth0 web");
+        assert!(refused.err.contains("no driver has the option parnet"), "{refused:?}");
+        let refused = host.ctl("network create -d bridge web");
+        assert!(refused.err.contains("bridge"), "{refused:?}");
+    }
+    assert_eq!(two.ctl("network inspect web").code, one.ctl("network rm web").code);
+    one.ok("network create web");
+}
+
+#[test]
+fn networks_survive_the_restart_of_all_their_nodes() {
+    let mut host = Host::running("a");
+    host.ok("network create web");
+    let before = network(&host, "web");
+    host.stop();
+    host.start(&[]);
+    until("it is there again", || host.ctl("network inspect web").code == 0);
+    until("with its addresses", || network(&host, "web") == before);
+    host.ok("network create db");
+    assert_ne!(network(&host, "db")["network"]["subnets"], before["network"]["subnets"]);
+}
