@@ -354,6 +354,30 @@ mod tests {
     }
 
     #[test]
+    fn who_is_up_failed_or_elsewhere_is_known_without_looking_at_all() {
+        let (mut p, node) = (Presences::default(), NodeId([1; 16]));
+        seen(&mut p, 0, 1, Seen::Alive);
+        assert_eq!((p.up(), p.failed().count()), (&[node][..], 0));
+        assert!(p.take_moved() && !p.take_moved());
+        let before = p.changes();
+        seen(&mut p, 1, 1, Seen::Suspect);
+        assert!(p.changes() > before, "whom nobody suspects changed");
+        seen(&mut p, 2, 1, Seen::Down);
+        assert!(p.up().is_empty());
+        assert_eq!(p.failed().collect::<Vec<_>>(), [node]);
+        assert!(!p.take_moved(), "it failed where it was");
+        assert_eq!(said(&mut p, 3, 1, NodeStatus::Left), MemberState::Left);
+        assert_eq!(p.failed().count(), 0);
+        assert_eq!(p.long_gone(Time(2) + HOLD, HOLD), [node]);
+        assert!(p.take_moved(), "it is not called again");
+        seen(&mut p, 4, 2, Seen::Alive);
+        assert_eq!(p.up(), [node]);
+        assert!(p.take_moved() && p.long_gone(Time(0) + HOLD * 9, HOLD).is_empty());
+        p.forget(node);
+        assert!(p.up().is_empty() && p.take_moved());
+    }
+
+    #[test]
     fn leaving_beats_being_seen() {
         let mut p = Presences::default();
         seen(&mut p, 0, 1, Seen::Alive);

@@ -252,3 +252,45 @@ impl Membership {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foca::Header;
+
+    use super::*;
+    use crate::{
+        config::Config,
+        membership::{Outgoing, testing},
+    };
+
+    fn member(n: u8) -> Member {
+        let addr = SocketAddr::from(([10, 0, 0, n], 1));
+        Member { id: NodeId([n; 16]), generation: Generation(1), revision: 0, addr }
+    }
+
+    /// What a node says to a message of a peer.
+    fn tell(node: &mut Membership, at: u64, peer: Member, kind: u8) -> Vec<Outgoing> {
+        let frame = testing::message(peer, *node.me(), kind, &[]);
+        node.handle_frame(Time(at), peer.id, peer.generation, &frame);
+        core::iter::from_fn(|| node.poll_outgoing()).collect()
+    }
+
+    #[test]
+    fn a_ping_without_news_is_answered_but_not_by_who_gave_up_its_life() {
+        let (me, peer) = (member(1), member(2));
+        let (ping, ack, gossip, turn_undead) = (0, 1, 8, 9);
+        let mut node = Membership::new(&Config::lan(), me, 1, Time(0));
+        node.contact(Time(0), &[(peer, MemberState::Alive)]);
+        while node.poll_outgoing().is_some() {}
+        let header = Header { src: me, src_incarnation: 0, dst: peer, message: Message::Ack(1) };
+        let frame = codec::compose(&header, node.digest(), &[]);
+        assert_eq!(tell(&mut node, 1, peer, ping), [Outgoing { to: peer, frame, asks: false }]);
+        assert_eq!(tell(&mut node, 2, peer, ack), []);
+        assert_eq!(tell(&mut node, 3, peer, gossip), []);
+        tell(&mut node, 4, peer, turn_undead);
+        assert!(node.me().replaces(&me) && !node.defunct, "it takes a new life");
+        tell(&mut node, 5, peer, turn_undead);
+        assert!(node.defunct, "the next has to wait");
+        assert_eq!(tell(&mut node, 6, peer, ping), []);
+    }
+}
