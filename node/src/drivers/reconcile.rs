@@ -30,7 +30,7 @@ impl Report {
     }
 }
 
-/// Compares, acts, and compares again until nothing is left to do or [`ROUNDS`] have passed.
+/// Compares, acts, and compares again until nothing is left to do or `ROUNDS` have passed.
 ///
 /// # Errors
 /// The kernel can't be read. What was done until then stays done.
