@@ -39,12 +39,12 @@ pub(super) async fn list(State(control): State<Arc<Control>>) -> Json<Vec<Networ
 pub(super) async fn create(
     State(control): State<Arc<Control>>,
     bytes: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Network>), Refused> {
+) -> Result<Json<Network>, Refused> {
     let wanted: CreateNetwork = body(bytes)?;
     let ipv6 = wanted.ipv6;
     let (id, record) = control.networks.create(request(wanted)?, ipv6).await?;
     let listed = Listed { record, conflicts: Vec::new() };
-    Ok((StatusCode::CREATED, Json(network(id, &listed))))
+    Ok(Json(network(id, &listed)))
 }
 
 pub(super) async fn inspect(

@@ -90,6 +90,7 @@ fn example(operation: &str) -> (&'static str, String) {
         "write" => ("", write.to_string()),
         "load" => ("?network=blue&table=t&lifetime=owner&operation=upsert", row.to_string()),
         "diff" => ("?left=a&right=b", String::new()),
+        "createNetwork" => ("", json!({ "name": "blue", "driver": "overlay" }).to_string()),
         "rotateToken" => ("", json!({ "expires_after_secs": 3600 }).to_string()),
         "rows" | "tables" | "watch" => ("?network=blue", String::new()),
         _ => ("", String::new()),
@@ -99,9 +100,9 @@ fn example(operation: &str) -> (&'static str, String) {
 /// Reads come after writes, and what ends something comes last.
 fn turn(operation: &str) -> u8 {
     match operation {
-        "attach" => 0,
+        "attach" | "createNetwork" => 0,
         "write" | "load" => 1,
-        "detach" => 3,
+        "detach" | "removeNetwork" => 3,
         "leave" => 4,
         _ => 2,
     }
