@@ -41,6 +41,7 @@ const MAY_STAY_ZERO: &[&str] = &[
     "netnode_frames_ignored_total",
     "netnode_link_messages_dropped_total",
     "netnode_network_aside_entries",
+    "netnode_requests_dropped_total",
     "netnode_rows_gone_total",
     "netnode_table_messages_unsent_total",
     "netnode_table_messages_malformed_total",
