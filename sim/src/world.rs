@@ -372,11 +372,8 @@ impl World {
         if self.probes.is_empty() {
             return Ok(());
         }
-        let row = match &event.kind {
-            EventKind::Created { new } | EventKind::Updated { new, .. } => &new.row,
-            EventKind::Deleted { old, .. } => &old.row,
-            EventKind::SnapshotEnd => return Ok(()),
-        };
+        let Some(entry) = event.kind.entry() else { return Ok(()) };
+        let row = &entry.row;
         let now = self.fabric.now();
         let view = self.views.get(host).and_then(Option::as_ref);
         let standing = view.and_then(|view| view.standing(&event.network, row));

@@ -74,6 +74,25 @@ pub enum EventKind {
     SnapshotEnd,
 }
 
+impl EventKind {
+    /// The write that stands now; `None` if the row left, or for the end of the snapshot.
+    pub fn standing(&self) -> Option<&Arc<Entry>> {
+        match self {
+            Self::Created { new } | Self::Updated { new, .. } => Some(new),
+            Self::Deleted { .. } | Self::SnapshotEnd => None,
+        }
+    }
+
+    /// The write that it is about: the one that stands now or, of a row that left, the last one seen. `None`
+    /// for the end of the snapshot.
+    pub fn entry(&self) -> Option<&Arc<Entry>> {
+        match self {
+            Self::Deleted { old, .. } => Some(old),
+            _ => self.standing(),
+        }
+    }
+}
+
 /// One event of a watch: never a duplicate, never out of order for one row.
 #[derive(Clone, Debug)]
 pub struct Event {

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use netdb::{Event, EventKind, Lifetime, NodeId};
+use netdb::{Event, Lifetime, NodeId};
 use netnode_api::{
     client::HEARTBEAT,
     rows::{RowQuery, WatchEvent},
@@ -90,12 +90,7 @@ impl Watching {
     }
 
     fn selects(&self, event: &Event) -> bool {
-        let entry = match &event.kind {
-            EventKind::Created { new } | EventKind::Updated { new, .. } => new,
-            EventKind::Deleted { old, .. } => old,
-            EventKind::SnapshotEnd => return true,
-        };
-        self.selection.selects_key(&entry.row.key)
+        event.kind.entry().is_none_or(|entry| self.selection.selects_key(&entry.row.key))
     }
 
     async fn tell(&mut self, event: &Event) -> Bytes {
@@ -121,11 +116,7 @@ impl Watching {
 }
 
 fn owner(event: &Event) -> Option<NodeId> {
-    let row = match &event.kind {
-        EventKind::Created { new } | EventKind::Updated { new, .. } => &new.row,
-        EventKind::Deleted { old, .. } => &old.row,
-        EventKind::SnapshotEnd => return None,
-    };
+    let row = &event.kind.entry()?.row;
     (row.lifetime == Lifetime::Owner).then_some(row.owner)
 }
 

@@ -7,11 +7,11 @@ use std::{
 };
 
 use netdb::{
-    CLUSTER_NETWORK, Entry, Event, EventKind, Events, EventsError, Lifetime, MemberState, NetDb,
-    NodeEvent, NodeId, Request, Requests, Stopped, Table, Watch,
+    CLUSTER_NETWORK, Event, Events, EventsError, Lifetime, MemberState, NetDb, NodeEvent, NodeId,
+    Request, Requests, Stopped, Table, Watch,
 };
 use netnode_plan::{
-    ring::{Config, Output, Ring, Row, Space, Time, parse_key},
+    ring::{Config, Output, Ring, Row, Space, Time},
     spaces::SpaceId,
 };
 use tokio::{
@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Command, RANGES, StartError, TOPIC, TakeError,
-    errands::{Done, Errands, open_envelope},
+    errands::{Done, Errands, open_envelope, place_of, row_of},
 };
 
 /// Questions of others that wait for an answer of a ring; who asks beyond that asks again.
@@ -89,9 +89,7 @@ impl Desk {
             next_handle: 0,
         })
     }
-}
 
-impl Desk {
     /// Works until the last handle or the node is gone.
     pub(super) async fn run(mut self) {
         if self.look_around().await.is_err() {
@@ -196,16 +194,10 @@ impl Desk {
     }
 
     fn row_event(&mut self, event: &Event) {
-        let (entry, row): (&Entry, Option<Row>) = match &event.kind {
-            EventKind::Created { new } | EventKind::Updated { new, .. } => {
-                let value = new.value.as_ref();
-                (new, value.and_then(|value| Row::decode(value).ok()))
-            }
-            EventKind::Deleted { old, .. } => (old, None),
-            EventKind::SnapshotEnd => return,
+        let Some((id, start)) = event.kind.entry().and_then(|entry| place_of(entry)) else {
+            return;
         };
-        let Some((space, start)) = parse_key(&entry.row.key) else { return };
-        let Some(id) = SpaceId::from_bytes(space) else { return };
+        let row = event.kind.standing().and_then(|standing| row_of(standing));
         let rows = self.rows.entry(id).or_default();
         match &row {
             Some(row) => rows.insert(start, row.clone()),
@@ -252,8 +244,10 @@ impl Desk {
         let here = members.iter().filter(|info| info.state != MemberState::Left);
         self.members =
             here.map(|info| (info.member.id, info.state == MemberState::Alive)).collect();
-        let (now, members) = (self.now(), self.members.clone());
-        self.each(|ring| ring.handle_members(now, members.iter().map(|(id, up)| (*id, *up))));
+        let now = self.now();
+        for open in self.open.values_mut() {
+            open.ring.handle_members(now, self.members.iter().map(|(node, up)| (*node, *up)));
+        }
         self.sync_rings();
         Ok(())
     }
@@ -341,12 +335,8 @@ impl Desk {
 async fn rows_of(table: &Table) -> Result<Rows, Stopped> {
     let mut rows = Rows::new();
     for row in table.list([]).await? {
-        let value = row.entry.value.as_ref().and_then(|value| Row::decode(value).ok());
-        let place = parse_key(&row.entry.row.key);
-        if let (Some((space, start)), Some(value)) = (place, value)
-            && let Some(id) = SpaceId::from_bytes(space)
-        {
-            rows.entry(id).or_default().insert(start, value);
+        if let (Some((id, start)), Some(row)) = (place_of(&row.entry), row_of(&row.entry)) {
+            rows.entry(id).or_default().insert(start, row);
         }
     }
     Ok(rows)

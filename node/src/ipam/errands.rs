@@ -2,7 +2,7 @@
 //!
 //! Results come back in any order; nothing here decides anything.
 
-use netdb::{NetDb, NodeId, Request, Table};
+use netdb::{Entry, NetDb, NodeId, Request, Table};
 use netnode_plan::{
     ring::{self, Row},
     spaces::SpaceId,
@@ -98,8 +98,18 @@ impl Errands {
 /// The row that a table shows; `None` if the node was stopped.
 async fn shown(table: &Table, key: &[u8]) -> Option<Option<Row>> {
     let rows = table.get(key).await.ok()?;
-    let value = rows.first().and_then(|row| row.entry.value.clone());
-    Some(value.and_then(|value| Row::decode(&value).ok()))
+    Some(rows.first().and_then(|row| row_of(&row.entry)))
+}
+
+/// The space and the first number that a row of the table is about.
+pub(super) fn place_of(entry: &Entry) -> Option<(SpaceId, u128)> {
+    let (space, start) = ring::parse_key(&entry.row.key)?;
+    Some((SpaceId::from_bytes(space)?, start))
+}
+
+/// What a row of the table says, if it says anything.
+pub(super) fn row_of(entry: &Entry) -> Option<Row> {
+    Row::decode(entry.value.as_ref()?).ok()
 }
 
 /// A question with the space that it is about.

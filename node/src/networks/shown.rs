@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ipnet::IpNet;
-use netdb::{Event, EventKind, NodeId, Watch};
+use netdb::{Event, NodeId, Watch};
 use netnode_plan::{
     catalog::Catalog,
     records::{self, NetworkId, NetworkRecord},
@@ -36,13 +36,9 @@ pub(super) fn keep_up(mut watch: Watch, ipam: Ipam, pools: Pools) -> watch::Rece
 }
 
 fn take(rows: &mut Rows, event: &Event) {
-    let (entry, is_there) = match &event.kind {
-        EventKind::Created { new } | EventKind::Updated { new, .. } => (new, true),
-        EventKind::Deleted { old, .. } => (old, false),
-        EventKind::SnapshotEnd => return,
-    };
+    let Some(entry) = event.kind.entry() else { return };
     let Ok(id) = <[u8; 16]>::try_from(&*entry.row.key).map(NetworkId) else { return };
-    let value = entry.value.as_ref().filter(|_| is_there);
+    let value = event.kind.standing().and_then(|standing| standing.value.as_ref());
     match value.map(|value| records::decode::<NetworkRecord>(value)) {
         Some(Ok(record)) => {
             rows.insert(id, (record, entry.dot.writer.node));

@@ -13,7 +13,7 @@ use std::{
 use netdb_core::{
     entry::{Entry, Lifetime},
     node::{CLUSTER_NETWORK, MemberState, Node, Operation, WatchId, Write},
-    view::{EventKind, Filter},
+    view::Filter,
 };
 use netdb_gossip_core::{
     identity::{Name, NodeId},
@@ -290,13 +290,9 @@ impl World {
             return;
         };
         while let Some(event) = node.poll_watch(keeper.watch) {
-            let (entry, there) = match &event.kind {
-                EventKind::Created { new } | EventKind::Updated { new, .. } => (new, true),
-                EventKind::Deleted { old, .. } => (old, false),
-                EventKind::SnapshotEnd => continue,
-            };
+            let Some(entry) = event.kind.entry() else { continue };
             if let Some(n) = used_number(entry) {
-                let user = there.then_some(entry.row.owner);
+                let user = event.kind.standing().map(|standing| standing.row.owner);
                 keeper.ring.handle_user(now.mono, n, user);
             } else if &*entry.row.table == RANGES
                 && let Some((_, start)) = ring::parse_key(&entry.row.key)
