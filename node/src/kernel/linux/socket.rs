@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::ControlFlow,
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -45,7 +46,7 @@ impl Socket {
         Self::open(SockProtocol::NetlinkRoute)
     }
 
-    pub(super) fn open(protocol: SockProtocol) -> io::Result<Self> {
+    fn open(protocol: SockProtocol) -> io::Result<Self> {
         let (family, flags) = (AddressFamily::Netlink, SockFlag::SOCK_CLOEXEC);
         let fd = socket(family, SockType::Raw, flags, protocol)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
@@ -110,25 +111,16 @@ impl Socket {
         }
         self.send(&bytes)?;
         let mut failed = Vec::new();
-        let mut buffer = vec![0; ROOM];
-        loop {
-            let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            let mut rest = buffer.get(..length).unwrap_or_default();
-            while let Some((header, message, after)) = split(rest) {
-                rest = after;
-                if header.message_type != NLMSG_ERROR {
-                    continue;
-                }
-                let place = usize::try_from(header.sequence_number.wrapping_sub(first));
-                let Some(place) = place.ok().filter(|place| *place <= last) else { continue };
-                if let Some(error) = error_of(message) {
-                    failed.push((place, error));
-                }
-                if place == last {
-                    return Ok(failed);
-                }
-            }
-        }
+        self.messages(|header, message| {
+            let place = usize::try_from(header.sequence_number.wrapping_sub(first));
+            let place = place.ok().filter(|place| *place <= last);
+            let (NLMSG_ERROR, Some(place)) = (header.message_type, place) else {
+                return ControlFlow::Continue(());
+            };
+            failed.extend(error_of(message).map(|error| (place, error)));
+            if place == last { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(failed)
     }
 
     fn numbered(&mut self, message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
@@ -145,16 +137,40 @@ impl Socket {
         bytes
     }
 
-    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
         send(self.fd.as_raw_fd(), bytes, MsgFlags::empty())?;
         Ok(())
     }
 
     /// Takes the answers to the request of this number until `enough` says so.
-    pub(super) fn receive(
+    fn receive(
         &self,
         sequence: u32,
         mut enough: impl FnMut(Part<'_>) -> bool,
+    ) -> io::Result<()> {
+        self.messages(|header, message| {
+            if header.sequence_number != sequence {
+                return ControlFlow::Continue(());
+            }
+            if header.flags & NLM_F_DUMP_INTR != 0 {
+                enough(Part::Torn);
+            }
+            let end = match header.message_type {
+                NLMSG_ERROR => match error_of(message) {
+                    Some(error) => return ControlFlow::Break(Err(error)),
+                    None => enough(Part::End),
+                },
+                NLMSG_DONE => enough(Part::End),
+                _ => enough(Part::Message(message)),
+            };
+            if end { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// Takes messages as they come, until one of them is the last.
+    fn messages(
+        &self,
+        mut take: impl FnMut(&NetlinkHeader, &[u8]) -> ControlFlow<io::Result<()>>,
     ) -> io::Result<()> {
         let mut buffer = vec![0; ROOM];
         loop {
@@ -162,22 +178,8 @@ impl Socket {
             let mut rest = buffer.get(..length).unwrap_or_default();
             while let Some((header, message, after)) = split(rest) {
                 rest = after;
-                if header.sequence_number != sequence {
-                    continue;
-                }
-                if header.flags & NLM_F_DUMP_INTR != 0 {
-                    enough(Part::Torn);
-                }
-                let end = match header.message_type {
-                    NLMSG_ERROR => match error_of(message) {
-                        Some(error) => return Err(error),
-                        None => enough(Part::End),
-                    },
-                    NLMSG_DONE => enough(Part::End),
-                    _ => enough(Part::Message(message)),
-                };
-                if end {
-                    return Ok(());
+                if let ControlFlow::Break(end) = take(&header, message) {
+                    return end;
                 }
             }
         }
@@ -185,7 +187,7 @@ impl Socket {
 }
 
 /// A piece of an answer.
-pub(super) enum Part<'a> {
+enum Part<'a> {
     /// A whole message, with its header.
     Message(&'a [u8]),
     /// Something changed while it was made.
