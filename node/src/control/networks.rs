@@ -172,7 +172,7 @@ impl From<CreateError> for Refused {
         match error {
             CreateError::Write(error) => of_write(&error).into(),
             CreateError::Stopped(stopped) => stopped.into(),
-            CreateError::Request(_) | CreateError::Bridge => {
+            CreateError::Request(_) | CreateError::Space(_) | CreateError::Bridge => {
                 Problem::new(Code::Invalid, error).into()
             }
             CreateError::Exists { .. } | CreateError::Overlaps { .. } => {

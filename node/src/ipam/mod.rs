@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use desk::Desk;
 
 /// The table of ranges, in the cluster network.
-pub(crate) const RANGES: &str = "ranges";
+const RANGES: &str = "ranges";
 /// What nodes ask each other under.
 const TOPIC: &str = "ranges";
 /// Commands that wait for the desk; whoever gives one waits beyond that.

@@ -7,11 +7,11 @@ use netdb::{Name, Stopped, WriteError};
 use netnode_plan::{
     records::{self, Driver, NetworkId, NetworkRecord, Subnet},
     request::{NetworkRequest, RequestError},
-    ring::Wish,
+    ring::{SpaceError, Wish},
     spaces::{self, SpaceId},
 };
 
-use super::{Networks, keeper, shown::overlap};
+use super::{Networks, keeper};
 use crate::ipam::TakeError;
 
 /// Why a network was not created. Nothing changed.
@@ -19,13 +19,16 @@ use crate::ipam::TakeError;
 pub(crate) enum CreateError {
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// Its addresses can't be numbered.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
     /// Networks of one host are not made yet.
     #[error("networks of the bridge driver, which belong to one host, are not made yet")]
     Bridge,
     /// The name is taken.
     #[error("a network of the name {name} exists already: {id}")]
     Exists { name: Name, id: NetworkId },
-    /// A subnet of another overlay would be ambiguous to whoever is on both.
+    /// Two networks would give addresses of one wire.
     #[error("{subnet} overlaps {other} of network {name}")]
     Overlaps { subnet: IpNet, other: IpNet, name: Name },
     /// Nothing was given from a space.
@@ -131,12 +134,7 @@ impl Networks {
 
     /// All addresses of a new subnet are this node's at first.
     async fn found(&self, space: SpaceId, subnet: &Subnet) -> Result<(), CreateError> {
-        let addresses = spaces::addresses(subnet).map_err(|_| {
-            RequestError::Network(records::NetworkError::Subnet(records::SubnetError::Unusable(
-                subnet.prefix,
-            )))
-        })?;
-        Ok(self.ipam.open(space, addresses, true).await?)
+        Ok(self.ipam.open(space, spaces::addresses(subnet)?, true).await?)
     }
 
     /// Macvlans share the wire outside, so one subnet must not be on two of them.
@@ -144,17 +142,13 @@ impl Networks {
         if record.driver != Driver::Macvlan {
             return Ok(());
         }
-        for (_, listed) in self.catalog().iter().filter(|(_, l)| l.record.driver == Driver::Macvlan)
-        {
-            for other in &listed.record.subnets {
-                let clash = record.subnets.iter().find(|s| overlap(&s.prefix, &other.prefix));
-                if let Some(Subnet { prefix, .. }) = clash {
-                    let (subnet, other) = (*prefix, other.prefix);
-                    return Err(CreateError::Overlaps {
-                        subnet,
-                        other,
-                        name: listed.record.name.clone(),
-                    });
+        let catalog = self.catalog();
+        let others = catalog.iter().map(|(_, listed)| &listed.record);
+        for NetworkRecord { name, subnets, .. } in others.filter(|r| r.driver == Driver::Macvlan) {
+            for other in subnets {
+                if let Some(subnet) = record.subnets.iter().find(|subnet| subnet.overlaps(other)) {
+                    let (subnet, other, name) = (subnet.prefix, other.prefix, name.clone());
+                    return Err(CreateError::Overlaps { subnet, other, name });
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,7 +35,7 @@ const MAX_CLAIMS: usize = 4096;
 #[derive(Debug)]
 struct Keeper {
     catalog: watch::Receiver<Arc<Catalog>>,
-    claims: Mutex<BTreeMap<Name, (NetworkId, Instant)>>,
+    claims: BTreeMap<Name, (NetworkId, Instant)>,
 }
 
 /// Answers what other nodes claim.
@@ -43,7 +43,7 @@ pub(super) async fn serve(
     db: &NetDb,
     catalog: watch::Receiver<Arc<Catalog>>,
 ) -> Result<(), ServeError> {
-    let keeper = Keeper { catalog, claims: Mutex::new(BTreeMap::new()) };
+    let mut keeper = Keeper { catalog, claims: BTreeMap::new() };
     let mut requests = db.serve(TOPIC).await?;
     tokio::spawn(async move {
         while let Some(request) = requests.next().await {
@@ -54,7 +54,7 @@ pub(super) async fn serve(
 }
 
 impl Keeper {
-    async fn answer(&self, request: Request) {
+    async fn answer(&mut self, request: Request) {
         let holder = match parse(request.body()) {
             Some((CLAIM, id, name)) => self.claim(name, id, Instant::now()),
             Some((FORGET, id, name)) => {
@@ -68,23 +68,21 @@ impl Keeper {
     }
 
     /// Who has a name, which is whoever claims it first.
-    fn claim(&self, name: Name, id: NetworkId, now: Instant) -> NetworkId {
+    fn claim(&mut self, name: Name, id: NetworkId, now: Instant) -> NetworkId {
         if let Some(holder) = self.catalog.borrow().holder(&Claim::Name(name.clone())) {
             return holder;
         }
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|_, (_, at)| now.duration_since(*at) < MEMORY);
-        if claims.len() >= MAX_CLAIMS {
+        self.claims.retain(|_, (_, at)| now.duration_since(*at) < MEMORY);
+        if self.claims.len() >= MAX_CLAIMS {
             return id;
         }
-        claims.entry(name).or_insert((id, now)).0
+        self.claims.entry(name).or_insert((id, now)).0
     }
 
     /// A create that came to nothing claims no more.
-    fn forget(&self, name: &Name, id: NetworkId) {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        if claims.get(name).is_some_and(|(holder, _)| *holder == id) {
-            claims.remove(name);
+    fn forget(&mut self, name: &Name, id: NetworkId) {
+        if self.claims.get(name).is_some_and(|(holder, _)| *holder == id) {
+            self.claims.remove(name);
         }
     }
 }
@@ -127,7 +125,7 @@ mod tests {
     #[test]
     fn the_first_claim_stands_for_a_while() {
         let (_sender, catalog) = watch::channel(Arc::new(Catalog::default()));
-        let keeper = Keeper { catalog, claims: Mutex::new(BTreeMap::new()) };
+        let mut keeper = Keeper { catalog, claims: BTreeMap::new() };
         let (web, now) = (Name::new("web").unwrap(), Instant::now());
         let (one, two) = (NetworkId([1; 16]), NetworkId([2; 16]));
         assert_eq!(keeper.claim(web.clone(), one, now), one);

@@ -13,9 +13,9 @@ mod create;
 mod keeper;
 mod shown;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netdb::{
     CLUSTER_NETWORK, ClusterId, Lifetime, NameError, NetDb, ServeError, Stopped, Table, WatchError,
     WriteError,
@@ -33,7 +33,7 @@ pub(crate) use create::CreateError;
 use crate::ipam::{self, Ipam};
 
 /// Subnets for networks that name none: 4,096 of 4,094 endpoints each.
-const POOL4: &str = "10.0.0.0/8";
+const POOL4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
 const POOL4_LEN: u8 = 20;
 const POOL6_LEN: u8 = 64;
 
@@ -86,8 +86,8 @@ struct Pools {
 
 impl Pools {
     fn of(cluster: ClusterId) -> Result<Self, PoolError> {
-        let v4 = POOL4.parse().unwrap_or_default();
-        Ok(Self { v4: Pool::new(v4, POOL4_LEN)?, v6: Pool::new(unique_local(cluster), POOL6_LEN)? })
+        let v4 = Pool::new(POOL4.into(), POOL4_LEN)?;
+        Ok(Self { v4, v6: Pool::new(unique_local(cluster), POOL6_LEN)? })
     }
 }
 
@@ -98,7 +98,7 @@ fn unique_local(ClusterId(id): ClusterId) -> IpNet {
     for (to, from) in address.iter_mut().skip(1).zip(id).take(5) {
         *to = from;
     }
-    ipnet::Ipv6Net::new_assert(address.into(), 48).into()
+    Ipv6Net::new_assert(address.into(), 48).into()
 }
 
 impl Networks {
@@ -111,7 +111,7 @@ impl Networks {
         ipam.open(SpaceId::Pool4, pools.v4.space()?, founder).await?;
         ipam.open(SpaceId::Pool6, pools.v6.space()?, founder).await?;
         ipam.open(SpaceId::Vni, vnis()?, founder).await?;
-        let catalog = shown::keep_up(table.watch().await?, ipam.clone(), pools);
+        let catalog = shown::keep_up(table.watch().await?, ipam.clone(), pools).await?;
         keeper::serve(db, catalog.clone()).await?;
         Ok(Self { db: db.clone(), table, ipam, pools, catalog })
     }

@@ -184,15 +184,13 @@ impl NetworkRecord {
             count if count > MAX_SUBNETS => return Err(NetworkError::TooManySubnets(count)),
             _ => {}
         }
-        let mut before: Vec<IpNet> = Vec::with_capacity(self.subnets.len());
-        for subnet in &self.subnets {
+        for (place, subnet) in self.subnets.iter().enumerate() {
             subnet.check()?;
-            let overlaps =
-                |other: &&IpNet| other.contains(&subnet.prefix) || subnet.prefix.contains(*other);
-            if let Some(other) = before.iter().find(overlaps) {
-                return Err(NetworkError::Overlap(*other, subnet.prefix));
+            if let Some(other) =
+                self.subnets.iter().take(place).find(|other| other.overlaps(subnet))
+            {
+                return Err(NetworkError::Overlap(other.prefix, subnet.prefix));
             }
-            before.push(subnet.prefix);
         }
         Ok(())
     }

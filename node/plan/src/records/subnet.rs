@@ -80,6 +80,11 @@ impl Subnet {
         Self { prefix, gateway: None, range: None, aux: BTreeMap::new() }
     }
 
+    /// Whether some address is in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.prefix.contains(&other.prefix) || other.prefix.contains(&self.prefix)
+    }
+
     /// Whether an endpoint or gateway may have this address here.
     pub fn has_room_for(&self, address: IpAddr) -> bool {
         self.prefix.contains(&address) && !is_reserved(&self.prefix, address)

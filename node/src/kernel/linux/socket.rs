@@ -143,11 +143,7 @@ impl Socket {
     }
 
     /// Takes the answers to the request of this number until `enough` says so.
-    fn receive(
-        &self,
-        sequence: u32,
-        mut enough: impl FnMut(Part<'_>) -> bool,
-    ) -> io::Result<()> {
+    fn receive(&self, sequence: u32, mut enough: impl FnMut(Part<'_>) -> bool) -> io::Result<()> {
         self.messages(|header, message| {
             if header.sequence_number != sequence {
                 return ControlFlow::Continue(());
