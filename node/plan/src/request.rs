@@ -182,12 +182,9 @@ fn set_option(options: &mut NetworkOptions, name: &str, value: &str) -> Result<(
     match name {
         "parent" => options.parent = Some(Parent::new(value)?),
         "macvlan_mode" => {
-            options.mode = match value {
-                "bridge" => MacvlanMode::Bridge,
-                "private" => MacvlanMode::Private,
-                "vepa" => MacvlanMode::Vepa,
-                _ => return Err(bad("macvlan_mode", "bridge, private or vepa")),
-            }
+            let all = [MacvlanMode::Bridge, MacvlanMode::Private, MacvlanMode::Vepa];
+            let found = all.into_iter().find(|mode| mode.to_string() == value);
+            options.mode = found.ok_or(bad("macvlan_mode", "bridge, private or vepa"))?;
         }
         "mtu" | "com.docker.network.driver.mtu" => {
             options.mtu = Some(value.parse().map_err(|_| bad("mtu", "a number of bytes"))?);
@@ -205,6 +202,19 @@ fn set_option(options: &mut NetworkOptions, name: &str, value: &str) -> Result<(
         _ => return Err(RequestError::UnknownOption(name.into())),
     }
     Ok(())
+}
+
+/// The driver's options that were set, by our names, as a request would say them.
+pub fn options_of(options: &NetworkOptions) -> BTreeMap<String, String> {
+    let mode = (options.mode != MacvlanMode::default()).then(|| options.mode.to_string());
+    let set = [
+        ("parent", options.parent.as_ref().map(|parent| parent.name.to_string())),
+        ("macvlan_mode", mode),
+        ("mtu", options.mtu.map(|mtu| mtu.to_string())),
+        ("vni", options.vni.map(|vni| vni.to_string())),
+        ("encrypted", options.encrypted.then(|| "true".into())),
+    ];
+    set.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()
 }
 
 #[cfg(test)]
@@ -285,6 +295,24 @@ mod tests {
         assert_eq!(told("mtu", "big"), "option mtu=big: a number of bytes is expected");
         assert!(told("parnet", "eth0").contains("known are parent"));
         assert_eq!(told("parent", "eth0"), "the option parent means nothing to the overlay driver");
+    }
+
+    #[test]
+    fn what_was_set_is_said_again_as_it_was_asked_for() {
+        let asked = [
+            ("encrypted", "true"),
+            ("macvlan_mode", "vepa"),
+            ("mtu", "1400"),
+            ("parent", "eth0.41"),
+            ("vni", "4097"),
+        ];
+        let mut options = NetworkOptions::default();
+        for (name, value) in asked {
+            set_option(&mut options, name, value).unwrap();
+        }
+        let said = options_of(&options);
+        assert!(said.iter().map(|(name, value)| (&**name, &**value)).eq(asked), "{said:?}");
+        assert!(options_of(&NetworkOptions::default()).is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Networks with a driver and subnets: listing, creating, inspecting, removing.
 
-use std::{collections::BTreeMap, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     Json,
@@ -18,8 +18,8 @@ use netnode_api::{
 };
 use netnode_plan::{
     catalog::{FindError, Listed},
-    records::{MacvlanMode, NetworkId, NetworkOptions, NetworkRecord, Subnet as SubnetRecord},
-    request::NetworkRequest,
+    records::{NetworkId, NetworkRecord, Subnet as SubnetRecord},
+    request::{NetworkRequest, options_of},
     ring::Usage,
 };
 
@@ -106,7 +106,7 @@ fn network(id: NetworkId, listed: &Listed) -> Network {
         name: name.to_string(),
         driver: driver.to_string(),
         subnets: subnets.iter().map(subnet).collect(),
-        options: set_options(options),
+        options: options_of(options),
         internal: options.internal,
         attachable: options.attachable,
         labels: options.labels.clone(),
@@ -123,23 +123,6 @@ fn subnet(record: &SubnetRecord) -> Subnet {
         ip_range: record.range.map(|range| range.to_string()),
         aux_addresses: aux.collect(),
     }
-}
-
-/// The options that were set, as `-o` takes them.
-fn set_options(options: &NetworkOptions) -> BTreeMap<String, String> {
-    let mode = match options.mode {
-        MacvlanMode::Bridge => None,
-        MacvlanMode::Private => Some("private".to_owned()),
-        MacvlanMode::Vepa => Some("vepa".to_owned()),
-    };
-    let set = [
-        ("mtu", options.mtu.map(|mtu| mtu.to_string())),
-        ("vni", options.vni.map(|vni| vni.to_string())),
-        ("encrypted", options.encrypted.then(|| "true".to_owned())),
-        ("parent", options.parent.as_ref().map(|parent| parent.name.to_string())),
-        ("macvlan_mode", mode),
-    ];
-    set.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn subnet_usage(subnet: IpNet, usage: &Usage) -> SubnetUsage {

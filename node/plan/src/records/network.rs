@@ -65,6 +65,16 @@ pub enum MacvlanMode {
     Vepa,
 }
 
+impl fmt::Display for MacvlanMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bridge => "bridge",
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+        })
+    }
+}
+
 /// A host's interface, and the VLAN on it if there is one: `eth0`, `eth0.41`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Parent {
