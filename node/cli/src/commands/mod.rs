@@ -135,6 +135,15 @@ fn print_items<T>(
     Ok(print_table(io.out, columns, io.terminal, wide, items.iter().map(cells))?)
 }
 
+/// What is known of one thing, a line each, behind labels of one width.
+fn print_facts(io: &mut Io<'_>, width: usize, facts: &[(&str, String)]) -> Result<(), Failure> {
+    for (label, text) in facts {
+        let label = Look::Heading.paint(&format!("{label:<width$}"), io.terminal.color);
+        writeln!(io.out, "{label} {}", text::escaped(text))?;
+    }
+    Ok(())
+}
+
 /// What the lines below are about.
 fn heading(io: &mut Io<'_>, text: &str) -> Result<(), Failure> {
     Ok(writeln!(io.out, "\n{}", Look::Heading.paint(text, io.terminal.color))?)

@@ -6,7 +6,7 @@ use netnode_api::{
 };
 use serde_json::json;
 
-use super::{heading, print_items, print_json, print_list};
+use super::{heading, print_facts, print_items, print_json, print_list};
 use crate::{
     Io,
     args::network::{Create, Network},
@@ -125,10 +125,7 @@ fn inspect(io: &mut Io<'_>, detail: &NetworkDetail) -> Result<(), Failure> {
     for conflict in &network.conflicts {
         facts.push(("conflict", format!("network {} has {}", conflict.with, conflict.claim)));
     }
-    for (name, value) in facts {
-        let label = Look::Heading.paint(&format!("{name:<12}"), io.terminal.color);
-        writeln!(io.out, "{label} {}", text::escaped(&value))?;
-    }
+    print_facts(io, 12, &facts)?;
     detail.usage.iter().try_for_each(|usage| shares(io, usage))
 }
 

@@ -7,7 +7,7 @@ use netnode_api::{
     node::{Change, Member, MemberState, Reloaded, Status},
 };
 
-use super::{print_json, print_list};
+use super::{print_facts, print_json, print_list};
 use crate::{
     Io,
     args::Format,
@@ -23,10 +23,7 @@ pub(super) async fn status(client: &Client, io: &mut Io<'_>, json: bool) -> Resu
         return print_json(io, &status);
     }
     let color = io.terminal.color;
-    for (label, text) in summary(&status) {
-        let label = format!("{label:<10}");
-        writeln!(io.out, "{} {text}", Look::Heading.paint(&label, color))?;
-    }
+    print_facts(io, 10, &summary(&status))?;
     for warning in &status.warnings {
         let label = Look::Bad.paint("warning   ", color);
         writeln!(io.out, "{label} {}", text::escaped(warning))?;
