@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     Failure,
     control::{self, Control, ControlSocket, ORDERS, Order, Server},
+    endpoints::Endpoints,
     logging::Logging,
     networks::Networks,
     service,
@@ -70,7 +71,10 @@ pub(crate) async fn run(
     let networks = Networks::start(&db, founder)
         .await
         .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
-    let control = Control::new(db.clone(), networks, orders, stopping.clone());
+    let endpoints = Endpoints::start(&db, &networks, &settings.state_dir).await;
+    let endpoints =
+        endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
+    let control = Control::new(db.clone(), networks, endpoints, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
     if let Some(listener) = metrics {

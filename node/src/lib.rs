@@ -8,6 +8,7 @@
 //! | `logging` | where logs go and what is in them |
 //! | `setup` | `init`, `join` and `config`: commands that end at once |
 //! | `generated` | completions and manual pages |
+//! | `endpoints` | the endpoints of this host, and what the kernel should be like for them |
 //! | `networks` | the networks of the cluster: creating, finding and removing them |
 //! | `ipam` | numbers for this host, given without a quorum |
 //! | `daemon` | the running node: signals, reload, the order of starting and stopping |
@@ -28,6 +29,7 @@ mod args;
 mod control;
 mod daemon;
 pub mod drivers;
+mod endpoints;
 mod generated;
 mod ipam;
 pub mod kernel;

@@ -21,6 +21,7 @@
 pub mod client;
 pub mod debug;
 pub mod diff;
+pub mod endpoints;
 pub mod error;
 pub mod keys;
 pub mod metrics;

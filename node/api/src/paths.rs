@@ -9,6 +9,11 @@ pub const MEMBERS: &str = "/v1/members";
 pub const NETWORKS: &str = "/v1/networks";
 /// `GET`: [`NetworkDetail`](crate::networks::NetworkDetail). `DELETE` removes it.
 pub const NETWORK: &str = "/v1/networks/{network}";
+/// `GET`: a list of [`Endpoint`](crate::endpoints::Endpoint), those of this host. `POST` of an
+/// [`AttachEndpoint`](crate::endpoints::AttachEndpoint): the [`Endpoint`](crate::endpoints::Endpoint).
+pub const ENDPOINTS: &str = "/v1/endpoints";
+/// `DELETE` detaches an endpoint of this host.
+pub const ENDPOINT: &str = "/v1/networks/{network}/endpoints/{endpoint}";
 /// `GET`: [`Scopes`](crate::node::Scopes).
 pub const SCOPES: &str = "/v1/scopes";
 /// `PUT` attaches, `DELETE` detaches.
@@ -57,6 +62,11 @@ pub const OPENAPI: &str = "/v1/openapi.json";
 /// `path` about one network, its name put into the place that waits for it.
 pub fn of_network(path: &str, network: &str) -> String {
     path.replace("{network}", &percent_encode(network))
+}
+
+/// The path of one endpoint on one network.
+pub fn of_endpoint(network: &str, endpoint: &str) -> String {
+    of_network(ENDPOINT, network).replace("{endpoint}", &percent_encode(endpoint))
 }
 
 /// `path` with these parameters behind it.

@@ -1,5 +1,6 @@
 //! The command line: its commands, options and help, and nothing that acts on them.
 
+pub(crate) mod endpoint;
 pub(crate) mod network;
 
 use std::path::PathBuf;
@@ -54,6 +55,12 @@ pub(crate) enum Command {
     Network {
         #[command(subcommand)]
         command: network::Network,
+    },
+    /// Endpoints of this host: attach, detach, list
+    #[command(alias = "endpoints", after_help = help::ENDPOINT)]
+    Endpoint {
+        #[command(subcommand)]
+        command: endpoint::Endpoint,
     },
     /// Gossip scopes: whose tables this node holds
     #[command(alias = "scopes", after_help = help::SCOPE)]

@@ -109,6 +109,14 @@ Examples:
   netdbctl network create -d macvlan --subnet 192.168.0.0/16 --ip-range 192.168.41.0/24 \\
     --aux-address favorite_ip_ever=192.168.41.2 --gateway 192.168.41.1 -o parent=eth0.41 macnet41";
 
+pub(crate) const ENDPOINT: &str = "\
+Examples:
+  ip netns add box
+  netdbctl endpoint attach --network web --name api-1 --netns /run/netns/box
+  netdbctl endpoint attach --network web --name api-2 --ip 10.0.0.9 --pid 4711
+  netdbctl endpoint ls
+  netdbctl endpoint detach --network web --name api-1";
+
 pub(crate) const SCOPE: &str = "\
 A node holds and gossips the tables of the networks that it is attached to, and no others.
 

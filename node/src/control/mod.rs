@@ -7,6 +7,7 @@ mod admin;
 mod convert;
 mod debug;
 mod diff;
+mod endpoints;
 mod load;
 mod names;
 mod networks;
@@ -36,7 +37,7 @@ use netnode_api::{
 };
 use tokio::sync::{mpsc, oneshot, watch as signal};
 
-use crate::networks::Networks;
+use crate::{endpoints::Endpoints, networks::Networks};
 pub(crate) use openapi::text as openapi;
 use problem::Refused;
 pub(crate) use serve::Server;
@@ -66,6 +67,7 @@ pub(crate) enum Order {
 pub(crate) struct Control {
     db: NetDb,
     networks: Networks,
+    endpoints: Endpoints,
     started: Instant,
     orders: mpsc::Sender<Order>,
     /// True once the daemon stops: what goes on by itself has to end.
@@ -76,10 +78,11 @@ impl Control {
     pub(crate) fn new(
         db: NetDb,
         networks: Networks,
+        endpoints: Endpoints,
         orders: mpsc::Sender<Order>,
         stopping: signal::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { db, networks, started: Instant::now(), orders, stopping })
+        Arc::new(Self { db, networks, endpoints, started: Instant::now(), orders, stopping })
     }
 }
 

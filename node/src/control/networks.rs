@@ -61,6 +61,15 @@ pub(super) async fn remove(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Refused> {
+    let (id, _) = control.networks.find(&name)?;
+    let nodes = control.endpoints.nodes_on(id).await?;
+    if nodes > 0 {
+        let problem =
+            Problem::new(Code::Conflict, format!("network {name} is in use on {nodes} nodes"));
+        let hint =
+            "detach its endpoints; a node lets go of a network 30 s after its last endpoint went";
+        return Err(problem.with_hint(hint).into());
+    }
     control.networks.remove(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

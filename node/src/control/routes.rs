@@ -9,12 +9,14 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use netnode_api::{
-    debug, diff as differences, keys, networks as api_networks, node, paths, rows as api_rows,
-    settings as api_settings,
+    debug, diff as differences, endpoints as api_endpoints, keys, networks as api_networks, node,
+    paths, rows as api_rows, settings as api_settings,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Control, admin, debug as inside, diff, load, networks, openapi, rows, scopes, watch};
+use super::{
+    Control, admin, debug as inside, diff, endpoints, load, networks, openapi, rows, scopes, watch,
+};
 
 /// How a type is described.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -113,6 +115,7 @@ pub(super) fn routes() -> Vec<Route> {
     let mut all = of_the_node();
     all.extend(of_keys());
     all.extend(of_networks());
+    all.extend(of_endpoints());
     all.extend(of_scopes());
     all.extend(of_rows());
     all
@@ -226,6 +229,32 @@ fn of_networks() -> Vec<Route> {
             paths::NETWORK,
             ("removeNetwork", "Remove a network for the whole cluster"),
             networks::remove,
+        ),
+    ]
+}
+
+fn of_endpoints() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::ENDPOINTS,
+            ("endpoints", "The endpoints of this host"),
+            endpoints::list,
+        )
+        .json::<Vec<api_endpoints::Endpoint>>(),
+        Route::new(
+            POST,
+            paths::ENDPOINTS,
+            ("attachEndpoint", "Plug a sandbox of this host into a network"),
+            endpoints::attach,
+        )
+        .body::<api_endpoints::AttachEndpoint>()
+        .json::<api_endpoints::Endpoint>(),
+        Route::new(
+            DELETE,
+            paths::ENDPOINT,
+            ("detachEndpoint", "Plug an endpoint of this host out of its network"),
+            endpoints::detach,
         ),
     ]
 }

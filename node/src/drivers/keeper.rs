@@ -19,12 +19,21 @@ pub const DEBOUNCE: Duration = Duration::from_millis(1);
 /// What is wanted now: only the latest matters, so a slow kernel never makes a queue grow.
 pub type Wants = watch::Sender<Arc<Wanted>>;
 
+/// What came of one comparison.
+#[derive(Debug)]
+pub struct Told {
+    /// What was wanted when it began.
+    pub wanted: Arc<Wanted>,
+    /// What came of it.
+    pub report: Result<Report, KernelError>,
+}
+
 /// Runs until the sender of wants is gone. What came of each comparison goes to `told`.
 pub async fn keep<K: Kernel + 'static>(
     kernel: K,
     mut wants: watch::Receiver<Arc<Wanted>>,
     period: Duration,
-    mut told: impl FnMut(Result<Report, KernelError>) + Send + 'static,
+    mut told: impl FnMut(Told) + Send + 'static,
 ) {
     let mut kernel = Some(kernel);
     let mut retry = RETRY;
@@ -33,18 +42,18 @@ pub async fn keep<K: Kernel + 'static>(
         // A kernel is asked by system calls that block, and never by a thread that serves others.
         let done = task::spawn_blocking(move || {
             let report = reconcile(&mut working, &wanted);
-            (working, report)
+            (working, Told { wanted, report })
         });
-        let Ok((back, report)) = done.await else { return };
+        let Ok((back, came)) = done.await else { return };
         kernel = Some(back);
-        let pause = if report.as_ref().is_ok_and(Report::is_settled) {
+        let pause = if came.report.as_ref().is_ok_and(Report::is_settled) {
             retry = RETRY;
             period
         } else {
             retry = retry.saturating_mul(2);
             retry.min(period)
         };
-        told(report);
+        told(came);
         match time::timeout(pause, wants.changed()).await {
             Ok(Err(_)) => return,
             Ok(Ok(())) => time::sleep(DEBOUNCE).await,
@@ -70,8 +79,8 @@ mod tests {
     async fn it_acts_on_changes_and_on_the_timer() {
         let (wants, receiver) = watch::channel(Arc::new(Wanted::new()));
         let (tell, mut told) = mpsc::channel(8);
-        let kept = tokio::spawn(keep(Fake::default(), receiver, PERIOD, move |report| {
-            let _ = tell.try_send(report.unwrap());
+        let kept = tokio::spawn(keep(Fake::default(), receiver, PERIOD, move |told| {
+            let _ = tell.try_send(told.report.unwrap());
         }));
         assert_eq!(told.recv().await.unwrap().steps, 0);
         let network = NetworkId([1; 16]);

@@ -57,6 +57,8 @@ pub(super) struct Desk {
     rows: Rows,
     /// Whether the tables hold what the peers hold.
     synced: bool,
+    /// Numbers in use from before the start, of spaces that are not open yet.
+    kept: BTreeMap<SpaceId, Vec<u128>>,
     handles: BTreeMap<u64, Request>,
     next_handle: u64,
 }
@@ -85,6 +87,7 @@ impl Desk {
             members: BTreeMap::new(),
             rows,
             synced: false,
+            kept: BTreeMap::new(),
             handles: BTreeMap::new(),
             next_handle: 0,
         })
@@ -167,6 +170,10 @@ impl Desk {
                     open.ring.release(now, number);
                 }
             }
+            Command::Keep { id, numbers } => match self.open.get_mut(&id) {
+                Some(open) => numbers.iter().for_each(|number| open.ring.keep(*number)),
+                None => self.kept.entry(id).or_default().extend(numbers),
+            },
             Command::Users { id, users } => {
                 if let Some(open) = self.open.get_mut(&id) {
                     open.set_users(now, &users);
@@ -188,6 +195,9 @@ impl Desk {
         let rows = self.rows.get(&id).cloned().unwrap_or_default();
         let mut ring = Ring::new(me, space, Config::default(), now, rows);
         ring.handle_members(now, self.members.iter().map(|(node, alive)| (*node, *alive)));
+        for number in self.kept.remove(&id).unwrap_or_default() {
+            ring.keep(number);
+        }
         let (waiting, users, unwanted) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         self.open.insert(id, Open { ring, waiting, users, found, unwanted });
         self.sync_rings();

@@ -75,6 +75,10 @@ enum Command {
         id: SpaceId,
         number: u128,
     },
+    Keep {
+        id: SpaceId,
+        numbers: Vec<u128>,
+    },
     /// Who uses which numbers, as the tables say; numbers that are not named are not in use.
     Users {
         id: SpaceId,
@@ -116,6 +120,11 @@ impl Ipam {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::Take { id, wish, reply }).await?;
         answer.await.map_err(|_| Stopped)?
+    }
+
+    /// Says that this node gave these numbers before it started, and that they are in use.
+    pub(crate) async fn keep(&self, id: SpaceId, numbers: Vec<u128>) -> Result<(), Stopped> {
+        self.tell(Command::Keep { id, numbers }).await
     }
 
     /// Gives a number back; it rests a while.

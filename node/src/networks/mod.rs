@@ -116,6 +116,16 @@ impl Networks {
         Ok(Self { db: db.clone(), table, ipam, pools, catalog })
     }
 
+    /// The desk that gives their numbers.
+    pub(crate) fn ipam(&self) -> &Ipam {
+        &self.ipam
+    }
+
+    /// All networks, now and whenever they change.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Catalog>> {
+        self.catalog.clone()
+    }
+
     /// All networks, as this node sees them now.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.catalog.borrow().clone()

@@ -159,12 +159,14 @@ fn every_path_answers_as_described() {
     assert_eq!(served.body, include_str!("../../../docs/openapi.json"));
     let all = operations(&document);
     for operation in &all {
-        let path = operation.path.replace("{network}", "blue");
+        let path = operation.path.replace("{network}", "blue").replace("{endpoint}", "e");
         let (query, body) = example(&operation.id);
         let enough = (operation.id == "watch").then_some("\"snapshot\"");
         let method = operation.method.to_uppercase();
         let answer = ask(&host, &method, &format!("{path}{query}"), &body, enough);
-        check(&document, operation, &answer, true);
+        // Nobody's namespace is changed here: see the data plane's tests.
+        let good = !matches!(&*operation.id, "attachEndpoint" | "detachEndpoint");
+        check(&document, operation, &answer, good);
     }
     assert!(all.iter().any(|operation| operation.id == "leave"));
     assert!(host.ended().success(), "leaving was last");

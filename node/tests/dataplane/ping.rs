@@ -4,6 +4,8 @@ use std::{
     io::{self, Read},
     net::{IpAddr, SocketAddr},
     path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -41,6 +43,28 @@ pub(crate) fn is_silent(from: &Path, to: IpAddr) -> bool {
     inside(from, || (1..4).all(|sequence| !matches!(once(to, 8, sequence), Ok(true))))
 }
 
+/// How many of how many requests got no answer while something was done, one every 20 ms.
+pub(crate) fn lost_during(from: &Path, to: IpAddr, work: impl FnOnce()) -> (usize, usize) {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let pinging = scope.spawn(|| {
+            inside(from, || {
+                let (mut lost, mut sent) = (0, 0);
+                while !done.load(Ordering::Relaxed) {
+                    sent += 1;
+                    let sequence = u16::try_from(sent % 60_000).unwrap();
+                    lost += usize::from(!matches!(once(to, 56, sequence), Ok(true)));
+                    thread::sleep(Duration::from_millis(20));
+                }
+                (lost, sent)
+            })
+        });
+        work();
+        done.store(true, Ordering::Relaxed);
+        pinging.join().unwrap()
+    })
+}
+
 fn once(to: IpAddr, payload: usize, sequence: u16) -> io::Result<bool> {
     let (domain, protocol, kind, reply) = match to {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4, 8, 0),
@@ -55,7 +79,7 @@ fn once(to: IpAddr, payload: usize, sequence: u16) -> io::Result<bool> {
     let sum = checksum(&packet).to_be_bytes();
     packet[2..4].copy_from_slice(&sum);
     if socket.send_to(&packet, &SocketAddr::new(to, 0).into()).is_err() {
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
         return Ok(false);
     }
     let until = Instant::now() + AGAIN;

@@ -23,6 +23,7 @@ pub use streams::{HEARTBEAT, RowStream, WatchStream};
 use crate::{
     debug::Debug,
     diff::{Diff, DiffQuery},
+    endpoints::{AttachEndpoint, Endpoint},
     error::{ErrorBody, Problem},
     keys::{Keys, RotateToken, Token},
     networks::{CreateNetwork, Network, NetworkDetail},
@@ -145,6 +146,21 @@ impl Client {
     /// Removes a network for the whole cluster.
     pub async fn remove_network(&self, network: &str) -> Result<(), ClientError> {
         self.tell(Method::DELETE, &paths::of_network(paths::NETWORK, network)).await
+    }
+
+    /// The endpoints of this host.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, ClientError> {
+        self.get(paths::ENDPOINTS).await
+    }
+
+    /// Plugs a sandbox of this host into a network.
+    pub async fn attach_endpoint(&self, wanted: &AttachEndpoint) -> Result<Endpoint, ClientError> {
+        self.call(Method::POST, paths::ENDPOINTS, json(wanted)?).await
+    }
+
+    /// Plugs an endpoint of this host out of its network.
+    pub async fn detach_endpoint(&self, network: &str, name: &str) -> Result<(), ClientError> {
+        self.tell(Method::DELETE, &paths::of_endpoint(network, name)).await
     }
 
     /// Attached networks and the ones heard of.

@@ -3,6 +3,7 @@
 mod config;
 mod debug;
 mod diff;
+mod endpoint;
 mod generated;
 mod keys;
 mod load;
@@ -54,6 +55,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         }
         Command::Reload { json } => node::reload(client, io, json.json).await,
         Command::Network { command } => network::run(command, client, io).await,
+        Command::Endpoint { command } => endpoint::run(command, client, io).await,
         Command::Scope { command, format } => scope::run(command, format, client, io).await,
         Command::Complete { network, json } => {
             scope::complete(client, io, &network, json.json).await

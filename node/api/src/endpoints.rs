@@ -1,0 +1,69 @@
+//! Endpoints: sandboxes plugged into networks.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A sandbox to be plugged into a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttachEndpoint {
+    /// The network: its name, its id, or the start of that.
+    pub network: String,
+    /// What the endpoint is to be called on it.
+    pub name: String,
+    /// What it is called as well.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Addresses that it is to have, at most one in each subnet; others are chosen.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Its hardware address; a random one if not said.
+    #[serde(default)]
+    pub mac: Option<String>,
+    /// The path that leads to the sandbox's network namespace, on netnode's host.
+    pub netns: String,
+    /// What the interface is to be called; the next ethN if not said.
+    #[serde(default)]
+    pub interface: Option<String>,
+}
+
+/// An endpoint of this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Endpoint {
+    /// Names it for ever, 32 hexadecimal digits.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it is called as well.
+    pub aliases: Vec<String>,
+    /// The id of its network.
+    pub network: String,
+    /// What people call that, if it still is there.
+    pub network_name: Option<String>,
+    /// The path that leads to the sandbox's network namespace.
+    pub netns: String,
+    /// What the interface is called there.
+    pub interface: String,
+    /// Its addresses, each with the length of its subnet's prefix.
+    pub addresses: Vec<String>,
+    /// Its hardware address.
+    pub mac: String,
+    /// Bytes in an IP packet, where it is known.
+    pub mtu: Option<u32>,
+    /// How it is doing.
+    pub state: EndpointState,
+}
+
+/// How an endpoint is doing on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", content = "why", rename_all = "snake_case")]
+pub enum EndpointState {
+    /// All is as it should be.
+    Ready,
+    /// Not yet, and why.
+    Pending(String),
+    /// With what it clashes.
+    Conflict(String),
+    /// It can't be, and what to do.
+    Error(String),
+}

@@ -1,0 +1,61 @@
+//! `netdbctl endpoint`: sandboxes of this host plugged into networks.
+
+use clap::{Args, Subcommand};
+
+use super::{Format, Json};
+use crate::help;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Endpoint {
+    /// Plug a network namespace of this host into a network
+    #[command(after_help = help::ENDPOINT)]
+    Attach(Attach),
+    /// Plug an endpoint of this host out of its network
+    #[command(after_help = help::ENDPOINT)]
+    Detach {
+        /// The network: its name, its id, or the start of that
+        #[arg(long, short)]
+        network: String,
+        /// The endpoint's name
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// The endpoints of this host
+    #[command(alias = "list", after_help = help::ENDPOINT)]
+    Ls {
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// The network: its name, its id, or the start of that
+    #[arg(long, short)]
+    pub(crate) network: String,
+    /// What the endpoint is to be called on it
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What it is called as well
+    #[arg(long)]
+    pub(crate) alias: Vec<String>,
+    /// An address that it is to have, at most one in each subnet
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Vec<String>,
+    /// Its hardware address; a random one if not said
+    #[arg(long)]
+    pub(crate) mac: Option<String>,
+    /// What the interface is to be called; the next ethN if not said
+    #[arg(long)]
+    pub(crate) interface: Option<String>,
+    /// The network namespace, by the path that leads to it
+    #[arg(long, value_name = "PATH", required_unless_present = "pid", conflicts_with = "pid")]
+    pub(crate) netns: Option<String>,
+    /// The network namespace, by a process in it
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}

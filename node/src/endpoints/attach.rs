@@ -1,0 +1,380 @@
+//! Plugging a sandbox into a network, and out of it.
+//!
+//! What an endpoint needs is on this host's disk before anybody hears of it; what fails gives back what was
+//! taken. An answer comes when the kernel is as it should be, or with why it is not.
+
+use std::{fs::File, io, net::IpAddr, sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, WriteError};
+use netnode_plan::{
+    catalog::{FindError, Listed},
+    records::{
+        self, Driver, ENDPOINTS, EndpointId, LinkName, LinkNameError, Mac, NetworkId, PEER_KEY,
+        PEERS, PeerRecord, RecordError,
+    },
+    ring,
+    spaces::{SpaceId, address_in, number_in},
+};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+use super::{
+    Endpoint, Endpoints, State,
+    board::Command,
+    rows::scope_of,
+    store::{Local, Locals, StoreError},
+};
+use crate::ipam::TakeError;
+
+/// How long an attach waits for the kernel before it says that it is under way.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a node stays in a network's scope after its last endpoint went: the next may come soon.
+const LINGER: Duration = Duration::from_secs(30);
+/// How long the row of a network is waited for after a start; one that is not there was removed.
+const CATALOG: Duration = Duration::from_secs(5);
+/// How long the rows of a network are waited for after a start.
+const SYNC: Duration = Duration::from_secs(20);
+
+/// What somebody wants plugged in.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) network: String,
+    pub(crate) name: Name,
+    pub(crate) aliases: Vec<Name>,
+    /// Addresses that it is to have, at most one in each subnet.
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) mac: Option<Mac>,
+    /// The path that leads to the sandbox's namespace.
+    pub(crate) sandbox: String,
+    /// What the interface is to be called; the next ethN if not said.
+    pub(crate) interface: Option<LinkName>,
+}
+
+/// Why a sandbox was not plugged in. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttachError {
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// This process may not change the kernel, or it is another system's.
+    #[error("the kernel can't be changed: {0}")]
+    Kernel(Arc<io::Error>),
+    #[error("endpoints of the {0} driver are not made yet")]
+    Driver(Driver),
+    #[error("{path} is not a network namespace that can be entered: {error}")]
+    Sandbox { path: String, error: io::Error },
+    #[error("this host has an endpoint {name} on that network already: {id}")]
+    Exists { name: Name, id: EndpointId },
+    #[error("address {0} is in none of the network's subnets")]
+    Outside(IpAddr),
+    #[error("no address of {subnet} can be given: {why}")]
+    NoAddress { subnet: IpNet, why: TakeError },
+    #[error("{0} is not the hardware address of one interface")]
+    Mac(Mac),
+    #[error(transparent)]
+    Interface(#[from] LinkNameError),
+    #[error("no random numbers: {0}")]
+    Entropy(#[from] getrandom::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why an endpoint was not plugged out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DetachError {
+    #[error(transparent)]
+    Find(#[from] FindError),
+    #[error("this host has no endpoint {0} on that network")]
+    Unknown(Name),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Endpoints {
+    /// Plugs a sandbox in.
+    pub(crate) async fn attach(&self, wish: Wish) -> Result<Endpoint, AttachError> {
+        self.kernel.clone().map_err(AttachError::Kernel)?;
+        self.started().await?;
+        let (network, listed) = self.networks.find(&wish.network)?;
+        if !matches!(listed.record.driver, Driver::Overlay | Driver::Macvlan) {
+            return Err(AttachError::Driver(listed.record.driver));
+        }
+        if let Some(id) = self.find(network, &wish.name) {
+            return Err(AttachError::Exists { name: wish.name, id });
+        }
+        File::open(&wish.sandbox).map_err(|error| {
+            let path = wish.sandbox.clone();
+            AttachError::Sandbox { path, error }
+        })?;
+        self.db.ensure_attached(scope_of(network)?.as_str()).await?;
+        let mut addresses = Vec::new();
+        let attached = self.attach_with(network, &listed, wish, &mut addresses).await;
+        if attached.is_err() {
+            self.give_back(network, &listed, &addresses).await?;
+        }
+        attached
+    }
+
+    async fn attach_with(
+        &self,
+        network: NetworkId,
+        listed: &Listed,
+        wish: Wish,
+        addresses: &mut Vec<IpNet>,
+    ) -> Result<Endpoint, AttachError> {
+        self.take_addresses(network, listed, &wish.addresses, addresses).await?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)?;
+        let mut random = [0; 6];
+        getrandom::fill(&mut random)?;
+        let mac = wish.mac.unwrap_or_else(|| Mac::random(random));
+        if !mac.is_an_interfaces() {
+            return Err(AttachError::Mac(mac));
+        }
+        let interface = match wish.interface {
+            Some(interface) => interface,
+            None => self.free_interface(&wish.sandbox)?,
+        };
+        let others = self.list();
+        let mut others = others.iter().filter(|e| e.local.sandbox == wish.sandbox);
+        let default_route =
+            !listed.record.options.internal && others.all(|e| !e.local.default_route);
+        let local = Local {
+            network,
+            name: wish.name,
+            aliases: wish.aliases,
+            sandbox: wish.sandbox,
+            interface,
+            addresses: addresses.clone(),
+            mac,
+            default_route,
+            moves: 0,
+        };
+        let id = EndpointId(id);
+        self.survey().await;
+        let (reply, stored) = oneshot::channel();
+        self.tell(Command::Add { id, local: local.clone(), reply }).await?;
+        stored.await.map_err(|_| Stopped)??;
+        self.tell(Command::Begin(Vec::new())).await?;
+        if let Err(error) = self.publish(id, &local).await {
+            self.forget(id).await?;
+            return Err(error);
+        }
+        Ok(self.settled(id).await.ok_or(Stopped)?)
+    }
+
+    /// One address in each subnet: the one that was named, or any.
+    async fn take_addresses(
+        &self,
+        network: NetworkId,
+        listed: &Listed,
+        named: &[IpAddr],
+        taken: &mut Vec<IpNet>,
+    ) -> Result<(), AttachError> {
+        let subnets = &listed.record.subnets;
+        let outside = |address: &&IpAddr| !subnets.iter().any(|s| s.prefix.contains(*address));
+        if let Some(address) = named.iter().find(outside) {
+            return Err(AttachError::Outside(*address));
+        }
+        for (place, subnet) in (0..).zip(subnets) {
+            let prefix = subnet.prefix;
+            let number = named.iter().find_map(|address| number_in(&prefix, *address));
+            let wish = number.map_or(ring::Wish::Any, ring::Wish::Exact);
+            let given = self.networks.ipam().take(SpaceId::Subnet(network, place), wish).await;
+            let number = given.map_err(|why| AttachError::NoAddress { subnet: prefix, why })?;
+            let address = address_in(&prefix, number)
+                .and_then(|address| IpNet::new(address, prefix.prefix_len()).ok())
+                .ok_or(AttachError::NoAddress { subnet: prefix, why: TakeError::UnknownSpace })?;
+            taken.push(address);
+        }
+        Ok(())
+    }
+
+    async fn give_back(
+        &self,
+        network: NetworkId,
+        listed: &Listed,
+        addresses: &[IpNet],
+    ) -> Result<(), Stopped> {
+        for (place, subnet) in (0..).zip(&listed.record.subnets) {
+            for number in addresses.iter().filter_map(|net| number_in(&subnet.prefix, net.addr())) {
+                self.networks.ipam().release(SpaceId::Subnet(network, place), number).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first ethN that none of our endpoints has in a sandbox.
+    fn free_interface(&self, sandbox: &str) -> Result<LinkName, LinkNameError> {
+        let all = self.list();
+        let taken = |name: &str| {
+            let mut here = all.iter().filter(|e| e.local.sandbox == sandbox);
+            here.any(|e| e.local.interface.as_str() == name)
+        };
+        let free = (0..).map(|n: u32| format!("eth{n}")).find(|name| !taken(name));
+        LinkName::new(&free.unwrap_or_default())
+    }
+
+    /// Says to the other nodes where an endpoint is.
+    async fn publish(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
+        let scope = self.db.ensure_attached(scope_of(local.network)?.as_str()).await?;
+        let own = self.db.info().await?.node.member.addr.ip();
+        let shown = self.shown.borrow().clone();
+        let peer = PeerRecord { tunnels: vec![own], mtu: shown.tunnel_mtu };
+        let record = local.record(own, shown.tunnel_mtu);
+        records::Record::check(&record).map_err(RecordError::from)?;
+        let peers = scope.table(PEERS, Lifetime::Owner)?;
+        peers.upsert(PEER_KEY, records::encode(&peer)).await?;
+        let endpoints = scope.table(ENDPOINTS, Lifetime::Owner)?;
+        endpoints.upsert(id.0, records::encode(&record)).await?;
+        Ok(())
+    }
+
+    /// After a start: addresses in use here are not given again.
+    pub(super) async fn keep_addresses(
+        &self,
+        network: NetworkId,
+        locals: &Locals,
+    ) -> Result<(), Stopped> {
+        let mut catalog = self.networks.watch();
+        let known = catalog.wait_for(|catalog| catalog.get(network).is_some());
+        let Ok(Ok(catalog)) = timeout(CATALOG, known).await.map(|k| k.map(|c| Arc::clone(&c)))
+        else {
+            return Ok(());
+        };
+        let Some(listed) = catalog.get(network) else { return Ok(()) };
+        for (place, subnet) in (0..).zip(&listed.record.subnets) {
+            let here = locals.values().filter(|local| local.network == network);
+            let addresses = here.flat_map(|local| &local.addresses);
+            let numbers = addresses.filter_map(|net| number_in(&subnet.prefix, net.addr()));
+            let id = SpaceId::Subnet(network, place);
+            self.networks.ipam().keep(id, numbers.collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// After a start: the rows are written anew, and the others' waited for.
+    pub(super) async fn publish_again(
+        &self,
+        network: NetworkId,
+        locals: &Locals,
+    ) -> Result<(), AttachError> {
+        let scope = self.db.ensure_attached(scope_of(network)?.as_str()).await?;
+        for (id, local) in locals.iter().filter(|(_, local)| local.network == network) {
+            self.publish(*id, local).await?;
+        }
+        scope.mark_complete().await?;
+        // Cut off, it goes on with what it has.
+        let _ = timeout(SYNC, scope.wait_synced()).await;
+        Ok(())
+    }
+
+    /// Waits until the kernel was asked for an endpoint and did it, or can't.
+    async fn settled(&self, id: EndpointId) -> Option<Endpoint> {
+        let mut shown = self.shown.clone();
+        let done = shown.wait_for(|shown| {
+            matches!(
+                shown.states.get(&id),
+                Some(State::Ready | State::Error(_) | State::Conflict(_))
+            )
+        });
+        // Beyond that it is under way.
+        let _ = timeout(PATIENCE, done).await;
+        self.get(id)
+    }
+
+    /// Plugs an endpoint out.
+    pub(crate) async fn detach(&self, network: &str, name: &Name) -> Result<Local, DetachError> {
+        let (network, listed) = self.networks.find(network)?;
+        let unknown = || DetachError::Unknown(name.clone());
+        let id = self.find(network, name).ok_or_else(unknown)?;
+        let scope = self.db.network(scope_of(network)?.as_str()).await?;
+        if let Some(scope) = scope {
+            // The others send nothing more before the link goes; the row may be gone already.
+            let _ = scope.table(ENDPOINTS, Lifetime::Owner)?.delete(id.0).await;
+        }
+        let local = self.forget(id).await?.ok_or_else(unknown)?;
+        // Beyond that it is under way.
+        let _ = timeout(PATIENCE, self.shown.clone().wait_for(|shown| shown.settled)).await;
+        self.give_back(network, &listed, &local.addresses).await?;
+        if !self.list().iter().any(|e| e.local.network == network) {
+            let again = self.clone();
+            tokio::spawn(async move { again.leave_scope(network).await });
+        }
+        Ok(local)
+    }
+
+    async fn forget(&self, id: EndpointId) -> Result<Option<Local>, StoreOrStopped> {
+        let (reply, removed) = oneshot::channel();
+        self.tell(Command::Remove { id, reply }).await?;
+        Ok(removed.await.map_err(|_| Stopped)??)
+    }
+
+    /// A host holds no rows of networks that it has no endpoint on; a short while excepted.
+    async fn leave_scope(&self, network: NetworkId) {
+        sleep(LINGER).await;
+        if self.list().iter().any(|e| e.local.network == network) {
+            return;
+        }
+        let Ok(name) = scope_of(network) else { return };
+        if let Ok(Some(scope)) = self.db.network(name.as_str()).await
+            && let Err(error) = scope.detach().await
+        {
+            tracing::warn!(%network, "its scope was not left: {error}");
+        }
+    }
+
+    /// Waits until what was attached before the start is known to the desk of addresses.
+    async fn started(&self) -> Result<(), Stopped> {
+        self.ready.clone().wait_for(|ready| *ready).await.map(|_| ()).map_err(|_| Stopped)
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).await.map_err(|_| Stopped)
+    }
+}
+
+/// Why an endpoint was not forgotten.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreOrStopped {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl From<StoreOrStopped> for AttachError {
+    fn from(error: StoreOrStopped) -> Self {
+        match error {
+            StoreOrStopped::Store(error) => error.into(),
+            StoreOrStopped::Stopped(stopped) => stopped.into(),
+        }
+    }
+}
+
+impl From<StoreOrStopped> for DetachError {
+    fn from(error: StoreOrStopped) -> Self {
+        match error {
+            StoreOrStopped::Store(error) => error.into(),
+            StoreOrStopped::Stopped(stopped) => stopped.into(),
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The task that knows what this host has attached and what the rows say, and tells the kernel's keeper
+//! what is wanted of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+use netdb::{Event, NetworkRow, NodeId, Stopped, Watch};
+use netnode_plan::{
+    catalog::Catalog,
+    host::{Attached, Place, Wanted},
+    macvlan,
+    overlay::{self, Row},
+    records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord},
+    spaces::{SpaceId, number_in},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    rows::{AllRows, Rows},
+    store::{Local, Locals, Store, StoreError},
+};
+use crate::{
+    drivers::{
+        keeper::{PERIOD, Told, Wants, keep},
+        reconcile::Report,
+    },
+    ipam::Ipam,
+    kernel::{Linux, Way},
+};
+
+/// MTU of a macvlan's parent when it can't be asked: that of Ethernet.
+const ETHERNET_MTU: u32 = 1500;
+
+/// How an endpoint is doing on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The kernel is as it should be.
+    Ready,
+    /// Not yet, and why.
+    Pending(String),
+    /// Another endpoint has its address.
+    Conflict(String),
+    /// It can't be, and what to do.
+    Error(String),
+}
+
+/// What the board is told.
+pub(super) enum Command {
+    Add {
+        id: EndpointId,
+        local: Local,
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Remove {
+        id: EndpointId,
+        reply: oneshot::Sender<Result<Option<Local>, StoreError>>,
+    },
+    /// From now on the kernel is asked for what is wanted; these rows are known.
+    Begin(Vec<NetworkRow>),
+    /// What the host is like.
+    Survey(Survey),
+}
+
+/// What the host is like, apart from what we make.
+#[derive(Clone, Debug)]
+pub(super) struct Survey {
+    /// Where this node tunnels from, and how much fits.
+    pub(super) way: Way,
+    /// Links of the host that are not ours.
+    pub(super) foreign: BTreeSet<LinkName>,
+}
+
+/// What is to keep the kernel as it should be, once it is known how.
+pub(super) struct Keeper {
+    pub(super) kernel: Linux,
+    pub(super) tell: mpsc::Sender<Told>,
+}
+
+impl Keeper {
+    fn start(self, wants: watch::Receiver<Arc<Wanted>>) {
+        let Self { kernel, tell } = self;
+        tokio::spawn(keep(kernel, wants, PERIOD, move |told| {
+            // A board that is behind hears of the next comparison.
+            let _ = tell.try_send(told);
+        }));
+    }
+}
+
+/// What others may see of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown {
+    pub(super) locals: Locals,
+    /// Of those that the kernel was asked for.
+    pub(super) states: BTreeMap<EndpointId, State>,
+    /// MTU of each overlay on this node, in bytes.
+    pub(super) mtus: BTreeMap<NetworkId, u32>,
+    /// What this node's underlay lets through a tunnel, in bytes.
+    pub(super) tunnel_mtu: u32,
+    /// Whether the kernel is as it should be, as far as it can be.
+    pub(super) settled: bool,
+}
+
+pub(super) struct Board {
+    pub(super) node: NodeId,
+    pub(super) port: u16,
+    pub(super) survey: Survey,
+    pub(super) store: Store,
+    pub(super) locals: Locals,
+    pub(super) rows: AllRows,
+    pub(super) catalog: watch::Receiver<Arc<Catalog>>,
+    pub(super) endpoints: Watch,
+    pub(super) peers: Watch,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) told: mpsc::Receiver<Told>,
+    pub(super) wants: Wants,
+    pub(super) wanted: Arc<Wanted>,
+    /// Until the first wants are known: a keeper that was told nothing would remove everything.
+    pub(super) keeper: Option<Keeper>,
+    pub(super) begun: bool,
+    /// Sandboxes that something of ours may still be in.
+    pub(super) left: BTreeSet<String>,
+    pub(super) ipam: Ipam,
+    pub(super) shown: watch::Sender<Arc<Shown>>,
+    /// What stands in the way of an endpoint, by the rows.
+    pub(super) faults: BTreeMap<EndpointId, State>,
+}
+
+impl Board {
+    /// Works until the last handle or the node is gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            let went = tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => { self.obey(command); Ok(()) }
+                    None => Err(Stopped),
+                },
+                event = self.endpoints.next() => match event {
+                    Some(event) => self.changed(&event).await,
+                    None => Err(Stopped),
+                },
+                event = self.peers.next() => match event {
+                    Some(event) => self.changed(&event).await,
+                    None => Err(Stopped),
+                },
+                changed = self.catalog.changed() => {
+                    self.want();
+                    changed.map_err(|_| Stopped)
+                }
+                Some(told) = self.told.recv() => { self.heard(&told); Ok(()) }
+            };
+            if went.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Add { id, local, reply } => {
+                let mut locals = self.locals.clone();
+                locals.insert(id, local);
+                // Whoever asked may be gone.
+                drop(reply.send(self.replace(locals)));
+            }
+            Command::Remove { id, reply } => {
+                let mut locals = self.locals.clone();
+                let removed = locals.remove(&id);
+                let done = if removed.is_some() { self.replace(locals) } else { Ok(()) };
+                // Whoever asked may be gone.
+                drop(reply.send(done.map(|()| removed)));
+            }
+            Command::Begin(rows) => {
+                for (network, row) in &rows {
+                    self.rows.take_row(network, row);
+                }
+                self.begun = true;
+            }
+            Command::Survey(survey) => self.survey = survey,
+        }
+        self.want();
+    }
+
+    fn replace(&mut self, locals: Locals) -> Result<(), StoreError> {
+        self.store.save(&locals)?;
+        let gone = self.locals.iter().filter(|(id, _)| !locals.contains_key(id));
+        self.left.extend(gone.map(|(_, local)| local.sandbox.clone()));
+        self.locals = locals;
+        Ok(())
+    }
+
+    async fn changed(&mut self, event: &Event) -> Result<(), Stopped> {
+        let Some(network) = self.rows.take(event) else { return Ok(()) };
+        self.want();
+        let catalog = self.catalog.borrow().clone();
+        let (Some(listed), Some(rows)) = (catalog.get(network), self.rows.of(network)) else {
+            return Ok(());
+        };
+        for (place, subnet) in (0..).zip(&listed.record.subnets) {
+            let mut users = BTreeMap::new();
+            for ((owner, _), row) in rows.endpoints() {
+                let numbers = row.record.addresses.iter().map(IpNet::addr);
+                let numbers = numbers.filter_map(|address| number_in(&subnet.prefix, address));
+                users.extend(numbers.map(|number| (number, owner)));
+            }
+            self.ipam.set_users(SpaceId::Subnet(network, place), users).await?;
+        }
+        Ok(())
+    }
+
+    /// Says anew what is wanted.
+    fn want(&mut self) {
+        let mut wanted = Wanted::new();
+        for sandbox in &self.left {
+            wanted.insert(Place::Sandbox(sandbox.clone()), BTreeMap::new());
+        }
+        self.faults.clear();
+        let mut mtus = BTreeMap::new();
+        let catalog = self.catalog.borrow().clone();
+        let networks: BTreeSet<NetworkId> = self.locals.values().map(|l| l.network).collect();
+        for network in networks {
+            let Some(listed) = catalog.get(network) else {
+                let fault = State::Error("its network was removed: detach it".into());
+                self.blame(network, &fault);
+                continue;
+            };
+            let part = match listed.record.driver {
+                Driver::Overlay => {
+                    let outcome = self.overlay(network, &listed.record);
+                    mtus.insert(network, outcome.mtu);
+                    self.judge(network, &outcome);
+                    outcome.wanted
+                }
+                Driver::Macvlan => match self.macvlan(network, &listed.record) {
+                    Ok(part) => part,
+                    Err(fault) => {
+                        self.blame(network, &State::Error(fault.to_string()));
+                        Wanted::new()
+                    }
+                },
+                Driver::Bridge | Driver::Host | Driver::None => Wanted::new(),
+            };
+            for (place, links) in part {
+                wanted.entry(place).or_default().extend(links);
+            }
+        }
+        let news = *self.wanted != wanted;
+        if news {
+            self.wanted = Arc::new(wanted);
+        }
+        if self.begun {
+            let news = !Arc::ptr_eq(&self.wanted, &self.wants.borrow());
+            if news {
+                self.wants.send_replace(Arc::clone(&self.wanted));
+            }
+            if let Some(keeper) = self.keeper.take() {
+                keeper.start(self.wants.subscribe());
+            }
+        }
+        let locals = self.locals.clone();
+        let tunnel_mtu = overlay::mtu_over(self.survey.way.from, self.survey.way.mtu);
+        self.shown.send_modify(|shown| {
+            let states = shown.states.clone();
+            let settled = shown.settled && !news;
+            *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled });
+        });
+    }
+
+    fn of_network(&self, network: NetworkId) -> impl Iterator<Item = (EndpointId, &Local)> {
+        let of = self.locals.iter().filter(move |(_, local)| local.network == network);
+        of.map(|(id, local)| (*id, local))
+    }
+
+    /// What this node says of its endpoints.
+    fn own_records(&self, network: NetworkId) -> BTreeMap<EndpointId, EndpointRecord> {
+        let Way { from, mtu } = self.survey.way;
+        let mtu = overlay::mtu_over(from, mtu);
+        self.of_network(network).map(|(id, local)| (id, local.record(from, mtu))).collect()
+    }
+
+    fn overlay(&self, network: NetworkId, record: &NetworkRecord) -> overlay::Outcome {
+        let none = Rows::default();
+        let rows = self.rows.of(network).unwrap_or(&none);
+        let mut endpoints = rows.endpoints();
+        // Its own it knows without the rows, which come a moment later.
+        let own = self.own_records(network);
+        for (id, record) in &own {
+            endpoints.insert((self.node, *id), Row { owner: self.node, live: true, record });
+        }
+        endpoints.retain(|(owner, id), _| *owner != self.node || own.contains_key(id));
+        overlay::desired(&overlay::Network {
+            id: network,
+            record,
+            node: self.node,
+            local: self.survey.way.from,
+            port: self.port,
+            underlay_mtu: self.survey.way.mtu,
+            peers: rows.peers(),
+            endpoints,
+            attached: self.of_network(network).map(|(id, local)| (id, attached(local))).collect(),
+        })
+    }
+
+    fn macvlan(
+        &self,
+        network: NetworkId,
+        record: &NetworkRecord,
+    ) -> Result<Wanted, macvlan::Fault> {
+        let records = self.own_records(network);
+        let parent = record.options.parent.as_ref();
+        let parent_is_there = parent.is_some_and(|p| self.survey.foreign.contains(&p.name));
+        let own = self
+            .of_network(network)
+            .filter_map(|(id, local)| Some((id, (attached(local), records.get(&id)?))));
+        macvlan::desired(&macvlan::Network {
+            id: network,
+            record,
+            parent_is_there,
+            parent_mtu: ETHERNET_MTU,
+            attached: own.collect(),
+        })
+    }
+
+    fn judge(&mut self, network: NetworkId, outcome: &overlay::Outcome) {
+        for clash in &outcome.clashes {
+            if let overlay::Clash::Address { address, loser: (node, id), .. } = clash
+                && *node == self.node
+            {
+                self.faults.insert(*id, State::Conflict(clash.to_string()));
+                tracing::warn!(%address, "{clash}");
+            }
+        }
+        for fault in &outcome.faults {
+            if *fault == overlay::Fault::NoVni {
+                self.blame(network, &State::Pending(fault.to_string()));
+            }
+        }
+    }
+
+    fn blame(&mut self, network: NetworkId, state: &State) {
+        let all: Vec<EndpointId> = self.of_network(network).map(|(id, _)| id).collect();
+        for id in all {
+            self.faults.insert(id, state.clone());
+        }
+    }
+
+    /// The keeper compared.
+    fn heard(&mut self, told: &Told) {
+        if !Arc::ptr_eq(&told.wanted, &self.wanted) {
+            return;
+        }
+        let mut states = BTreeMap::new();
+        for (id, local) in &self.locals {
+            let state = match (&told.report, self.faults.get(id)) {
+                (_, Some(fault)) => fault.clone(),
+                (Err(error), None) => State::Error(error.to_string()),
+                (Ok(report), None) => state_of(report, local),
+            };
+            states.insert(*id, state);
+        }
+        let settled = told.report.as_ref().is_ok_and(Report::is_settled);
+        if settled {
+            self.left.clear();
+        }
+        self.shown.send_modify(|shown| {
+            *shown = Arc::new(Shown { states, settled, ..Shown::clone(shown) });
+        });
+    }
+}
+
+fn attached(local: &Local) -> Attached {
+    Attached {
+        sandbox: local.sandbox.clone(),
+        interface: local.interface.clone(),
+        default_route: local.default_route,
+    }
+}
+
+/// What a comparison says of one endpoint.
+fn state_of(report: &Report, local: &Local) -> State {
+    use netnode_plan::host::Obstacle;
+    let hinders = |obstacle: &&Obstacle| match obstacle {
+        Obstacle::Foreign { at: Place::Sandbox(path), name } => {
+            *path == local.sandbox && *name == local.interface
+        }
+        Obstacle::Foreign { at: Place::Network(network), .. } => *network == local.network,
+        Obstacle::Foreign { .. } => false,
+        Obstacle::SandboxGone(path) => *path == local.sandbox,
+    };
+    if let Some(obstacle) = report.obstacles.iter().find(hinders) {
+        return State::Error(obstacle.to_string());
+    }
+    if report.is_settled() {
+        return State::Ready;
+    }
+    match report.failures.first() {
+        Some(failure) => State::Pending(failure.to_string()),
+        None => State::Pending("the kernel is not as it should be yet".into()),
+    }
+}

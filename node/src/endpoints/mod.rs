@@ -1,0 +1,246 @@
+//! The endpoints of this host: sandboxes plugged into networks, and what the others have to know of them.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `attach` | plugging a sandbox in and out: addresses, rows, waiting for the kernel |
+//! | `board` | the task that turns rows and this host's endpoints into what the kernel should be like |
+//! | `rows` | the rows of all networks that this node takes part in |
+//! | `store` | this host's endpoints on disk |
+
+mod attach;
+mod board;
+mod rows;
+mod store;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+};
+
+use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
+use netnode_plan::{
+    host::{Place, Wanted},
+    overlay::DEFAULT_PORT,
+    records::{ENDPOINTS, EndpointId, LinkName, NetworkId, PEERS},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task,
+};
+
+pub(crate) use attach::{AttachError, DetachError, Wish};
+pub(crate) use board::State;
+use board::{Board, Command, Keeper, Shown, Survey};
+pub(crate) use store::{Local, StoreError};
+use store::{Locals, Store};
+
+use crate::{
+    kernel::{Kernel, Linux, Way},
+    networks::Networks,
+};
+
+/// Namespaces of networks, below the state directory.
+const NAMESPACES: &str = "namespaces";
+/// MTU of an underlay that can't be asked: that of Ethernet.
+const ETHERNET_MTU: u32 = 1500;
+/// Commands that wait for the board; whoever gives one waits beyond that.
+const MAX_COMMANDS: usize = 64;
+
+/// Why endpoints can't be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// The endpoints of this host. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoints {
+    db: NetDb,
+    networks: Networks,
+    commands: mpsc::Sender<Command>,
+    shown: watch::Receiver<Arc<Shown>>,
+    /// Why the kernel can't be changed, if it can't.
+    kernel: Result<(), Arc<io::Error>>,
+    folder: Arc<Path>,
+    /// Whether the addresses from before the start are known to be in use.
+    ready: watch::Receiver<bool>,
+}
+
+/// An endpoint as this host sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) id: EndpointId,
+    pub(crate) local: Local,
+    pub(crate) state: State,
+    /// Bytes in an IP packet, if it is known.
+    pub(crate) mtu: Option<u32>,
+}
+
+impl Endpoints {
+    /// Takes up what this host had attached when it last ran.
+    pub(crate) async fn start(
+        db: &NetDb,
+        networks: &Networks,
+        state_dir: &Path,
+    ) -> Result<Self, StartError> {
+        let store = Store::new(state_dir);
+        let locals = store.load()?;
+        let folder: Arc<Path> = state_dir.join(NAMESPACES).into();
+        let kernel = Linux::new(folder.to_path_buf());
+        let (commands, queue) = mpsc::channel(MAX_COMMANDS);
+        let (tell, told) = mpsc::channel(MAX_COMMANDS);
+        let shown = Arc::new(Shown { locals: locals.clone(), ..Shown::default() });
+        let (show, shown) = watch::channel(shown);
+        let wanted = Arc::new(Wanted::new());
+        let (wants, _) = watch::channel(Arc::clone(&wanted));
+        let (keeper, kernel) = match kernel {
+            Ok(kernel) => (Some(Keeper { kernel, tell }), Ok(())),
+            Err(error) => (None, Err(Arc::new(error))),
+        };
+        let way = Way { from: db.info().await?.node.member.addr.ip(), mtu: ETHERNET_MTU };
+        let board = Board {
+            node: db.id(),
+            port: DEFAULT_PORT,
+            survey: Survey { way, foreign: BTreeSet::new() },
+            store,
+            locals: locals.clone(),
+            rows: rows::AllRows::default(),
+            catalog: networks.watch(),
+            endpoints: db.watch(of_all_networks(ENDPOINTS)?).await?,
+            peers: db.watch(of_all_networks(PEERS)?).await?,
+            commands: queue,
+            told,
+            wants,
+            wanted,
+            keeper,
+            begun: false,
+            left: BTreeSet::new(),
+            ipam: networks.ipam().clone(),
+            shown: show,
+            faults: BTreeMap::new(),
+        };
+        tokio::spawn(board.run());
+        let networks = networks.clone();
+        let (get_ready, ready) = watch::channel(false);
+        let endpoints = Self { db: db.clone(), networks, commands, shown, kernel, folder, ready };
+        let again = endpoints.clone();
+        tokio::spawn(async move { again.take_up(locals, &get_ready).await });
+        Ok(endpoints)
+    }
+
+    /// All endpoints of this host.
+    pub(crate) fn list(&self) -> Vec<Endpoint> {
+        let shown = self.shown.borrow().clone();
+        shown.locals.iter().map(|(id, local)| of_shown(&shown, *id, local)).collect()
+    }
+
+    fn get(&self, id: EndpointId) -> Option<Endpoint> {
+        let shown = self.shown.borrow().clone();
+        shown.locals.get(&id).map(|local| of_shown(&shown, id, local))
+    }
+
+    /// How many nodes take part in a network.
+    pub(crate) async fn nodes_on(&self, network: NetworkId) -> Result<usize, Stopped> {
+        let Ok(scope) = rows::scope_of(network) else { return Ok(0) };
+        let here = usize::from(self.list().iter().any(|e| e.local.network == network));
+        let known = self.db.known_networks().await?;
+        let nodes = known.iter().find(|(name, _)| *name == scope).map_or(0, |(_, nodes)| *nodes);
+        Ok(nodes.max(here))
+    }
+
+    /// The endpoint of this host that is called so on a network.
+    pub(crate) fn find(&self, network: NetworkId, name: &Name) -> Option<EndpointId> {
+        let shown = self.shown.borrow().clone();
+        let mut all = shown.locals.iter();
+        let found = all.find(|(_, local)| local.network == network && local.name == *name);
+        found.map(|(id, _)| *id)
+    }
+
+    /// What was attached before is published again, and the kernel is looked at once the rows of its
+    /// networks are here: until then nothing is touched, so that traffic goes on.
+    async fn take_up(&self, locals: Locals, ready: &watch::Sender<bool>) {
+        let networks: BTreeSet<NetworkId> = locals.values().map(|local| local.network).collect();
+        for network in &networks {
+            if self.keep_addresses(*network, &locals).await.is_err() {
+                return;
+            }
+        }
+        ready.send_replace(true);
+        if locals.is_empty() {
+            return;
+        }
+        for network in networks {
+            if let Err(error) = self.publish_again(network, &locals).await {
+                tracing::warn!(%network, "its endpoints are not published again: {error}");
+            }
+        }
+        self.survey().await;
+        let mut rows = Vec::new();
+        for table in [ENDPOINTS, PEERS] {
+            let Ok(filter) = of_all_networks(table) else { return };
+            let Ok(mut of_table) = self.db.rows(filter).await else { return };
+            rows.append(&mut of_table);
+        }
+        // The node is stopping.
+        let _ = self.commands.send(Command::Begin(rows)).await;
+    }
+
+    /// Looks at what the host is like, and tells the board.
+    async fn survey(&self) {
+        let Ok(members) = self.db.members().await else { return };
+        let me = self.db.id();
+        let own = members.iter().find(|info| info.member.id == me).map(|i| i.member.addr.ip());
+        let others = members.iter().filter(|info| info.member.id != me);
+        let others: Vec<IpAddr> = others.map(|info| info.member.addr.ip()).collect();
+        let folder = Arc::clone(&self.folder);
+        let looked = task::spawn_blocking(move || look(&folder, own?, &others).ok()).await;
+        if let Ok(Some(survey)) = looked {
+            // The node is stopping.
+            let _ = self.commands.send(Command::Survey(survey)).await;
+        }
+    }
+}
+
+/// The way to other nodes, and the links that are not ours.
+fn look(
+    folder: &Path,
+    own: IpAddr,
+    others: &[IpAddr],
+) -> Result<Survey, crate::kernel::KernelError> {
+    let mut kernel = Linux::new(folder.to_path_buf())
+        .map_err(|error| crate::kernel::KernelError { what: "opening the host".into(), error })?;
+    let seen = kernel.look(&BTreeSet::new())?;
+    let links = seen.get(&Place::Host).into_iter().flatten();
+    let foreign: BTreeSet<LinkName> =
+        links.filter(|(_, link)| link.mark.is_none()).map(|(name, _)| name.clone()).collect();
+    let ways = others.iter().filter(|address| address.is_ipv4() == own.is_ipv4());
+    let mtus = ways.filter_map(|address| kernel.way_to(*address).ok()).map(|way| way.mtu);
+    let way = Way { from: own, mtu: mtus.min().unwrap_or(ETHERNET_MTU) };
+    Ok(Survey { way, foreign })
+}
+
+fn of_shown(shown: &Shown, id: EndpointId, local: &Local) -> Endpoint {
+    let state = shown.states.get(&id).cloned();
+    let state = state.unwrap_or_else(|| State::Pending("the kernel was not asked yet".into()));
+    let mtu = shown.mtus.get(&local.network).copied();
+    Endpoint { id, local: local.clone(), state, mtu }
+}
+
+fn of_all_networks(table: &str) -> Result<Filter, NameError> {
+    Ok(Filter {
+        table: Some(Name::new(table)?),
+        lifetime: Some(Lifetime::Owner),
+        include_failed: true,
+        ..Filter::default()
+    })
+}

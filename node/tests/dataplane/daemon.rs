@@ -1,0 +1,199 @@
+//! The daemon itself: what an attach promises holds on the wire, through kills and changes.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use netnode_api::{
+    client::{Client, ClientError},
+    endpoints::{AttachEndpoint, Endpoint, EndpointState},
+    networks::CreateNetwork,
+};
+use tokio::runtime::Runtime;
+
+use crate::{
+    lab::{Lab, inside, links},
+    ping::{answers, is_silent, lost_during},
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A netnode in the namespace of one of the lab's hosts.
+struct Daemon {
+    namespace: PathBuf,
+    address: String,
+    folder: tempfile::TempDir,
+    name: String,
+    child: Option<Child>,
+    client: Client,
+    runtime: Runtime,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Daemon {
+    fn new(lab: &Lab, host: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let client = Client::new(folder.path().join("s"));
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let namespace = lab.hosts[host].namespace.clone();
+        let (address, name) = (lab.hosts[host].v4.clone(), format!("n{host}"));
+        Self { namespace, address, folder, name, child: None, client, runtime }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netnode"));
+        command.args(["--profile", "local", "--name", &self.name]);
+        command.args(["--listen", &format!("{}:7117", self.address)]);
+        command.arg("--state-dir").arg(self.folder.path().join("state"));
+        command.arg("--socket").arg(self.folder.path().join("s"));
+        command.args(words).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end; what it printed.
+    fn once(&self, words: &[&str]) -> String {
+        let done = inside(&self.namespace, || self.command(words).output().unwrap());
+        assert!(done.status.success(), "{words:?}: {done:?}");
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
+    fn start(&mut self) {
+        let child =
+            inside(&self.namespace, || self.command(&[]).stdout(Stdio::null()).spawn().unwrap());
+        self.child = Some(child);
+        until("it answers", || self.ask(self.client.status()).is_ok());
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        self.runtime.block_on(question)
+    }
+
+    fn create(&self, name: &str) {
+        let (name, driver) = (name.to_owned(), "overlay".to_owned());
+        let wanted = CreateNetwork { name, driver, ipv6: true, ..CreateNetwork::default() };
+        self.ask(self.client.create_network(&wanted)).unwrap();
+    }
+
+    fn attach(&self, network: &str, name: &str, sandbox: &Path) -> Endpoint {
+        let netns = sandbox.to_str().unwrap().to_owned();
+        let (network, name) = (network.to_owned(), name.to_owned());
+        let wanted = AttachEndpoint { network, name, netns, ..AttachEndpoint::default() };
+        let endpoint = self.ask(self.client.attach_endpoint(&wanted)).unwrap();
+        assert_eq!(endpoint.state, EndpointState::Ready, "{endpoint:?}");
+        endpoint
+    }
+}
+
+fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !reached() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A cluster with a network `web`, one daemon on each host.
+fn cluster(lab: &Lab) -> Vec<Daemon> {
+    let mut daemons: Vec<Daemon> =
+        (0..lab.hosts.len()).map(|host| Daemon::new(lab, host)).collect();
+    let token = daemons[0].once(&["init"]);
+    let first = format!("{}:7117", daemons[0].address);
+    for (nth, daemon) in daemons.iter_mut().enumerate() {
+        if nth > 0 {
+            daemon.once(&["join", &token, &first]);
+        }
+        daemon.start();
+    }
+    for daemon in &daemons {
+        until("all know all", || {
+            daemon.ask(daemon.client.members()).unwrap().len() == lab.hosts.len()
+        });
+    }
+    daemons[0].create("web");
+    for daemon in &daemons {
+        until("all know the network", || daemon.ask(daemon.client.network("web")).is_ok());
+    }
+    daemons
+}
+
+fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
+    let of = |text: &String| text.split('/').next().unwrap().parse().unwrap();
+    endpoint.addresses.iter().map(of).collect()
+}
+
+#[test]
+fn what_is_attached_is_reached_from_everywhere_and_what_is_not_is_not() {
+    let test = "what_is_attached_is_reached_from_everywhere_and_what_is_not_is_not";
+    let Some(lab) = Lab::new(test, 3) else { return };
+    let daemons = cluster(&lab);
+    let mut plugged = Vec::new();
+    for (host, daemon) in daemons.iter().enumerate() {
+        for nth in 0..2 {
+            let name = format!("e{host}{nth}");
+            let sandbox = lab.namespace(&name);
+            plugged.push((sandbox.clone(), daemon.attach("web", &name, &sandbox)));
+        }
+    }
+    for (sandbox, _) in &plugged {
+        for (_, endpoint) in &plugged {
+            for address in addresses(endpoint) {
+                assert!(answers(sandbox, address, 56), "{} to {address}", sandbox.display());
+            }
+        }
+    }
+    // In use: it can't be removed under them.
+    assert!(daemons[1].ask(daemons[1].client.remove_network("web")).is_err());
+    let (sandbox, endpoint) = &plugged[5];
+    daemons[2].ask(daemons[2].client.detach_endpoint("web", &endpoint.name)).unwrap();
+    assert_eq!(links(sandbox), ["lo"]);
+    assert!(is_silent(&plugged[0].0, addresses(endpoint)[0]));
+}
+
+#[test]
+fn killing_and_restarting_netnode_never_interrupts_traffic() {
+    let test = "killing_and_restarting_netnode_never_interrupts_traffic";
+    let Some(lab) = Lab::new(test, 2) else { return };
+    let mut daemons = cluster(&lab);
+    let (here, there) = (lab.namespace("here"), lab.namespace("there"));
+    let endpoint = daemons[0].attach("web", "here", &here);
+    let other = daemons[1].attach("web", "there", &there);
+    let to = addresses(&other)[0];
+    assert!(answers(&here, to, 56));
+    let (lost, sent) = lost_during(&here, to, || {
+        for _ in 0..2 {
+            daemons[0].kill();
+            thread::sleep(Duration::from_millis(500));
+            daemons[0].start();
+            until("it is taken up", || {
+                let all = daemons[0].ask(daemons[0].client.endpoints()).unwrap();
+                all.iter().any(|e| e.id == endpoint.id && e.state == EndpointState::Ready)
+            });
+        }
+    });
+    assert_eq!(lost, 0, "of {sent}");
+    assert!(sent > 40, "{sent}");
+    // Its address is not given again.
+    let third = lab.namespace("third");
+    let third = daemons[0].attach("web", "third", &third);
+    assert!(addresses(&third).iter().all(|address| !addresses(&endpoint).contains(address)));
+}
