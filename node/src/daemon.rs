@@ -6,7 +6,7 @@
 mod news;
 mod reload;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use netdb::{Farewell, NetDb, OpenError};
 use tokio::{
@@ -67,13 +67,7 @@ pub(crate) async fn run(
     let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (stop, stopping) = watch::channel(false);
-    let founder = setup::is_founder(&settings.state_dir);
-    let networks = Networks::start(&db, founder)
-        .await
-        .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
-    let endpoints = Endpoints::start(&db, &networks, &settings.state_dir).await;
-    let endpoints =
-        endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
+    let (networks, endpoints) = take_part(&db, &settings.state_dir).await?;
     let control = Control::new(db.clone(), networks, endpoints, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
@@ -121,6 +115,17 @@ pub(crate) async fn run(
     let result = stopped.await;
     news.abort();
     result
+}
+
+/// Networks are known and given numbers for, and this host's endpoints are taken up.
+async fn take_part(db: &NetDb, state_dir: &Path) -> Result<(Networks, Endpoints), Failure> {
+    let networks = Networks::start(db, setup::is_founder(state_dir)).await;
+    let networks = networks
+        .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
+    let endpoints = Endpoints::start(db, &networks, state_dir).await;
+    let endpoints =
+        endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
+    Ok((networks, endpoints))
 }
 
 async fn bind_metrics(address: Option<MetricsAddress>) -> Result<Option<TcpListener>, Failure> {

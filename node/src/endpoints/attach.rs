@@ -229,7 +229,8 @@ impl Endpoints {
             let mut here = all.iter().filter(|e| e.local.sandbox == sandbox);
             here.any(|e| e.local.interface.as_str() == name)
         };
-        let free = (0..).map(|n: u32| format!("eth{n}")).find(|name| !taken(name));
+        // Of one name more than there are endpoints, one is free.
+        let free = (0..=all.len()).map(|n| format!("eth{n}")).find(|name| !taken(name));
         LinkName::new(&free.unwrap_or_default())
     }
 
@@ -271,7 +272,7 @@ impl Endpoints {
         Ok(())
     }
 
-    /// After a start: the rows are written anew, and the others' waited for.
+    /// After a start: the rows are written anew.
     pub(super) async fn publish_again(
         &self,
         network: NetworkId,
@@ -282,9 +283,16 @@ impl Endpoints {
             self.publish(*id, local).await?;
         }
         scope.mark_complete().await?;
-        // Cut off, it goes on with what it has.
-        let _ = timeout(SYNC, scope.wait_synced()).await;
         Ok(())
+    }
+
+    /// After a start: without the others' rows the way to them would be taken for stale, and removed.
+    pub(super) async fn wait_synced(&self, network: NetworkId) {
+        let Ok(name) = scope_of(network) else { return };
+        if let Ok(Some(scope)) = self.db.network(name.as_str()).await {
+            // Cut off, it goes on with what it has.
+            let _ = timeout(SYNC, scope.wait_synced()).await;
+        }
     }
 
     /// Waits until the kernel was asked for an endpoint and did it, or can't.

@@ -157,18 +157,22 @@ impl Board {
         }
     }
 
+    /// Answers come when what was asked is among what is wanted, and no longer shown as settled.
     fn obey(&mut self, command: Command) {
         match command {
             Command::Add { id, local, reply } => {
                 let mut locals = self.locals.clone();
                 locals.insert(id, local);
+                let done = self.replace(locals);
+                self.want();
                 // Whoever asked may be gone.
-                drop(reply.send(self.replace(locals)));
+                drop(reply.send(done));
             }
             Command::Remove { id, reply } => {
                 let mut locals = self.locals.clone();
                 let removed = locals.remove(&id);
                 let done = if removed.is_some() { self.replace(locals) } else { Ok(()) };
+                self.want();
                 // Whoever asked may be gone.
                 drop(reply.send(done.map(|()| removed)));
             }
@@ -177,10 +181,13 @@ impl Board {
                     self.rows.take_row(network, row);
                 }
                 self.begun = true;
+                self.want();
             }
-            Command::Survey(survey) => self.survey = survey,
+            Command::Survey(survey) => {
+                self.survey = survey;
+                self.want();
+            }
         }
-        self.want();
     }
 
     fn replace(&mut self, locals: Locals) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ use std::{
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
     host::{Place, Wanted},
-    overlay::DEFAULT_PORT,
+    overlay::{self, DEFAULT_PORT},
     records::{ENDPOINTS, EndpointId, LinkName, NetworkId, PEERS},
 };
 use tokio::{
@@ -99,8 +99,6 @@ impl Endpoints {
         let kernel = Linux::new(folder.to_path_buf());
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         let (tell, told) = mpsc::channel(MAX_COMMANDS);
-        let shown = Arc::new(Shown { locals: locals.clone(), ..Shown::default() });
-        let (show, shown) = watch::channel(shown);
         let wanted = Arc::new(Wanted::new());
         let (wants, _) = watch::channel(Arc::clone(&wanted));
         let (keeper, kernel) = match kernel {
@@ -108,6 +106,9 @@ impl Endpoints {
             Err(error) => (None, Err(Arc::new(error))),
         };
         let way = Way { from: db.info().await?.node.member.addr.ip(), mtu: ETHERNET_MTU };
+        let tunnel_mtu = overlay::mtu_over(way.from, way.mtu);
+        let shown = Shown { locals: locals.clone(), tunnel_mtu, ..Shown::default() };
+        let (show, shown) = watch::channel(Arc::new(shown));
         let board = Board {
             node: db.id(),
             port: DEFAULT_PORT,
@@ -179,12 +180,13 @@ impl Endpoints {
         if locals.is_empty() {
             return;
         }
+        self.survey().await;
         for network in networks {
             if let Err(error) = self.publish_again(network, &locals).await {
                 tracing::warn!(%network, "its endpoints are not published again: {error}");
             }
+            self.wait_synced(network).await;
         }
-        self.survey().await;
         let mut rows = Vec::new();
         for table in [ENDPOINTS, PEERS] {
             let Ok(filter) = of_all_networks(table) else { return };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use netdb::{Entry, Event, EventKind, Name, NodeId, OwnerState, Row as ShownRow};
+use netdb::{Entry, Event, Name, NodeId, OwnerState, Row as ShownRow};
 use netnode_plan::{
     overlay::Row,
     records::{self, ENDPOINTS, EndpointId, EndpointRecord, NetworkId, PEERS, PeerRecord, Record},
@@ -34,12 +34,9 @@ pub(super) fn scope_of(network: NetworkId) -> Result<Name, netdb::NameError> {
 impl AllRows {
     /// Takes what a watch told. The network that it was about, if it was about one.
     pub(super) fn take(&mut self, event: &Event) -> Option<NetworkId> {
-        let (entry, there): (&Entry, bool) = match &event.kind {
-            EventKind::Created { new } | EventKind::Updated { new, .. } => (new, true),
-            EventKind::Deleted { old, .. } => (old, false),
-            EventKind::SnapshotEnd => return None,
-        };
+        let entry = event.kind.entry()?;
         let network: NetworkId = event.network.as_str().parse().ok()?;
+        let there = event.kind.standing().is_some();
         self.put(network, entry, event.owner_state, there).then_some(network)
     }
 

@@ -1,6 +1,7 @@
 //! The daemon itself: what an attach promises holds on the wire, through kills and changes.
 
 use std::{
+    fs::OpenOptions,
     net::IpAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -21,6 +22,8 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What a daemon says, in its folder.
+const LOG: &str = "log";
 
 /// A netnode in the namespace of one of the lab's hosts.
 struct Daemon {
@@ -36,6 +39,10 @@ struct Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
+        if thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join(LOG));
+            println!("{} said:\n{}", self.name, log.unwrap_or_default());
+        }
     }
 }
 
@@ -56,7 +63,8 @@ impl Daemon {
         command.args(["--listen", &format!("{}:7117", self.address)]);
         command.arg("--state-dir").arg(self.folder.path().join("state"));
         command.arg("--socket").arg(self.folder.path().join("s"));
-        command.args(words).stdin(Stdio::null()).stderr(Stdio::null());
+        let log = OpenOptions::new().create(true).append(true).open(self.folder.path().join(LOG));
+        command.args(words).stdin(Stdio::null()).stderr(log.unwrap());
         command
     }
 

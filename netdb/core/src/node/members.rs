@@ -101,7 +101,9 @@ impl Node {
         }
         if matches!(after, MemberState::Alive | MemberState::Failed | MemberState::Left) {
             self.timers.set(now.mono, Timer::Keys);
-            self.timers.set(now.mono + PEERS_SETTLE, Timer::Peers);
+            // Without any peer on disk, a restart would believe itself alone.
+            let settle = if self.old_peers.is_empty() { Duration::ZERO } else { PEERS_SETTLE };
+            self.timers.set(now.mono + settle, Timer::Peers);
         }
         if matches!(after, MemberState::Failed | MemberState::Left) {
             self.fail_requests(node);

@@ -175,6 +175,22 @@ fn a_restart_that_publishes_the_same_is_not_noticed() {
 }
 
 #[test]
+fn a_crash_right_after_the_first_peer_came_leaves_nobody_alone() {
+    let mut net = Net::with(1, |_| {});
+    net.add(1);
+    net.until(Duration::from_secs(1), |net| net.node(0).peers(&name(CLUSTER_NETWORK)).len() == 2);
+    net.run(Duration::from_millis(10));
+    net.hosts[0].node = None;
+    net.cut.extend([(0, 1), (1, 0)]);
+    net.start(0);
+    net.run(Duration::from_millis(500));
+    assert!(!net.node(0).is_synced(&name(CLUSTER_NETWORK)), "its peer may know more");
+    net.cut.clear();
+    net.until(Duration::from_secs(10), |net| net.node(0).is_synced(&name(CLUSTER_NETWORK)));
+    assert_eq!(net.node(0).peers(&name(CLUSTER_NETWORK)).len(), 2);
+}
+
+#[test]
 fn keys_rotate_and_sleepers_catch_up() {
     let mut net = Net::with(5, |config| config.key_retire_after = Duration::from_secs(1));
     let first = net.node(0).gossip().keyring().primary().id();
