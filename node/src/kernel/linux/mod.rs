@@ -58,7 +58,7 @@ impl Linux {
     /// # Errors
     /// The folder can't be made.
     pub fn within(host: File, folder: PathBuf) -> io::Result<Self> {
-        Ok(Self { namespaces: Namespaces::new(host, folder)? })
+        Ok(Self { namespaces: Namespaces::new(host, folder) })
     }
 }
 

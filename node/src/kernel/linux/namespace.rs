@@ -23,16 +23,20 @@ pub(super) struct Namespaces {
 }
 
 impl Namespaces {
-    pub(super) fn new(host: File, folder: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&folder)?;
-        Ok(Self { host, folder })
+    /// The folder is made with the first namespace.
+    pub(super) fn new(host: File, folder: PathBuf) -> Self {
+        Self { host, folder }
     }
 
     /// Those of ours that are there.
     pub(super) fn list(&self) -> io::Result<Vec<NetworkId>> {
         let device = self.host.metadata()?.dev();
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
+        for entry in entries {
             let entry = entry?;
             let network: Option<NetworkId> =
                 entry.file_name().to_str().and_then(|name| name.parse().ok());
@@ -60,6 +64,7 @@ impl Namespaces {
     }
 
     pub(super) fn add(&self, network: NetworkId) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
         let path = self.path(network);
         File::create(&path)?;
         let made = thread::scope(|scope| {
