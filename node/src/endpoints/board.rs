@@ -62,6 +62,8 @@ pub(super) enum Command {
     Begin(Vec<NetworkRow>),
     /// What the host is like.
     Survey(Survey),
+    /// The others have said what they have: what no row backs is stale from now on.
+    Heard,
 }
 
 /// What the host is like, apart from what we make.
@@ -120,6 +122,7 @@ pub(super) struct Board {
     /// Until the first wants are known: a keeper that was told nothing would remove everything.
     pub(super) keeper: Option<Keeper>,
     pub(super) begun: bool,
+    pub(super) heard: bool,
     /// Sandboxes that something of ours may still be in.
     pub(super) left: BTreeSet<String>,
     pub(super) ipam: Ipam,
@@ -149,7 +152,7 @@ impl Board {
                     self.want();
                     changed.map_err(|_| Stopped)
                 }
-                Some(told) = self.told.recv() => { self.heard(&told); Ok(()) }
+                Some(told) = self.told.recv() => { self.compared(&told); Ok(()) }
             };
             if went.is_err() {
                 return;
@@ -185,6 +188,10 @@ impl Board {
             }
             Command::Survey(survey) => {
                 self.survey = survey;
+                self.want();
+            }
+            Command::Heard => {
+                self.heard = true;
                 self.want();
             }
         }
@@ -307,6 +314,7 @@ impl Board {
             peers: rows.peers(),
             endpoints,
             attached: self.of_network(network).map(|(id, local)| (id, attached(local))).collect(),
+            heard: self.heard,
         })
     }
 
@@ -354,7 +362,7 @@ impl Board {
     }
 
     /// The keeper compared.
-    fn heard(&mut self, told: &Told) {
+    fn compared(&mut self, told: &Told) {
         if !Arc::ptr_eq(&told.wanted, &self.wanted) {
             return;
         }

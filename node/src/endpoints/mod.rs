@@ -18,6 +18,7 @@ use std::{
     net::IpAddr,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
@@ -29,6 +30,7 @@ use netnode_plan::{
 use tokio::{
     sync::{mpsc, watch},
     task,
+    time::sleep,
 };
 
 pub(crate) use attach::{AttachError, DetachError, Wish};
@@ -46,6 +48,10 @@ use crate::{
 const NAMESPACES: &str = "namespaces";
 /// MTU of an underlay that can't be asked: that of Ethernet.
 const ETHERNET_MTU: u32 = 1500;
+/// How often a node that is cut off looks whether it still is.
+const ISOLATED_PERIOD: Duration = Duration::from_secs(1);
+/// How long after the others were met their rows are all here: several comparisons.
+const HEARD: Duration = Duration::from_secs(20);
 /// Commands that wait for the board; whoever gives one waits beyond that.
 const MAX_COMMANDS: usize = 64;
 
@@ -125,6 +131,8 @@ impl Endpoints {
             wanted,
             keeper,
             begun: false,
+            // Who had nothing attached has nothing stale.
+            heard: locals.is_empty(),
             left: BTreeSet::new(),
             ipam: networks.ipam().clone(),
             shown: show,
@@ -195,6 +203,18 @@ impl Endpoints {
         }
         // The node is stopping.
         let _ = self.commands.send(Command::Begin(rows)).await;
+        if self.heard_others().await.is_ok() {
+            let _ = self.commands.send(Command::Heard).await;
+        }
+    }
+
+    /// Waits until another node is up, if there are others, and what it knows has come.
+    async fn heard_others(&self) -> Result<(), Stopped> {
+        while self.db.info().await?.node.isolated {
+            sleep(ISOLATED_PERIOD).await;
+        }
+        sleep(HEARD).await;
+        Ok(())
     }
 
     /// Looks at what the host is like, and tells the board.

@@ -17,7 +17,7 @@ use netnode_api::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    lab::{Lab, inside, links},
+    lab::{Lab, by_hand, inside, links},
     ping::{answers, is_silent, lost_during},
 };
 
@@ -87,6 +87,17 @@ impl Daemon {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// The kernel's entries that lead to other hosts.
+    fn tunnels(&self) -> Vec<String> {
+        let namespaces = self.folder.path().join("state/namespaces");
+        let all = std::fs::read_dir(namespaces).unwrap();
+        let entries =
+            all.map(|entry| by_hand(&entry.unwrap().path(), "bridge fdb show dev vxlan0"));
+        let entries: Vec<String> = entries.collect();
+        let lines = entries.iter().flat_map(|text| text.lines());
+        lines.filter(|line| line.contains(" dst ")).map(str::to_owned).collect()
     }
 
     fn ask<T>(
@@ -204,4 +215,33 @@ fn killing_and_restarting_netnode_never_interrupts_traffic() {
     let third = lab.namespace("third");
     let third = daemons[0].attach("web", "third", &third);
     assert!(addresses(&third).iter().all(|address| !addresses(&endpoint).contains(address)));
+}
+
+#[test]
+fn a_node_that_starts_alone_keeps_the_ways_to_the_others() {
+    let test = "a_node_that_starts_alone_keeps_the_ways_to_the_others";
+    let Some(lab) = Lab::new(test, 2) else { return };
+    let mut daemons = cluster(&lab);
+    let (here, there) = (lab.namespace("here"), lab.namespace("there"));
+    let endpoint = daemons[0].attach("web", "here", &here);
+    let other = daemons[1].attach("web", "there", &there);
+    let to = addresses(&other)[0];
+    assert!(answers(&here, to, 56));
+    let (lost, sent) = lost_during(&here, to, || {
+        daemons[0].kill();
+        daemons[1].kill();
+        daemons[0].start();
+        until("it is taken up", || {
+            let all = daemons[0].ask(daemons[0].client.endpoints()).unwrap();
+            all.iter().any(|e| e.id == endpoint.id && e.state == EndpointState::Ready)
+        });
+        // Several comparisons of what is wanted with the kernel.
+        thread::sleep(Duration::from_secs(1));
+    });
+    assert_eq!(lost, 0, "of {sent}");
+    // Nobody says that the other endpoint went, and its host is there all the same.
+    daemons[1].start();
+    daemons[1].ask(daemons[1].client.detach_endpoint("web", "there")).unwrap();
+    until("the way to what went is gone", || daemons[0].tunnels() == Vec::<String>::new());
+    assert!(addresses(&endpoint).iter().all(|address| answers(&here, *address, 56)));
 }

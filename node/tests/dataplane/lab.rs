@@ -253,6 +253,7 @@ impl Net {
             peers: vec![],
             endpoints: rows.collect(),
             attached: attached.collect(),
+            heard: true,
         })
     }
 }

@@ -237,6 +237,9 @@ fn entries(link: &Link, there: &SeenLink) -> Vec<Change> {
             changes.push(Change::PutNeighbour(*address, *mac));
         }
     }
+    if link.partial {
+        return changes;
+    }
     for (address, (_, ours)) in &there.neighbours {
         if *ours && !link.neighbours.contains_key(address) {
             changes.push(Change::RemoveNeighbour(*address));

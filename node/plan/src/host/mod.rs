@@ -160,6 +160,8 @@ pub struct Link {
     pub stations: BTreeSet<Mac>,
     /// Hardware addresses of IP addresses.
     pub neighbours: BTreeMap<IpAddr, Mac>,
+    /// Tunnels, stations and neighbours are known only in part: what is there beyond them stays.
+    pub partial: bool,
 }
 
 impl Link {
@@ -177,6 +179,7 @@ impl Link {
             tunnels: BTreeMap::new(),
             stations: BTreeSet::new(),
             neighbours: BTreeMap::new(),
+            partial: false,
         }
     }
 

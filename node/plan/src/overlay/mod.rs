@@ -67,6 +67,8 @@ pub struct Network<'a> {
     pub endpoints: BTreeMap<(NodeId, EndpointId), Row<'a, EndpointRecord>>,
     /// Those of this node.
     pub attached: BTreeMap<EndpointId, Attached>,
+    /// The others have said which endpoints they have: what none of them names is stale.
+    pub heard: bool,
 }
 
 /// What is wanted for a network, and what is wrong with its rows.
@@ -133,6 +135,7 @@ pub fn desired(network: &Network<'_>) -> Outcome {
         .with(Setting::AddrGenMode, 1)
         .with(Setting::DisableV6, u32::from(!network.record.has_v6()));
     tunnel.port_of = Some((bridge.clone(), Port::TOLD));
+    tunnel.partial = !network.heard;
     remote(network, &mut tunnel, &mut outcome);
     links.insert(vxlan, tunnel);
     for (id, attached) in &network.attached {

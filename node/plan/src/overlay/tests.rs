@@ -6,6 +6,7 @@ use netdb_gossip_core::identity::Name;
 use proptest::prelude::*;
 
 use super::*;
+use crate::host::{Model, SeenLink, plan};
 use crate::records::{Driver, Mac, NetworkOptions, Subnet};
 
 const ME: NodeId = NodeId([1; 16]);
@@ -67,6 +68,7 @@ fn network<'a>(
         peers: vec![],
         endpoints: endpoints.collect(),
         attached: attached.collect(),
+        heard: true,
     }
 }
 
@@ -166,6 +168,30 @@ fn nothing_is_left_after_the_last_endpoint() {
     let record = record();
     let rows = [(OTHER, 2, true, endpoint(2, "192.0.2.2", 0))];
     assert_eq!(desired(&network(&record, &rows)).wanted, Wanted::new());
+}
+
+/// A node that starts while it is cut off knows no rows but its own, and its traffic goes on.
+#[test]
+fn until_the_others_were_heard_the_ways_to_them_stay() {
+    let record = record();
+    let all =
+        [(ME, 1, true, endpoint(1, "192.0.2.1", 0)), (OTHER, 2, true, endpoint(2, "192.0.2.2", 0))];
+    let mut model = Model::default();
+    model.seen.insert(Place::Host, BTreeMap::new());
+    let loopback = [(LinkName::new("lo").unwrap(), SeenLink::default())];
+    model.seen.insert(Place::Sandbox("/run/1".into()), loopback.into());
+    let mut settle = |network: Network<'_>| {
+        for action in plan(&desired(&network).wanted, &model.seen).actions {
+            model.apply(&action).unwrap();
+        }
+        let links = &model.seen[&Place::Network(NetworkId([9; 16]))];
+        let vxlan = &links[&LinkName::new(VXLAN).unwrap()];
+        (vxlan.tunnels.len(), vxlan.stations.len(), vxlan.neighbours.len())
+    };
+    assert_eq!(settle(network(&record, &all)), (1, 1, 2));
+    let own = &all[..1];
+    assert_eq!(settle(Network { heard: false, ..network(&record, own) }), (1, 1, 2));
+    assert_eq!(settle(network(&record, own)), (0, 0, 0));
 }
 
 proptest! {
