@@ -2,10 +2,24 @@
 //!
 //! If the test that holds a cluster fails, the ends of all logs are shown.
 
+use std::collections::VecDeque;
+
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::{address::Addresses, binaries::Binaries, node::Node};
+use crate::{address::Addresses, binaries::Binaries, hosts::Host, node::Node};
+
+/// Where a node listens that has its host for itself: netnode's default.
+const PORT: u16 = 7117;
+
+/// Where nodes run.
+#[derive(Debug)]
+enum Places {
+    /// All on this host, each at an address of the loopback.
+    Loopback(Addresses),
+    /// One on each of these hosts, the next first.
+    Hosts(VecDeque<Host>),
+}
 
 /// A cluster. Its nodes are called n1, n2 and so on.
 #[derive(Debug)]
@@ -13,7 +27,7 @@ pub struct Cluster {
     /// The nodes; the first founded the cluster.
     pub nodes: Vec<Node>,
     binaries: Binaries,
-    addresses: Addresses,
+    places: Places,
     flags: Vec<String>,
     token: String,
     // Last: the files go after the processes that use them.
@@ -34,10 +48,25 @@ impl Cluster {
 
     /// Starts a cluster of one node.
     pub async fn found(binaries: Binaries, addresses: Addresses, flags: &[&str]) -> Result<Self> {
+        Self::found_at(binaries, Places::Loopback(addresses), flags).await
+    }
+
+    /// Starts a cluster of one node on each of these hosts, and waits until everybody sees everybody.
+    pub async fn on_hosts(binaries: Binaries, hosts: &[Host], flags: &[&str]) -> Result<Self> {
+        let places = Places::Hosts(hosts.to_vec().into());
+        let mut cluster = Self::found_at(binaries, places, flags).await?;
+        for _ in cluster.nodes.len()..hosts.len() {
+            cluster.grow().await?;
+        }
+        cluster.wait_whole().await?;
+        Ok(cluster)
+    }
+
+    async fn found_at(binaries: Binaries, places: Places, flags: &[&str]) -> Result<Self> {
         let mut cluster = Self {
             nodes: Vec::new(),
             binaries,
-            addresses,
+            places,
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             token: String::new(),
             directory: tempfile::tempdir().context("making a directory for the nodes")?,
@@ -67,8 +96,17 @@ impl Cluster {
     /// As [`Cluster::prepare`], of this name.
     pub fn prepare_as(&mut self, name: &str) -> Result<Node> {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
-        let (binaries, address) = (self.binaries.clone(), self.addresses.free()?);
-        Ok(Node::new(binaries, self.directory.path(), name, address, &flags))
+        let (binaries, directory) = (self.binaries.clone(), self.directory.path());
+        match &mut self.places {
+            Places::Loopback(addresses) => {
+                Ok(Node::new(binaries, directory, name, addresses.free()?, &flags))
+            }
+            Places::Hosts(hosts) => {
+                let host = hosts.pop_front().context("every host has its node")?;
+                let address = (host.address, PORT).into();
+                Ok(Node::new(binaries, directory, name, address, &flags).within(host.namespace))
+            }
+        }
     }
 
     /// The token that the cluster was founded with.

@@ -8,6 +8,9 @@
 //! | [`command`] | a program that ends by itself, and what it said |
 //! | [`node`] | one node: its files, its process, its life |
 //! | [`cluster`] | several nodes that know each other |
+//! | [`namespaces`] | network namespaces, and work inside of them |
+//! | [`hosts`] | hosts that are network namespaces, connected by a switch |
+//! | [`ping`] | echo requests from inside of a namespace |
 //! | [`wait`] | waiting for a state, with a deadline |
 //! | [`rows`] | writing rows, reading them, following them |
 //! | [`agreement`] | whether nodes hold the same |
@@ -23,7 +26,10 @@ pub mod binaries;
 pub mod cluster;
 pub mod command;
 pub mod effort;
+pub mod hosts;
+pub mod namespaces;
 pub mod node;
+pub mod ping;
 pub mod rows;
 pub mod skips;
 pub mod wait;

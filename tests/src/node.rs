@@ -4,6 +4,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fs::{self, OpenOptions},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -43,6 +44,8 @@ pub struct Node {
     socket: PathBuf,
     log: PathBuf,
     flags: Vec<String>,
+    /// The network namespace that it runs in, if not that of the tests.
+    namespace: Option<PathBuf>,
     client: Client,
     process: Option<Child>,
 }
@@ -66,8 +69,16 @@ impl Node {
             socket,
             log: directory.join(format!("{name}.log")),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            namespace: None,
             process: None,
         }
+    }
+
+    /// The same on a host that is a network namespace.
+    #[must_use]
+    pub fn within(mut self, namespace: PathBuf) -> Self {
+        self.namespace = Some(namespace);
+        self
     }
 
     /// What it is called.
@@ -251,8 +262,18 @@ impl Node {
         format!("--- the end of {}'s log ---\n{}", self.name, tail.join("\n"))
     }
 
+    /// netnode where it is to run; it becomes the process that is started, so that signals reach it.
+    fn entering(&self) -> Command {
+        let Some(namespace) = &self.namespace else { return Command::new(&self.binaries.netnode) };
+        let mut command = Command::new("nsenter");
+        let mut net = OsString::from("--net=");
+        net.push(namespace);
+        command.arg(net).arg("--").arg(&self.binaries.netnode);
+        command
+    }
+
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.binaries.netnode);
+        let mut command = self.entering();
         command.args(words).args(["--profile", "local", "--name", &self.name, "--listen"]);
         command.arg(self.address.to_string()).arg("--state-dir").arg(&self.state_dir);
         command.arg("--socket").arg(&self.socket).args(&self.flags);

@@ -1,19 +1,22 @@
 //! Hosts and sandboxes as network namespaces, connected by a switch, all of it this thread's alone.
 //!
 //! The thread of a test takes a mount and a network namespace of its own. Whatever it makes lies in them, so
-//! nothing is left when it ends, also when it fails; and nothing of the machine can be touched.
+//! nothing is left when it ends, also when it fails; and nothing of the machine can be touched. Its hosts are
+//! connected by what it tests; `netdb_tests::hosts` has some that are made by hand.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use netdb_gossip_core::identity::{Name, NodeId};
-use netdb_tests::skips;
+use netdb_tests::{
+    namespaces::{self, Namespaces, set_apart},
+    skips,
+};
 use netnode::{
     drivers::{
         keeper::RETRY,
@@ -29,12 +32,6 @@ use netnode_plan::{
         NetworkRecord, Subnet,
     },
 };
-use nix::{
-    mount::{MntFlags, MsFlags, mount, umount2},
-    sched::{CloneFlags, setns, unshare},
-    unistd::geteuid,
-};
-use tempfile::TempDir;
 
 /// MTU of the wires between hosts.
 pub(crate) const UNDERLAY_MTU: u32 = 1500;
@@ -48,7 +45,7 @@ pub(crate) fn link(text: &str) -> LinkName {
 
 /// Where the namespaces of a test are.
 pub(crate) struct Lab {
-    folder: TempDir,
+    namespaces: Namespaces,
     /// Puts the switch right.
     switch: Linux,
     wires: Wanted,
@@ -64,35 +61,17 @@ pub(crate) struct Host {
     pub(crate) v6: String,
 }
 
-impl Drop for Lab {
-    fn drop(&mut self) {
-        // What is mounted below would keep the folder from going.
-        let _ = umount2(self.folder.path(), MntFlags::MNT_DETACH);
-    }
-}
-
 impl Lab {
     /// So many hosts; `None`, and told, where that can't be.
     pub(crate) fn new(test: &str, hosts: u8) -> Option<Self> {
-        if !geteuid().is_root() {
-            skips::left_out(
-                test,
-                "network namespaces need root, or `unshare -Urnm` around the test",
-            );
+        if let Err(why) = set_apart() {
+            skips::left_out(test, &why);
             return None;
         }
-        let own = unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET);
-        if let Err(error) = own {
-            skips::left_out(test, &format!("no namespaces on this machine: {error}"));
-            return None;
-        }
-        let nothing = None::<&Path>;
-        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        mount(Some("lab"), folder.path(), Some("tmpfs"), MsFlags::empty(), nothing).unwrap();
+        let namespaces = Namespaces::new().unwrap();
         let own = File::open("/proc/thread-self/ns/net").unwrap();
-        let switch = Linux::within(own, folder.path().join("switch")).unwrap();
-        let mut lab = Self { folder, switch, wires: Wanted::new(), hosts: Vec::new() };
+        let switch = Linux::within(own, namespaces.folder().join("switch")).unwrap();
+        let mut lab = Self { namespaces, switch, wires: Wanted::new(), hosts: Vec::new() };
         let nobody = Mark::network(NetworkId([0xee; 16]));
         let bridge = Link::new(nobody, Kind::Bridge, UNDERLAY_MTU);
         lab.wires.insert(Place::Host, [(link("switch"), bridge)].into());
@@ -120,7 +99,7 @@ impl Lab {
         end.addresses.insert(format!("{v6}/64").parse().unwrap());
         self.wires.get_mut(&Place::Host).unwrap().insert(link(&format!("host{number}")), wire);
         self.wires.insert(place, [(link("eth0"), end)].into());
-        let folder = self.folder.path().join(format!("nets{number}"));
+        let folder = self.namespaces.folder().join(format!("nets{number}"));
         let kernel = Linux::within(File::open(&namespace).unwrap(), folder).unwrap();
         let node = NodeId([number; 16]);
         self.hosts.push(Host { node, kernel, namespace, v4, v6 });
@@ -128,54 +107,28 @@ impl Lab {
 
     /// A namespace as a container runtime makes one.
     pub(crate) fn namespace(&self, name: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        File::create(&path).unwrap();
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                unshare(CloneFlags::CLONE_NEWNET).unwrap();
-                let nothing = None::<&Path>;
-                let own = Path::new("/proc/thread-self/ns/net");
-                mount(Some(own), &path, nothing, MsFlags::MS_BIND, nothing).unwrap();
-            });
-        });
-        path
+        self.namespaces.make(name).unwrap()
     }
 
     /// Where a host keeps the namespace of a network.
     pub(crate) fn network_namespace(&self, host: usize, network: NetworkId) -> PathBuf {
-        self.folder.path().join(format!("nets{}", host + 1)).join(network.to_string())
+        self.namespaces.folder().join(format!("nets{}", host + 1)).join(network.to_string())
     }
 }
 
 /// Does something in a namespace.
 pub(crate) fn inside<T: Send>(namespace: &Path, work: impl FnOnce() -> T + Send) -> T {
-    let file = File::open(namespace).unwrap();
-    thread::scope(|scope| {
-        let done = scope.spawn(|| {
-            setns(&file, CloneFlags::CLONE_NEWNET).unwrap();
-            work()
-        });
-        done.join().unwrap()
-    })
+    namespaces::inside(namespace, work).unwrap()
 }
 
 /// Runs a command of an administrator in a namespace, and returns what it says.
 pub(crate) fn by_hand(namespace: &Path, command: &str) -> String {
-    inside(namespace, || {
-        let mut words = command.split(' ');
-        let done = Command::new(words.next().unwrap()).args(words).output().unwrap();
-        assert!(done.status.success(), "{command}: {done:?}");
-        String::from_utf8(done.stdout).unwrap()
-    })
+    namespaces::by_hand(namespace, command).unwrap()
 }
 
 /// The names of the links in a namespace.
 pub(crate) fn links(namespace: &Path) -> Vec<String> {
-    inside(namespace, || {
-        let text = fs::read_to_string("/proc/thread-self/net/dev").unwrap();
-        let names = text.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim()));
-        names.map(str::to_owned).collect()
-    })
+    namespaces::links(namespace).unwrap()
 }
 
 /// A network and its rows, as every node sees them.
