@@ -169,16 +169,26 @@ impl Endpoints {
             moves: 0,
         };
         let id = EndpointId(id);
-        self.survey().await;
+        if listed.record.driver == Driver::Macvlan {
+            // Its parent may have been made just before.
+            self.survey().await;
+        }
+        self.enter(id, &local).await?;
+        Ok(self.settled(id).await.ok_or(Stopped)?)
+    }
+
+    /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.
+    async fn enter(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
+        let _changing = self.changing.lock().await;
         let (reply, stored) = oneshot::channel();
         self.tell(Command::Add { id, local: local.clone(), reply }).await?;
         stored.await.map_err(|_| Stopped)??;
         self.tell(Command::Begin(Vec::new())).await?;
-        if let Err(error) = self.publish(id, &local).await {
+        if let Err(error) = self.publish(id, local).await {
             self.forget(id).await?;
             return Err(error);
         }
-        Ok(self.settled(id).await.ok_or(Stopped)?)
+        Ok(())
     }
 
     /// One address in each subnet: the one that was named, or any.
@@ -311,15 +321,11 @@ impl Endpoints {
 
     /// Plugs an endpoint out.
     pub(crate) async fn detach(&self, network: &str, name: &Name) -> Result<Local, DetachError> {
+        self.started().await?;
         let (network, listed) = self.networks.find(network)?;
         let unknown = || DetachError::Unknown(name.clone());
         let id = self.find(network, name).ok_or_else(unknown)?;
-        let scope = self.db.network(scope_of(network)?.as_str()).await?;
-        if let Some(scope) = scope {
-            // The others send nothing more before the link goes; the row may be gone already.
-            let _ = scope.table(ENDPOINTS, Lifetime::Owner)?.delete(id.0).await;
-        }
-        let local = self.forget(id).await?.ok_or_else(unknown)?;
+        let local = self.withdraw(network, id).await?.ok_or_else(unknown)?;
         // Beyond that it is under way.
         let _ = timeout(PATIENCE, self.shown.clone().wait_for(|shown| shown.settled)).await;
         self.give_back(network, &listed, &local.addresses).await?;
@@ -328,6 +334,21 @@ impl Endpoints {
             tokio::spawn(async move { again.leave_scope(network).await });
         }
         Ok(local)
+    }
+
+    /// Takes back what [`Self::enter`] said, from the other nodes first: they send nothing more before the
+    /// link goes.
+    async fn withdraw(
+        &self,
+        network: NetworkId,
+        id: EndpointId,
+    ) -> Result<Option<Local>, DetachError> {
+        let _changing = self.changing.lock().await;
+        if let Some(scope) = self.db.network(scope_of(network)?.as_str()).await? {
+            // The row may be gone already.
+            let _ = scope.table(ENDPOINTS, Lifetime::Owner)?.delete(id.0).await;
+        }
+        Ok(self.forget(id).await?)
     }
 
     async fn forget(&self, id: EndpointId) -> Result<Option<Local>, StoreOrStopped> {

@@ -13,7 +13,7 @@ use netnode_plan::{
     host::{Attached, Place, Wanted},
     macvlan,
     overlay::{self, Row},
-    records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord},
+    records::{Driver, EndpointId, EndpointRecord, NetworkId, NetworkRecord},
     spaces::{SpaceId, number_in},
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     rows::{AllRows, Rows},
     store::{Local, Locals, Store, StoreError},
+    survey::Survey,
 };
 use crate::{
     drivers::{
@@ -64,15 +65,6 @@ pub(super) enum Command {
     Survey(Survey),
     /// The others have said what they have: what no row backs is stale from now on.
     Heard,
-}
-
-/// What the host is like, apart from what we make.
-#[derive(Clone, Debug)]
-pub(super) struct Survey {
-    /// Where this node tunnels from, and how much fits.
-    pub(super) way: Way,
-    /// Links of the host that are not ours.
-    pub(super) foreign: BTreeSet<LinkName>,
 }
 
 /// What is to keep the kernel as it should be, once it is known how.

@@ -6,16 +6,17 @@
 //! | `board` | the task that turns rows and this host's endpoints into what the kernel should be like |
 //! | `rows` | the rows of all networks that this node takes part in |
 //! | `store` | this host's endpoints on disk |
+//! | `survey` | what the host is like, apart from what we make |
 
 mod attach;
 mod board;
 mod rows;
 mod store;
+mod survey;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::IpAddr,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -23,24 +24,24 @@ use std::{
 
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
-    host::{Place, Wanted},
+    host::Wanted,
     overlay::{self, DEFAULT_PORT},
-    records::{ENDPOINTS, EndpointId, LinkName, NetworkId, PEERS},
+    records::{ENDPOINTS, EndpointId, NetworkId, PEERS},
 };
 use tokio::{
-    sync::{mpsc, watch},
-    task,
+    sync::{Mutex, mpsc, watch},
     time::sleep,
 };
 
 pub(crate) use attach::{AttachError, DetachError, Wish};
 pub(crate) use board::State;
-use board::{Board, Command, Keeper, Shown, Survey};
+use board::{Board, Command, Keeper, Shown};
 pub(crate) use store::{Local, StoreError};
 use store::{Locals, Store};
+use survey::Survey;
 
 use crate::{
-    kernel::{Kernel, Linux, Way},
+    kernel::{Linux, Way},
     networks::Networks,
 };
 
@@ -78,8 +79,10 @@ pub(crate) struct Endpoints {
     /// Why the kernel can't be changed, if it can't.
     kernel: Result<(), Arc<io::Error>>,
     folder: Arc<Path>,
-    /// Whether the addresses from before the start are known to be in use.
+    /// Whether what was attached before the start is taken up: its addresses are in use, its rows are said.
     ready: watch::Receiver<bool>,
+    /// What is attached here, and the rows that say so, change together.
+    changing: Arc<Mutex<()>>,
 }
 
 /// An endpoint as this host sees it.
@@ -141,9 +144,11 @@ impl Endpoints {
         tokio::spawn(board.run());
         let networks = networks.clone();
         let (get_ready, ready) = watch::channel(false);
-        let endpoints = Self { db: db.clone(), networks, commands, shown, kernel, folder, ready };
+        let (db, changing) = (db.clone(), Arc::default());
+        let endpoints = Self { db, networks, commands, shown, kernel, folder, ready, changing };
         let again = endpoints.clone();
         tokio::spawn(async move { again.take_up(locals, &get_ready).await });
+        tokio::spawn(endpoints.clone().keep_surveyed());
         Ok(endpoints)
     }
 
@@ -184,15 +189,15 @@ impl Endpoints {
                 return;
             }
         }
+        if !locals.is_empty() {
+            self.survey().await;
+            self.say_again().await;
+        }
         ready.send_replace(true);
         if locals.is_empty() {
             return;
         }
-        self.survey().await;
         for network in networks {
-            if let Err(error) = self.publish_again(network, &locals).await {
-                tracing::warn!(%network, "its endpoints are not published again: {error}");
-            }
             self.wait_synced(network).await;
         }
         let mut rows = Vec::new();
@@ -216,39 +221,6 @@ impl Endpoints {
         sleep(HEARD).await;
         Ok(())
     }
-
-    /// Looks at what the host is like, and tells the board.
-    async fn survey(&self) {
-        let Ok(members) = self.db.members().await else { return };
-        let me = self.db.id();
-        let own = members.iter().find(|info| info.member.id == me).map(|i| i.member.addr.ip());
-        let others = members.iter().filter(|info| info.member.id != me);
-        let others: Vec<IpAddr> = others.map(|info| info.member.addr.ip()).collect();
-        let folder = Arc::clone(&self.folder);
-        let looked = task::spawn_blocking(move || look(&folder, own?, &others).ok()).await;
-        if let Ok(Some(survey)) = looked {
-            // The node is stopping.
-            let _ = self.commands.send(Command::Survey(survey)).await;
-        }
-    }
-}
-
-/// The way to other nodes, and the links that are not ours.
-fn look(
-    folder: &Path,
-    own: IpAddr,
-    others: &[IpAddr],
-) -> Result<Survey, crate::kernel::KernelError> {
-    let mut kernel = Linux::new(folder.to_path_buf())
-        .map_err(|error| crate::kernel::KernelError { what: "opening the host".into(), error })?;
-    let seen = kernel.look(&BTreeSet::new())?;
-    let links = seen.get(&Place::Host).into_iter().flatten();
-    let foreign: BTreeSet<LinkName> =
-        links.filter(|(_, link)| link.mark.is_none()).map(|(name, _)| name.clone()).collect();
-    let ways = others.iter().filter(|address| address.is_ipv4() == own.is_ipv4());
-    let mtus = ways.filter_map(|address| kernel.way_to(*address).ok()).map(|way| way.mtu);
-    let way = Way { from: own, mtu: mtus.min().unwrap_or(ETHERNET_MTU) };
-    Ok(Survey { way, foreign })
 }
 
 fn of_shown(shown: &Shown, id: EndpointId, local: &Local) -> Endpoint {

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     lab::{Lab, by_hand, inside, links},
-    ping::{answers, is_silent, lost_during},
+    ping::{HEADERS_V4, answers, is_silent, lost_during},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -244,4 +244,20 @@ fn a_node_that_starts_alone_keeps_the_ways_to_the_others() {
     daemons[1].ask(daemons[1].client.detach_endpoint("web", "there")).unwrap();
     until("the way to what went is gone", || daemons[0].tunnels() == Vec::<String>::new());
     assert!(addresses(&endpoint).iter().all(|address| answers(&here, *address, 56)));
+}
+
+#[test]
+fn a_smaller_underlay_is_everybodys_mtu() {
+    let test = "a_smaller_underlay_is_everybodys_mtu";
+    let Some(lab) = Lab::new(test, 2) else { return };
+    let daemons = cluster(&lab);
+    let (here, there) = (lab.namespace("here"), lab.namespace("there"));
+    daemons[0].attach("web", "here", &here);
+    let other = daemons[1].attach("web", "there", &there);
+    assert_eq!(other.mtu, Some(1450));
+    by_hand(&lab.hosts[1].namespace, "ip link set dev eth0 mtu 1400");
+    until("every interface is smaller", || {
+        [&here, &there].iter().all(|at| by_hand(at, "ip link show dev eth0").contains("mtu 1350"))
+    });
+    assert!(answers(&here, addresses(&other)[0], 1350 - HEADERS_V4));
 }

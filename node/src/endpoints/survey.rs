@@ -1,0 +1,105 @@
+//! What the host is like apart from what we make: looked at when nodes come and go, and now and then, since
+//! nobody tells of a route that changed.
+
+use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
+
+use netdb::{EventsError, NodeEvent};
+use netnode_plan::{
+    host::Place,
+    records::{LinkName, NetworkId},
+};
+use tokio::{
+    task,
+    time::{sleep, timeout},
+};
+
+use super::{ETHERNET_MTU, Endpoints, board::Command};
+use crate::kernel::{Kernel, KernelError, Linux, Way};
+
+/// How often it is looked at without being told.
+const PERIOD: Duration = Duration::from_secs(10);
+/// Nodes that come together are looked for together.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// What the host is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Survey {
+    /// Where this node tunnels from, and how much fits.
+    pub(super) way: Way,
+    /// Links of the host that are not ours.
+    pub(super) foreign: BTreeSet<LinkName>,
+}
+
+impl Endpoints {
+    /// Looks until the node stops; what changed is said to the other nodes.
+    pub(super) async fn keep_surveyed(self) {
+        let Ok(mut events) = self.db.events().await else { return };
+        let mut before = self.survey().await;
+        loop {
+            match timeout(PERIOD, events.next()).await {
+                Ok(Err(EventsError::Stopped(_))) => return,
+                Ok(Ok(NodeEvent::Member { .. }) | Err(EventsError::Missed(_))) => {
+                    sleep(DEBOUNCE).await;
+                }
+                Ok(Ok(_)) => continue,
+                Err(_) => {}
+            }
+            if self.commands.is_closed() {
+                return;
+            }
+            let now = self.survey().await;
+            if let (Some(before), Some(now)) = (&before, &now)
+                && before.way != now.way
+            {
+                self.say_again().await;
+            }
+            before = now.or(before);
+        }
+    }
+
+    /// Looks, and tells the board.
+    pub(super) async fn survey(&self) -> Option<Survey> {
+        let members = self.db.members().await.ok()?;
+        let me = self.db.id();
+        let own = members.iter().find(|info| info.member.id == me)?.member.addr.ip();
+        let others = members.iter().filter(|info| info.member.id != me);
+        let others: Vec<IpAddr> = others.map(|info| info.member.addr.ip()).collect();
+        let folder = Arc::clone(&self.folder);
+        let looked = task::spawn_blocking(move || look(&folder, own, &others)).await.ok()?;
+        let survey = match looked {
+            Ok(survey) => survey,
+            Err(error) => {
+                tracing::debug!("the host can't be looked at: {error}");
+                return None;
+            }
+        };
+        self.commands.send(Command::Survey(survey.clone())).await.ok()?;
+        Some(survey)
+    }
+
+    /// The rows of this host say where it is and how much fits.
+    pub(super) async fn say_again(&self) {
+        let _changing = self.changing.lock().await;
+        let locals = self.shown.borrow().locals.clone();
+        let networks: BTreeSet<NetworkId> = locals.values().map(|local| local.network).collect();
+        for network in networks {
+            if let Err(error) = self.publish_again(network, &locals).await {
+                tracing::warn!(%network, "its endpoints are not published again: {error}");
+            }
+        }
+    }
+}
+
+/// The way to other nodes, and the links that are not ours.
+fn look(folder: &Path, own: IpAddr, others: &[IpAddr]) -> Result<Survey, KernelError> {
+    let mut kernel = Linux::new(folder.to_path_buf())
+        .map_err(|error| KernelError { what: "opening the host".into(), error })?;
+    let seen = kernel.look(&BTreeSet::new())?;
+    let links = seen.get(&Place::Host).into_iter().flatten();
+    let foreign: BTreeSet<LinkName> =
+        links.filter(|(_, link)| link.mark.is_none()).map(|(name, _)| name.clone()).collect();
+    let ways = others.iter().filter(|address| address.is_ipv4() == own.is_ipv4());
+    let mtus = ways.filter_map(|address| kernel.way_to(*address).ok()).map(|way| way.mtu);
+    let way = Way { from: own, mtu: mtus.min().unwrap_or(ETHERNET_MTU) };
+    Ok(Survey { way, foreign })
+}
