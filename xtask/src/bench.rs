@@ -6,6 +6,7 @@
 mod anchors;
 mod cluster;
 mod core;
+mod dataplane;
 mod figure;
 mod ground;
 mod room;
@@ -27,7 +28,9 @@ Examples:
   cargo xtask bench cluster --nodes 5 --loss 0
   cargo xtask bench cluster --loss 20 --only burst
   cargo xtask bench cluster --json > cluster.json
-  cargo xtask bench core";
+  cargo xtask bench core
+  cargo xtask bench dataplane
+  cargo xtask bench dataplane --rounds 20 --seconds 1";
 
 #[derive(Args)]
 #[command(
@@ -51,15 +54,20 @@ enum What {
     /// What one node's work costs: writes, packets, commits, memory
     #[command(after_help = EXAMPLES)]
     Core(core::Options),
+    /// Containers on three hosts: how soon they reach each other, and how fast
+    #[command(after_help = EXAMPLES)]
+    Dataplane(dataplane::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.what {
         Some(What::Cluster(options)) => cluster::run(options),
         Some(What::Core(options)) => core::run(options),
+        Some(What::Dataplane(options)) => dataplane::run(options),
         None => {
             println!("{:<10} {}", "cluster", cluster::ABOUT);
             println!("{:<10} {}", "core", core::ABOUT);
+            println!("{:<10} {}", "dataplane", dataplane::ABOUT);
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,4 +1,4 @@
-//! A network namespace of our own, in which the kernel loses and cuts what it is told to.
+//! A network and a mount namespace of our own, in which the kernel loses and cuts what it is told to.
 //!
 //! Made by `unshare` without any rights, gone with the last process in it. Nothing outside of it is changed.
 
@@ -27,7 +27,7 @@ add rule inet bench entering iif lo ip saddr @right ip daddr @left drop
 /// Runs a program with the same arguments in a namespace of its own.
 pub(crate) fn enter() -> Command {
     let mut command = tool("unshare");
-    command.args(["--map-root-user", "--net", "--"]);
+    command.args(["--map-root-user", "--net", "--mount", "--"]);
     command
 }
 

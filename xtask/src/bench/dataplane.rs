@@ -1,0 +1,149 @@
+//! `bench dataplane`: what containers notice, on three hosts that are network namespaces, with a real netnode
+//! on each and one overlay network among them.
+//!
+//! This program runs itself again in namespaces of its own: nothing of the machine is touched.
+
+mod delays;
+mod table;
+mod wire;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use netdb_tests::{binaries::Binaries, cluster::Cluster, hosts::Hosts, node::Node, wait::until};
+use netnode_api::{
+    endpoints::{AttachEndpoint, Endpoint, EndpointState},
+    networks::CreateNetwork,
+};
+use tokio::runtime::Runtime;
+
+use super::room;
+use crate::shell::{Shell, cargo, target_dir};
+
+pub(super) const ABOUT: &str =
+    "containers on three hosts: how soon they reach each other, and how fast";
+
+/// Longer than any first build.
+const BUILD_LIMIT: Duration = Duration::from_mins(30);
+/// Everything but the build.
+const LIMIT: Duration = Duration::from_mins(10);
+const HOSTS: u8 = 3;
+const NETWORK: &str = "web";
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Endpoints that come and go
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    rounds: u16,
+    /// Seconds of each of six TCP streams
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Print the result as JSON; progress stays on standard error
+    #[arg(long)]
+    json: bool,
+    /// This is in namespaces of its own
+    #[arg(long, hide = true)]
+    apart: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    if options.apart {
+        return apart(options);
+    }
+    if let Some(why) = room::missing() {
+        eprintln!("SKIPPED: {why}");
+        return Ok(ExitCode::FAILURE);
+    }
+    eprintln!("Building netnode and netdbctl (release).");
+    let shell = Shell::new("bench", Instant::now() + BUILD_LIMIT, false).aside();
+    let packages = ["--package=netnode", "--package=netnode-cli"];
+    shell.run(cargo(["build", "--release"]).args(packages))?;
+    let mut again = room::enter();
+    again.arg(env::current_exe().context("finding this program")?);
+    again.args(env::args_os().skip(1)).arg("--apart");
+    let shell = Shell::new("bench", Instant::now() + LIMIT, false).aside();
+    shell.run(&mut again)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Three hosts, their cluster, and a network that each has a sandbox on.
+struct Ground {
+    hosts: Hosts,
+    cluster: Cluster,
+    /// One on each host, with its endpoint.
+    sandboxes: Vec<(PathBuf, Endpoint)>,
+}
+
+fn apart(options: &Options) -> Result<ExitCode> {
+    let runtime = Runtime::new().context("starting a runtime")?;
+    runtime.block_on(async {
+        let ground = Ground::make().await?;
+        let measured = ground.measure(options).await;
+        if measured.is_err() {
+            eprintln!("{}", ground.cluster.tails());
+        }
+        let lines = measured?;
+        println!("{}", if options.json { table::json(&lines)? } else { table::table(&lines) });
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+impl Ground {
+    async fn make() -> Result<Self> {
+        let hosts = Hosts::new(HOSTS)?;
+        let binaries = Binaries::within(&target_dir().join("release"))?;
+        let cluster = Cluster::on_hosts(binaries, &hosts.hosts, &[]).await?;
+        let mut ground = Self { hosts, cluster, sandboxes: Vec::new() };
+        let wanted = CreateNetwork {
+            name: NETWORK.to_owned(),
+            driver: "overlay".to_owned(),
+            ipv6: true,
+            ..CreateNetwork::default()
+        };
+        ground.node(0)?.client().create_network(&wanted).await?;
+        for place in 0..ground.cluster.nodes.len() {
+            let node = ground.node(place)?;
+            until("the network is known", async || Ok(node.client().network(NETWORK).await?))
+                .await?;
+            let name = format!("fixed{place}");
+            let sandbox = ground.hosts.namespaces.make(&name)?;
+            let endpoint = attach(node, &name, &sandbox).await?;
+            ground.sandboxes.push((sandbox, endpoint));
+        }
+        Ok(ground)
+    }
+
+    fn node(&self, place: usize) -> Result<&Node> {
+        self.cluster.nodes.get(place).context("the cluster has this node")
+    }
+
+    fn sandbox(&self, place: usize) -> Result<&(PathBuf, Endpoint)> {
+        self.sandboxes.get(place).context("each host has a sandbox")
+    }
+
+    async fn measure(&self, options: &Options) -> Result<Vec<table::Line>> {
+        eprintln!("{} endpoints come and go", options.rounds);
+        let mut lines = delays::measure(self, options.rounds).await?;
+        eprintln!("round trips and TCP streams, beside those of the plain underlay");
+        lines.extend(wire::measure(self, Duration::from_secs(options.seconds))?);
+        Ok(lines)
+    }
+}
+
+async fn attach(node: &Node, name: &str, sandbox: &Path) -> Result<Endpoint> {
+    let wanted = AttachEndpoint {
+        network: NETWORK.to_owned(),
+        name: name.to_owned(),
+        netns: sandbox.display().to_string(),
+        ..AttachEndpoint::default()
+    };
+    let endpoint = node.client().attach_endpoint(&wanted).await?;
+    anyhow::ensure!(endpoint.state == EndpointState::Ready, "{name} is {:?}", endpoint.state);
+    Ok(endpoint)
+}
