@@ -10,6 +10,7 @@
 //! | [`cluster`] | several nodes that know each other |
 //! | [`namespaces`] | network namespaces, and work inside of them |
 //! | [`hosts`] | hosts that are network namespaces, connected by a switch |
+//! | [`endpoints`] | overlay networks, and sandboxes plugged into them |
 //! | [`ping`] | echo requests from inside of a namespace |
 //! | [`wait`] | waiting for a state, with a deadline |
 //! | [`rows`] | writing rows, reading them, following them |
@@ -26,6 +27,7 @@ pub mod binaries;
 pub mod cluster;
 pub mod command;
 pub mod effort;
+pub mod endpoints;
 pub mod hosts;
 pub mod namespaces;
 pub mod node;

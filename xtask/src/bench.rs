@@ -9,7 +9,7 @@ mod core;
 mod dataplane;
 mod figure;
 mod ground;
-mod room;
+pub(crate) mod room;
 mod samples;
 mod simulated;
 mod stages;

@@ -1,10 +1,12 @@
-//! `cargo xtask demo`: five real nodes on the loopback, told as it happens and timed.
+//! `cargo xtask demo`: five real nodes on the loopback, then containers on three hosts, told as it happens
+//! and timed.
 //!
 //! Every stage states what must hold; the demo succeeds only if all of it did. Whatever happens, no
 //! process and no file is left behind. It must never need more rights than a user has.
 
 mod dump;
 mod failure;
+mod hosts;
 mod live;
 mod members;
 mod networks;
@@ -16,12 +18,16 @@ mod spread;
 mod stage;
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
+use clap::Args;
 use netdb_tests::{address::Addresses, agreement::wait_agreed, binaries::Binaries};
+
+use tokio::task::block_in_place;
 
 use crate::{interrupt::unless_interrupted, shell::Shell};
 use report::Report;
@@ -32,19 +38,29 @@ const BUILD_LIMIT: Duration = Duration::from_mins(30);
 /// A retired key is kept for a minute by default, for packets under way. Nobody wants to watch that.
 const FLAGS: &[&str] = &["--key-retire-after", "1s"];
 
+#[derive(Args)]
+pub(crate) struct Options {
+    /// This is in namespaces of its own; what was measured so far, and then
+    #[arg(long, hide = true, value_name = "FILE")]
+    apart: Option<PathBuf>,
+}
+
 /// Builds what is needed and runs the demo.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(file) = &options.apart {
+        return hosts::apart(file);
+    }
     let services = services::read()?;
     println!("Building netnode and netdbctl.");
     let shell = Shell::new("demo", Instant::now() + BUILD_LIMIT, false);
     let binaries = shell.build_nodes()?;
-    unless_interrupted(show(binaries, services), || {
+    unless_interrupted(show(binaries, services, &shell), || {
         println!("\nInterrupted: every process was ended.");
     })
 }
 
 /// Runs every stage, then shows what was measured.
-async fn show(binaries: Binaries, services: services::Services) -> Result<ExitCode> {
+async fn show(binaries: Binaries, services: services::Services, shell: &Shell) -> Result<ExitCode> {
     let started = Instant::now();
     let mut report = Report::default();
     let cluster = members::join(binaries, Addresses::plain(), FLAGS, &mut report).await?;
@@ -53,7 +69,8 @@ async fn show(binaries: Binaries, services: services::Services) -> Result<ExitCo
     if result.is_err() {
         println!("\n{}", stage.cluster.tails());
     }
-    let report = stage.close();
+    let mut report = stage.close();
+    let result = result.and_then(|()| block_in_place(|| hosts::show(shell, &mut report)));
     report.table(started.elapsed());
     result?;
     Ok(if report.all_held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

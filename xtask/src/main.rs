@@ -32,8 +32,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run five real nodes on the loopback: join, converge, rotate keys, restart, fail, return
-    Demo,
+    /// Run real nodes: five that join, converge, rotate keys, fail and return; three with containers
+    Demo(demo::Options),
     /// Measure real nodes, beside what the simulator says of them
     Bench(bench::Options),
     /// Let a cluster of real nodes live through writes, kills, restarts, pauses and key rotations
@@ -50,7 +50,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Demo => demo::run(),
+        Command::Demo(options) => demo::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Api => api::run(),
         Command::Fuzz(options) => fuzz::run(&options),

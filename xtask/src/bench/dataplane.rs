@@ -9,18 +9,21 @@ mod wire;
 
 use std::{
     env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
-use netdb_tests::{binaries::Binaries, cluster::Cluster, hosts::Hosts, node::Node, wait::until};
-use netnode_api::{
-    endpoints::{AttachEndpoint, Endpoint, EndpointState},
-    networks::CreateNetwork,
+use netdb_tests::{
+    binaries::Binaries,
+    cluster::Cluster,
+    endpoints::{create_overlay, plug},
+    hosts::Hosts,
+    node::Node,
 };
+use netnode_api::endpoints::Endpoint;
 use tokio::runtime::Runtime;
 
 use super::room;
@@ -100,20 +103,11 @@ impl Ground {
         let binaries = Binaries::within(&target_dir().join("release"))?;
         let cluster = Cluster::on_hosts(binaries, &hosts.hosts, &[]).await?;
         let mut ground = Self { hosts, cluster, sandboxes: Vec::new() };
-        let wanted = CreateNetwork {
-            name: NETWORK.to_owned(),
-            driver: "overlay".to_owned(),
-            ipv6: true,
-            ..CreateNetwork::default()
-        };
-        ground.node(0)?.client().create_network(&wanted).await?;
+        create_overlay(&ground.cluster.nodes, NETWORK).await?;
         for place in 0..ground.cluster.nodes.len() {
-            let node = ground.node(place)?;
-            until("the network is known", async || Ok(node.client().network(NETWORK).await?))
-                .await?;
             let name = format!("fixed{place}");
             let sandbox = ground.hosts.namespaces.make(&name)?;
-            let endpoint = attach(node, &name, &sandbox).await?;
+            let endpoint = plug(ground.node(place)?, NETWORK, &name, &sandbox).await?;
             ground.sandboxes.push((sandbox, endpoint));
         }
         Ok(ground)
@@ -134,16 +128,4 @@ impl Ground {
         lines.extend(wire::measure(self, Duration::from_secs(options.seconds))?);
         Ok(lines)
     }
-}
-
-async fn attach(node: &Node, name: &str, sandbox: &Path) -> Result<Endpoint> {
-    let wanted = AttachEndpoint {
-        network: NETWORK.to_owned(),
-        name: name.to_owned(),
-        netns: sandbox.display().to_string(),
-        ..AttachEndpoint::default()
-    };
-    let endpoint = node.client().attach_endpoint(&wanted).await?;
-    anyhow::ensure!(endpoint.state == EndpointState::Ready, "{name} is {:?}", endpoint.state);
-    Ok(endpoint)
 }

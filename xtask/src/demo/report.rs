@@ -1,17 +1,21 @@
 //! What the demo says while it runs, and the table at its end.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 /// Width of the column of what was measured.
 const WIDTH: usize = 62;
 
 /// What was measured and checked so far.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Report {
     stages: usize,
     lines: Vec<Line>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Line {
     what: String,
     /// A time, or what was found.
@@ -20,6 +24,17 @@ struct Line {
 }
 
 impl Report {
+    /// What was saved by a process that is part of the same demo.
+    pub(crate) fn load(file: &Path) -> Result<Self> {
+        let text = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))
+    }
+
+    pub(crate) fn save(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_vec(self)?;
+        fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+    }
+
     /// Opens a stage.
     pub(crate) fn begin(&mut self, title: &str) {
         self.stages += 1;

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::IpAddr,
     path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
@@ -11,10 +10,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use netdb_tests::{namespaces::inside, ping::first_answer};
+use netdb_tests::{
+    endpoints::{addresses, plug},
+    namespaces::inside,
+    ping::first_answer,
+};
 
 use super::{
-    Ground, NETWORK, attach,
+    Ground, NETWORK,
     table::{Line, Unit},
 };
 
@@ -36,11 +39,10 @@ pub(super) async fn measure(ground: &Ground, rounds: u16) -> Result<Vec<Line>> {
         let name = format!("r{round}");
         let sandbox = ground.hosts.namespaces.make(&name)?;
         let began = Instant::now();
-        let endpoint = attach(ground.node(0)?, &name, &sandbox).await?;
+        let endpoint = plug(ground.node(0)?, NETWORK, &name, &sandbox).await?;
         let returned = Instant::now();
-        let address = endpoint.addresses.first().and_then(|net| net.split('/').next());
-        let address: IpAddr = address.context("it has an address")?.parse()?;
-        let answered = first_answer(from, address, AGAIN)?;
+        let addresses = addresses(&endpoint)?;
+        let answered = first_answer(from, *addresses.first().context("it has one")?, AGAIN)?;
         let ended = Instant::now();
         ground.node(0)?.client().detach_endpoint(NETWORK, &name).await?;
         let gone = monitor.removal_of(&endpoint.mac)?;

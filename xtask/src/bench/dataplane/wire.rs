@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use netdb_tests::{namespaces::inside, ping::round_trips};
+use netdb_tests::{endpoints::addresses, namespaces::inside, ping::round_trips};
 
 use super::{
     Ground,
@@ -27,8 +27,7 @@ pub(super) fn measure(ground: &Ground, time: Duration) -> Result<Vec<Line>> {
     let host = |place: usize| ground.hosts.hosts.get(place).context("there is this host");
     let (first, second) = (host(0)?, host(1)?);
     let ((inner_first, _), (inner_second, endpoint)) = (ground.sandbox(0)?, ground.sandbox(1)?);
-    let address = endpoint.addresses.first().and_then(|net| net.split('/').next());
-    let inner: IpAddr = address.context("it has an address")?.parse()?;
+    let inner = *addresses(endpoint)?.first().context("it has an address")?;
     let outer = IpAddr::V4(second.address);
     let plain = round_trips(&first.namespace, outer, PINGS)?;
     let tunnelled = round_trips(inner_first, inner, PINGS)?;
