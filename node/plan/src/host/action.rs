@@ -1,12 +1,15 @@
 //! One step of making the kernel what it should be. Each may be repeated without harm.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::{Link, Mark, Place, Port, Route, Setting};
-use crate::records::{LinkName, Mac, NetworkId};
+use crate::{
+    firewall::Edit,
+    records::{LinkName, Mac, NetworkId},
+};
 
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,15 @@ pub enum Action {
         name: LinkName,
         /// What changes.
         change: Change,
+    },
+    /// Changes our table of the packet filter, all of it or nothing.
+    Filter {
+        /// Where.
+        at: Place,
+        /// The generation of the packet filter that this is for.
+        generation: u32,
+        /// In this order.
+        edits: Vec<Edit>,
     },
 }
 

@@ -3,13 +3,15 @@
 use alloc::vec::Vec;
 
 use super::{Action, Change, Kind, Link, Mark, Place, Seen, SeenLink};
-use crate::records::LinkName;
+use crate::{firewall, records::LinkName};
 
 /// What is there, and what becomes of it. Sandboxes and whatever is not ours are put there by the test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     /// As a look at the kernel would show it.
     pub seen: Seen,
+    /// The packet filters of the namespaces that have any.
+    pub firewalls: firewall::Seen,
     next_index: u32,
 }
 
@@ -49,6 +51,11 @@ impl Model {
             Action::Change { at, name, change } => {
                 let link = self.seen.get_mut(at)?.get_mut(name)?;
                 apply_change(link, change);
+                Some(())
+            }
+            Action::Filter { at, generation, edits } => {
+                let firewall = self.firewalls.get_mut(at)?;
+                *firewall = firewall.edited(*generation, edits)?;
                 Some(())
             }
         }

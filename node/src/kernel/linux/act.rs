@@ -74,6 +74,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             Action::Change { .. } => Ok(()),
+            Action::Filter { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

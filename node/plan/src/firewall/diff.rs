@@ -1,0 +1,113 @@
+//! What has to be done so that our table becomes what it should be.
+//!
+//! All of one namespace is one transaction: packets meet what was there or what is wanted, nothing in
+//! between. Elements and the rules of a chain change where they are; another chain or set makes another table.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use super::{Base, Elements, Rule, Seen, Set, Table, Wanted};
+use crate::host::Action;
+
+/// A part of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Removes our table with all that is in it.
+    RemoveTable,
+    /// Makes our table.
+    AddTable,
+    /// Makes a set without elements.
+    AddSet(String, Set),
+    /// Makes a chain without rules.
+    AddChain(String, Option<Base>),
+    /// Puts these rules in place of those of a chain.
+    SetRules(String, Vec<Rule>),
+    /// Puts elements into a set.
+    AddElements(String, Elements),
+    /// Takes them out of it.
+    RemoveElements(String, Elements),
+}
+
+/// What has to be done. Doing it and comparing again gives nothing. What can't be read is not there yet, or
+/// no longer.
+pub fn plan(wanted: &Wanted, seen: &Seen) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for (at, firewall) in wanted {
+        let Some(there) = seen.get(at) else { continue };
+        let edits = edits(firewall.table().as_ref(), there.ours.as_ref());
+        if !edits.is_empty() {
+            let (at, generation) = (at.clone(), there.generation);
+            actions.push(Action::Filter { at, generation, edits });
+        }
+    }
+    actions
+}
+
+fn edits(wanted: Option<&Table>, there: Option<&Table>) -> Vec<Edit> {
+    match (wanted, there) {
+        (None, None) => Vec::new(),
+        (None, Some(_)) => [Edit::RemoveTable].into(),
+        (Some(wanted), Some(there)) if is_like(wanted, there) => {
+            let mut edits = Vec::new();
+            fill(&mut edits, wanted, there);
+            edits
+        }
+        (Some(wanted), there) => {
+            let mut edits = Vec::new();
+            edits.extend(there.map(|_| Edit::RemoveTable));
+            edits.push(Edit::AddTable);
+            let bare = bare(wanted);
+            let sets = bare.sets.iter().map(|(name, set)| Edit::AddSet(name.clone(), set.clone()));
+            edits.extend(sets);
+            let chains = bare.chains.iter();
+            edits.extend(
+                chains.map(|(name, chain)| Edit::AddChain(name.clone(), chain.base.clone())),
+            );
+            fill(&mut edits, wanted, &bare);
+            edits
+        }
+    }
+}
+
+/// Whether one can become the other by its rules and elements alone.
+fn is_like(wanted: &Table, there: &Table) -> bool {
+    let chains = |table: &Table| -> BTreeMap<_, _> {
+        table.chains.iter().map(|(name, chain)| (name.clone(), chain.base.clone())).collect()
+    };
+    let like =
+        |(name, set): (&String, &Set)| there.sets.get(name).is_some_and(|there| set.is_like(there));
+    chains(wanted) == chains(there)
+        && wanted.sets.len() == there.sets.len()
+        && wanted.sets.iter().all(like)
+}
+
+/// The same without rules and elements.
+fn bare(table: &Table) -> Table {
+    let mut bare = table.clone();
+    bare.sets.values_mut().for_each(|set| set.elements.clear());
+    bare.chains.values_mut().for_each(|chain| chain.rules.clear());
+    bare
+}
+
+fn fill(edits: &mut Vec<Edit>, wanted: &Table, there: &Table) {
+    let nothing = Elements::new();
+    for (name, set) in &wanted.sets {
+        let there = there.sets.get(name).map_or(&nothing, |there| &there.elements);
+        let other = |from: &Elements, than: &Elements| -> Elements {
+            let other = from.iter().filter(|(key, value)| than.get(*key) != Some(*value));
+            other.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        // One that leads elsewhere goes first: its key is taken until then.
+        let (gone, new) = (other(there, &set.elements), other(&set.elements, there));
+        if !gone.is_empty() {
+            edits.push(Edit::RemoveElements(name.clone(), gone));
+        }
+        if !new.is_empty() {
+            edits.push(Edit::AddElements(name.clone(), new));
+        }
+    }
+    for (name, chain) in &wanted.chains {
+        if there.chains.get(name).is_none_or(|there| there.rules != chain.rules) {
+            edits.push(Edit::SetRules(name.clone(), chain.rules.clone()));
+        }
+    }
+}

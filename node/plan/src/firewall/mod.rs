@@ -1,0 +1,145 @@
+//! What a node wants of the packet filter, and the one table per namespace that makes it so.
+//!
+//! Drivers say what they want in the words of [`Firewall`]; [`Firewall::table`] writes it down as a table of
+//! `nf_tables`; [`plan`] compares that with what was read back. The table is ours by its name, `inet netnode`;
+//! no other one is ever changed. Which chains it has, where they hook in and why: see `render.rs`.
+//!
+//! Bridges and ports are elements of sets and maps, so that a rule is the same for one of them and for ten
+//! thousand, and a change costs what it changes.
+
+mod diff;
+mod expr;
+mod model;
+mod render;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+
+use ipnet::IpNet;
+
+pub use diff::{Edit, plan};
+pub use expr::{Ct, Expr, Family, Header, LINK_NAME, Meta, Register, Rule, Verdict, state, status};
+pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table};
+
+use crate::{host::Place, records::LinkName};
+
+/// The name of our table; its family is `inet`, which is both versions of IP.
+pub const TABLE: &str = "netnode";
+
+/// What is wanted of the packet filter in one namespace. Nothing means no table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// Bridges that have endpoints behind them. What comes from elsewhere reaches those only as an answer or
+    /// through a published port; so bridges are apart from each other, too.
+    pub bridges: BTreeMap<LinkName, Bridge>,
+    /// Ports of this host that lead to endpoints.
+    pub published: BTreeMap<Front, Back>,
+}
+
+/// A bridge that has endpoints behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bridge {
+    /// Addresses of the endpoints.
+    pub subnets: BTreeSet<IpNet>,
+    /// How they get to elsewhere.
+    pub way_out: WayOut,
+}
+
+/// How endpoints get to elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WayOut {
+    /// Not at all, and nobody gets to them: the network is internal.
+    #[default]
+    Closed,
+    /// With the address of the host.
+    Masqueraded,
+}
+
+/// Where a published port is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Front {
+    /// Which addresses of this host have it.
+    pub bind: Bind,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
+}
+
+/// Which addresses of this host have a published port. Of two that fit, the first in this order counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bind {
+    /// This one.
+    Address(IpAddr),
+    /// All, for what comes by this link.
+    Link(LinkName),
+    /// All.
+    Any,
+}
+
+/// A protocol that has ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// RFC 9293.
+    Tcp,
+    /// RFC 768.
+    Udp,
+}
+
+impl Protocol {
+    /// IANA's number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
+/// Where a published port leads to, for each version of IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Back {
+    /// For IPv4.
+    pub v4: Option<SocketAddrV4>,
+    /// For IPv6.
+    pub v6: Option<SocketAddrV6>,
+}
+
+impl Firewall {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.bridges.is_empty() && self.published.is_empty()
+    }
+
+    /// Takes what another driver, or the same one for another network, wants of the same namespace. What
+    /// both say of one bridge or port counts as the first said it.
+    pub fn absorb(&mut self, other: Self) {
+        for (name, bridge) in other.bridges {
+            self.bridges.entry(name).or_insert(bridge);
+        }
+        for (front, back) in other.published {
+            let there = self.published.entry(front).or_default();
+            there.v4 = there.v4.or(back.v4);
+            there.v6 = there.v6.or(back.v6);
+        }
+    }
+}
+
+/// What is wanted, for each namespace that we have to do with. Of one that is wanted empty our table goes;
+/// one that is not named is left as it is.
+pub type Wanted = BTreeMap<Place, Firewall>;
+
+/// What is there, of the namespaces that could be read.
+pub type Seen = BTreeMap<Place, SeenFirewall>;
+
+/// The packet filter of a namespace as it was read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenFirewall {
+    /// How often the kernel changed it: a change that was planned for another one is refused.
+    pub generation: u32,
+    /// Our table.
+    pub ours: Option<Table>,
+}

@@ -1,0 +1,319 @@
+//! Our table, as it should be.
+//!
+//! | chain | hook, priority | what it does |
+//! | --- | --- | --- |
+//! | `guard` | prerouting, raw + 5 | endpoints don't get to the host's loopback addresses |
+//! | `prerouting` | prerouting, dstnat + 5 | what is for an address of this host goes to `publish` |
+//! | `output` | output, dstnat + 5 | the same for what this host sends itself |
+//! | `publish` | – | translates what is for a published port |
+//! | `forward` | forward, filter + 5 | keeps bridges apart, and what is not published shut |
+//! | `postrouting` | postrouting, srcnat + 5 | masquerades what leaves a network |
+//!
+//! Each comes just after the place where an administrator's own rules are by custom: a translation of theirs
+//! goes before one of ours.
+
+use alloc::{string::String, vec, vec::Vec};
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{
+    Back, Base, Bind, Chain, Ct, Expr, Family, Field, Firewall, Front, Header, Hook, Kind,
+    LINK_NAME, Meta, Register, Rule, Set, Table, Verdict, WayOut, expr::LOCAL, state, status,
+};
+use crate::records::LinkName;
+
+/// All bridges.
+const BRIDGES: &str = "bridges";
+/// Those of internal networks.
+const CLOSED: &str = "closed";
+/// Each bridge with itself.
+const WITHIN: &str = "within";
+const PUBLISH: &str = "publish";
+
+/// After the priorities that `nft` has names for (`NF_IP_PRI_*`): -300, -100, 0 and 100.
+const RAW: i32 = -295;
+const DSTNAT: i32 = -95;
+const FILTER: i32 = 5;
+const SRCNAT: i32 = 105;
+
+/// The only register that most rules need.
+const FIRST: Register = Register(0);
+
+impl Firewall {
+    /// The table that makes it so; `None` if nothing is wanted.
+    pub fn table(&self) -> Option<Table> {
+        if self.is_empty() {
+            return None;
+        }
+        let filter = |hook, priority, rules| chain(Kind::Filter, hook, priority, rules);
+        let nat = |hook, priority, rules| chain(Kind::Nat, hook, priority, rules);
+        let chains = [
+            ("guard", filter(Hook::Prerouting, RAW, guard())),
+            ("prerouting", nat(Hook::Prerouting, DSTNAT, vec![to_this_host()])),
+            ("output", nat(Hook::Output, DSTNAT, vec![to_this_host()])),
+            (PUBLISH, Chain { base: None, rules: publish() }),
+            ("forward", filter(Hook::Forward, FILTER, forward())),
+            ("postrouting", nat(Hook::Postrouting, SRCNAT, self.postrouting())),
+        ];
+        let mut table = Table { chains: named(chains), sets: named(self.bridge_sets()) };
+        for kind in PORTS {
+            for family in [Family::V4, Family::V6] {
+                table.sets.insert(kind.name(family), self.ports(kind, family));
+            }
+        }
+        Some(table)
+    }
+
+    fn bridge_sets(&self) -> [(&'static str, Set); 3] {
+        let mut bridges = Set::new(&[Field::Link], &[]);
+        let mut closed = bridges.clone();
+        let mut within = Set::new(&[Field::Link, Field::Link], &[]);
+        for (name, bridge) in &self.bridges {
+            let name = link(name);
+            within.elements.insert([name.clone(), name.clone()].concat(), Vec::new());
+            if bridge.way_out == WayOut::Closed {
+                closed.elements.insert(name.clone(), Vec::new());
+            }
+            bridges.elements.insert(name, Vec::new());
+        }
+        [(BRIDGES, bridges), (CLOSED, closed), (WITHIN, within)]
+    }
+
+    fn ports(&self, kind: Ports, family: Family) -> Set {
+        let mut ports = Set::new(&kind.key(family), &[address_field(family), Field::Port]);
+        for (front, back) in &self.published {
+            ports.elements.extend(element(kind, family, front, back));
+        }
+        ports
+    }
+
+    /// What leaves a network comes from the host. So does what comes back to its own network through a
+    /// published port, and what the host sends there from a loopback address: the answers must pass here.
+    fn postrouting(&self) -> Vec<Rule> {
+        let mut loopback = family(Family::V4);
+        loopback.extend(source(&LOOPBACK));
+        loopback.extend(known(Meta::OutLink, BRIDGES));
+        loopback.push(Expr::Masquerade);
+        let mut rules = vec![loopback];
+        for (name, bridge) in &self.bridges {
+            for subnet in &bridge.subnets {
+                let out = |equal| {
+                    let mut rule = family(family_of(subnet));
+                    rule.extend(source(subnet));
+                    rule.push(Expr::Meta(Meta::OutLink, FIRST));
+                    rule.push(Expr::Compare { from: FIRST, equal, value: link(name) });
+                    rule
+                };
+                if bridge.way_out == WayOut::Masqueraded {
+                    rules.push([out(false), vec![Expr::Masquerade]].concat());
+                }
+                let published = ct_has(Ct::Status, status::DNAT);
+                rules.push([out(true), published, vec![Expr::Masquerade]].concat());
+            }
+        }
+        rules
+    }
+}
+
+/// The host's loopback addresses; published ports can be bound to them where a bridge has `route_localnet`.
+/// IPv6 has no such thing: `::1` never leaves the host.
+const LOOPBACK: IpNet =
+    IpNet::V4(ipnet::Ipv4Net::new_assert(core::net::Ipv4Addr::new(127, 0, 0, 0), 8));
+
+fn guard() -> Vec<Rule> {
+    let mut rule = known(Meta::InLink, BRIDGES);
+    rule.extend(family(Family::V4));
+    rule.extend(address_in(&LOOPBACK, 16));
+    rule.push(Expr::Verdict(Verdict::Drop));
+    vec![rule]
+}
+
+fn to_this_host() -> Rule {
+    vec![
+        Expr::DestinationType(FIRST),
+        Expr::Compare { from: FIRST, equal: true, value: LOCAL.to_ne_bytes().into() },
+        Expr::Verdict(Verdict::Jump(PUBLISH.into())),
+    ]
+}
+
+fn forward() -> Vec<Rule> {
+    let then = |matches: Vec<Expr>, verdict| [matches, vec![Expr::Verdict(verdict)]].concat();
+    // Frames between two ports of one bridge come here where br_netfilter is loaded.
+    let (first, second) = (FIRST, after(FIRST, Field::Link));
+    let within = vec![
+        Expr::Meta(Meta::InLink, first),
+        Expr::Meta(Meta::OutLink, second),
+        Expr::Lookup { set: WITHIN.into(), key: first, into: None },
+    ];
+    let published = [known(Meta::OutLink, BRIDGES), ct_has(Ct::Status, status::DNAT)].concat();
+    vec![
+        then(within, Verdict::Accept),
+        then(known(Meta::InLink, CLOSED), Verdict::Drop),
+        then(known(Meta::OutLink, CLOSED), Verdict::Drop),
+        then(ct_has(Ct::State, state::ESTABLISHED | state::RELATED), Verdict::Accept),
+        then(published, Verdict::Accept),
+        then(known(Meta::OutLink, BRIDGES), Verdict::Drop),
+    ]
+}
+
+fn publish() -> Vec<Rule> {
+    let rule = |kind: Ports, of: Family| {
+        let mut rule = family(of);
+        let mut at = FIRST;
+        for field in kind.key(of) {
+            rule.push(load(field, at));
+            at = after(at, field);
+        }
+        let port = after(FIRST, address_field(of));
+        rule.push(Expr::Lookup { set: kind.name(of), key: FIRST, into: Some(FIRST) });
+        rule.push(Expr::Dnat { family: of, address: FIRST, port });
+        rule
+    };
+    PORTS.into_iter().flat_map(|kind| [rule(kind, Family::V4), rule(kind, Family::V6)]).collect()
+}
+
+/// Published ports by how they are bound.
+#[derive(Clone, Copy)]
+enum Ports {
+    /// To one address.
+    Address,
+    /// To a link that they come by.
+    Link,
+    /// To nothing.
+    All,
+}
+
+/// In the order in which they count.
+const PORTS: [Ports; 3] = [Ports::Address, Ports::Link, Ports::All];
+
+impl Ports {
+    fn name(self, family: Family) -> String {
+        match (self, family) {
+            (Self::Address, Family::V4) => "address-ports-v4",
+            (Self::Address, Family::V6) => "address-ports-v6",
+            (Self::Link, Family::V4) => "link-ports-v4",
+            (Self::Link, Family::V6) => "link-ports-v6",
+            (Self::All, Family::V4) => "ports-v4",
+            (Self::All, Family::V6) => "ports-v6",
+        }
+        .into()
+    }
+
+    fn key(self, family: Family) -> Vec<Field> {
+        match self {
+            Self::Address => vec![address_field(family), Field::Protocol, Field::Port],
+            Self::Link => vec![Field::Link, Field::Protocol, Field::Port],
+            Self::All => vec![Field::Protocol, Field::Port],
+        }
+    }
+}
+
+/// A published port as an element of a map, if it belongs there.
+fn element(kind: Ports, family: Family, front: &Front, back: &Back) -> Option<(Vec<u8>, Vec<u8>)> {
+    let bound = match (kind, &front.bind) {
+        (Ports::Address, Bind::Address(bound)) if Family::of(*bound) == family => address(*bound),
+        (Ports::Link, Bind::Link(name)) => link(name),
+        (Ports::All, Bind::Any) => Vec::new(),
+        _ => return None,
+    };
+    let (to, to_port) = match family {
+        Family::V4 => back.v4.map(|to| (IpAddr::V4(*to.ip()), to.port()))?,
+        Family::V6 => back.v6.map(|to| (IpAddr::V6(*to.ip()), to.port()))?,
+    };
+    let key = [bound, vec![front.protocol.number(), 0, 0, 0], port(front.port)].concat();
+    Some((key, [address(to), port(to_port)].concat()))
+}
+
+fn load(field: Field, into: Register) -> Expr {
+    let network = |offset, length| Expr::Payload { base: Header::Network, offset, length, into };
+    match field {
+        Field::V4 => network(16, 4),
+        Field::V6 => network(24, 16),
+        Field::Link => Expr::Meta(Meta::InLink, into),
+        Field::Protocol => Expr::Meta(Meta::Protocol, into),
+        Field::Port | Field::Other => {
+            Expr::Payload { base: Header::Transport, offset: 2, length: 2, into }
+        }
+    }
+}
+
+/// The register after a field.
+fn after(Register(word): Register, field: Field) -> Register {
+    match field {
+        Field::V6 | Field::Link => Register(word.saturating_add(4)),
+        Field::V4 | Field::Protocol | Field::Port | Field::Other => {
+            Register(word.saturating_add(1))
+        }
+    }
+}
+
+fn known(meta: Meta, set: &str) -> Vec<Expr> {
+    vec![Expr::Meta(meta, FIRST), Expr::Lookup { set: set.into(), key: FIRST, into: None }]
+}
+
+fn ct_has(what: Ct, bits: u32) -> Vec<Expr> {
+    vec![
+        Expr::Ct(what, FIRST),
+        Expr::Mask(FIRST, bits.to_ne_bytes().into()),
+        Expr::Compare { from: FIRST, equal: false, value: vec![0; 4] },
+    ]
+}
+
+fn family(family: Family) -> Vec<Expr> {
+    let value = vec![family.number()];
+    vec![Expr::Meta(Meta::Family, FIRST), Expr::Compare { from: FIRST, equal: true, value }]
+}
+
+/// The source address is in a subnet.
+fn source(subnet: &IpNet) -> Vec<Expr> {
+    address_in(subnet, if family_of(subnet) == Family::V4 { 12 } else { 8 })
+}
+
+fn address_in(subnet: &IpNet, offset: u32) -> Vec<Expr> {
+    let (network, mask) = (address(subnet.network()), address(subnet.netmask()));
+    let length = if family_of(subnet) == Family::V4 { 4 } else { 16 };
+    vec![
+        Expr::Payload { base: Header::Network, offset, length, into: FIRST },
+        Expr::Mask(FIRST, mask),
+        Expr::Compare { from: FIRST, equal: true, value: network },
+    ]
+}
+
+fn family_of(subnet: &IpNet) -> Family {
+    Family::of(subnet.addr())
+}
+
+fn address_field(family: Family) -> Field {
+    match family {
+        Family::V4 => Field::V4,
+        Family::V6 => Field::V6,
+    }
+}
+
+fn address(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().into(),
+        IpAddr::V6(address) => address.octets().into(),
+    }
+}
+
+fn port(port: u16) -> Vec<u8> {
+    let [high, low] = port.to_be_bytes();
+    vec![high, low, 0, 0]
+}
+
+/// A link's name as rules compare it.
+fn link(name: &LinkName) -> Vec<u8> {
+    let mut bytes: Vec<u8> = name.as_str().bytes().collect();
+    bytes.resize(LINK_NAME, 0);
+    bytes
+}
+
+fn chain(kind: Kind, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
+    Chain { base: Some(Base { kind, hook, priority, drops: false }), rules }
+}
+
+fn named<T, const N: usize>(things: [(&str, T); N]) -> alloc::collections::BTreeMap<String, T> {
+    things.into_iter().map(|(name, thing)| (name.into(), thing)).collect()
+}

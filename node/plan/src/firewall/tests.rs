@@ -1,0 +1,172 @@
+//! A plan, carried out, leaves nothing to do; a change is no larger than what changed.
+
+use alloc::{vec, vec::Vec};
+
+use super::*;
+use crate::host::{Action, Model};
+
+fn name(text: &str) -> LinkName {
+    LinkName::new(text).unwrap()
+}
+
+fn front(bind: Bind, port: u16) -> Front {
+    Front { bind, protocol: Protocol::Tcp, port }
+}
+
+fn back(to: &str) -> Back {
+    Back { v4: Some(to.parse().unwrap()), v6: None }
+}
+
+fn firewall() -> Firewall {
+    let subnets = |subnet: &str| BTreeSet::from([subnet.parse().unwrap()]);
+    let out = Bridge { subnets: subnets("10.1.0.0/24"), way_out: WayOut::Masqueraded };
+    let closed = Bridge { subnets: subnets("fd01::/64"), way_out: WayOut::Closed };
+    let bridges = [(name("br1"), out), (name("br2"), closed)].into();
+    let published = [
+        (front(Bind::Any, 80), back("10.1.0.2:8080")),
+        (front(Bind::Address("192.0.2.1".parse().unwrap()), 80), back("10.1.0.3:8080")),
+        (front(Bind::Link(name("eth0")), 81), back("10.1.0.4:8080")),
+    ]
+    .into();
+    Firewall { bridges, published }
+}
+
+fn model() -> Model {
+    let mut model = Model::default();
+    model.firewalls.insert(Place::Host, SeenFirewall::default());
+    model
+}
+
+/// Carries out what has to be done, and checks that nothing is left to do.
+fn settle(model: &mut Model, firewall: &Firewall) -> Vec<Edit> {
+    let wanted = [(Place::Host, firewall.clone())].into();
+    let actions = plan(&wanted, &model.firewalls);
+    for action in &actions {
+        model.apply(action).unwrap();
+    }
+    assert_eq!(plan(&wanted, &model.firewalls), []);
+    assert_eq!(model.firewalls[&Place::Host].ours, firewall.table());
+    let edits = actions.into_iter().flat_map(|action| match action {
+        Action::Filter { edits, .. } => edits,
+        _ => Vec::new(),
+    });
+    edits.collect()
+}
+
+#[test]
+fn it_comes_stays_and_goes() {
+    let mut model = model();
+    assert!(!settle(&mut model, &firewall()).is_empty());
+    assert_eq!(settle(&mut model, &firewall()), []);
+    assert_eq!(settle(&mut model, &Firewall::default()), [Edit::RemoveTable]);
+    assert_eq!(settle(&mut model, &Firewall::default()), []);
+}
+
+#[test]
+fn a_port_is_one_element() {
+    let mut model = model();
+    settle(&mut model, &firewall());
+    let mut more = firewall();
+    more.published.insert(front(Bind::Any, 443), back("10.1.0.2:8443"));
+    let key = vec![6, 0, 0, 0, 1, 187, 0, 0];
+    let value = vec![10, 1, 0, 2, 32, 251, 0, 0];
+    let element: Elements = [(key, value)].into();
+    let ports = || "ports-v4".into();
+    assert_eq!(settle(&mut model, &more), [Edit::AddElements(ports(), element.clone())]);
+    assert_eq!(settle(&mut model, &firewall()), [Edit::RemoveElements(ports(), element)]);
+}
+
+#[test]
+fn a_port_that_leads_elsewhere_is_replaced() {
+    let mut model = model();
+    settle(&mut model, &firewall());
+    let mut moved = firewall();
+    moved.published.insert(front(Bind::Any, 80), back("10.1.0.9:8080"));
+    let edits = settle(&mut model, &moved);
+    assert!(matches!(edits.as_slice(), [Edit::RemoveElements(..), Edit::AddElements(..)]));
+}
+
+#[test]
+fn a_bridge_changes_its_sets_and_one_chain() {
+    let mut model = model();
+    settle(&mut model, &firewall());
+    let mut more = firewall();
+    let third = Bridge { subnets: [].into(), way_out: WayOut::Masqueraded };
+    more.bridges.insert(name("br3"), third.clone());
+    let sets = |edits: &[Edit]| -> Vec<_> {
+        let name = |edit: &Edit| match edit {
+            Edit::AddElements(name, _) | Edit::SetRules(name, _) => name.clone(),
+            other => panic!("{other:?}"),
+        };
+        edits.iter().map(name).collect()
+    };
+    assert_eq!(sets(&settle(&mut model, &more)), ["bridges", "within"]);
+    let subnets = [subnet("10.3.0.0/24")].into();
+    more.bridges.insert(name("br3"), Bridge { subnets, ..third });
+    assert_eq!(sets(&settle(&mut model, &more)), ["postrouting"]);
+}
+
+fn subnet(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+#[test]
+fn whatever_is_broken_is_mended() {
+    let breaks: [fn(&mut Table); 7] = [
+        |table| table.chains.clear(),
+        |table| drop(table.chains.remove("forward")),
+        |table| table.chains.get_mut("forward").unwrap().rules.clear(),
+        |table| table.chains.get_mut("forward").unwrap().base.as_mut().unwrap().drops = true,
+        |table| drop(table.sets.remove("bridges")),
+        |table| table.sets.get_mut("ports-v4").unwrap().elements.clear(),
+        |table| drop(table.chains.insert("theirs".into(), Chain::default())),
+    ];
+    for harm in breaks {
+        let mut model = model();
+        settle(&mut model, &firewall());
+        harm(model.firewalls.get_mut(&Place::Host).unwrap().ours.as_mut().unwrap());
+        assert_ne!(settle(&mut model, &firewall()), []);
+    }
+}
+
+#[test]
+fn what_somebody_else_changed_in_between_is_looked_at_first() {
+    let mut model = model();
+    let wanted = [(Place::Host, firewall())].into();
+    let planned = plan(&wanted, &model.firewalls);
+    model.firewalls.get_mut(&Place::Host).unwrap().generation += 1;
+    assert!(model.apply(&planned[0]).is_err());
+}
+
+#[test]
+fn what_two_say_counts_as_the_first_said_it() {
+    let mut all = firewall();
+    let mut other = Firewall::default();
+    other.published.insert(front(Bind::Any, 80), back("10.7.0.2:1"));
+    other.published.insert(front(Bind::Any, 82), back("10.7.0.2:2"));
+    other.bridges.insert(name("br1"), Bridge::default());
+    all.absorb(other);
+    assert_eq!(all.published[&front(Bind::Any, 80)], back("10.1.0.2:8080"));
+    assert_eq!(all.published[&front(Bind::Any, 82)], back("10.7.0.2:2"));
+    assert_eq!(all.bridges, firewall().bridges);
+}
+
+#[test]
+fn a_port_of_one_family_is_in_no_map_of_the_other() {
+    let table = firewall().table().unwrap();
+    let count = |set: &str| table.sets[set].elements.len();
+    let sets = ["address-ports-v4", "link-ports-v4", "ports-v4"];
+    assert_eq!(sets.map(count), [1, 1, 1]);
+    let sets = ["address-ports-v6", "link-ports-v6", "ports-v6"];
+    assert_eq!(sets.map(count), [0, 0, 0]);
+}
+
+#[test]
+fn keys_fit_what_their_sets_are_made_of() {
+    for set in firewall().table().unwrap().sets.values() {
+        let bytes = |fields: &[Field]| fields.iter().map(|field| field.bytes()).sum::<usize>();
+        for (key, value) in &set.elements {
+            assert_eq!((key.len(), value.len()), (bytes(&set.key), bytes(&set.value)));
+        }
+    }
+}
