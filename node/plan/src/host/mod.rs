@@ -98,13 +98,17 @@ pub struct Port {
     pub flood: bool,
     /// Nothing passes to and from other isolated ports.
     pub isolated: bool,
+    /// Frames may go back out by the port that they came in by: where br_netfilter is loaded, what an
+    /// endpoint sends to itself through a published port takes that way.
+    pub hairpin: bool,
 }
 
 impl Port {
     /// As the kernel makes one.
-    pub const LEARNING: Self = Self { learning: true, flood: true, isolated: false };
+    pub const LEARNING: Self =
+        Self { learning: true, flood: true, isolated: false, hairpin: false };
     /// Every address behind it is told, none is learnt: right within one update, never by ageing.
-    pub const TOLD: Self = Self { learning: false, flood: false, isolated: false };
+    pub const TOLD: Self = Self { learning: false, flood: false, isolated: false, hairpin: false };
 }
 
 /// A way on, in the main table of a namespace.
@@ -133,6 +137,8 @@ pub enum Setting {
     ForwardingV6,
     /// `ipv4/conf/*/rp_filter`.
     RpFilter,
+    /// `ipv4/conf/*/route_localnet`: what comes from and goes to loopback addresses may pass here.
+    RouteLocalnet,
 }
 
 /// A link as it is wanted: there, up, and with all of this.

@@ -169,6 +169,7 @@ fn port(infos: &[LinkInfo]) -> Port {
                 InfoBridgePort::Learning(on) => port.learning = *on,
                 InfoBridgePort::UnicastFlood(on) => port.flood = *on,
                 InfoBridgePort::Isolated(on) => port.isolated = *on,
+                InfoBridgePort::HairpinMode(on) => port.hairpin = *on,
                 _ => {}
             }
         }

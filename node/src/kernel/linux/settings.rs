@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, fs, io};
 
 use netnode_plan::{host::Setting, records::LinkName};
 
-const ALL: [Setting; 6] = [
+const ALL: [Setting; 7] = [
     Setting::DisableV6,
     Setting::AcceptRa,
     Setting::AddrGenMode,
     Setting::Forwarding,
     Setting::ForwardingV6,
     Setting::RpFilter,
+    Setting::RouteLocalnet,
 ];
 
 fn path(link: &LinkName, setting: Setting) -> String {
@@ -21,6 +22,7 @@ fn path(link: &LinkName, setting: Setting) -> String {
         Setting::Forwarding => ("ipv4", "forwarding"),
         Setting::ForwardingV6 => ("ipv6", "forwarding"),
         Setting::RpFilter => ("ipv4", "rp_filter"),
+        Setting::RouteLocalnet => ("ipv4", "route_localnet"),
     };
     format!("/proc/sys/net/{family}/conf/{link}/{name}")
 }

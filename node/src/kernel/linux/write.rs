@@ -171,6 +171,7 @@ fn as_port(index: u32, port: Port) -> Request {
         InfoBridgePort::Learning(port.learning),
         InfoBridgePort::UnicastFlood(port.flood),
         InfoBridgePort::Isolated(port.isolated),
+        InfoBridgePort::HairpinMode(port.hairpin),
     ];
     let info = vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
