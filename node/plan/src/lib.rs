@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod catalog;
+pub mod desired;
 pub mod firewall;
 pub mod host;
 pub mod macvlan;

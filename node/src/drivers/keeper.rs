@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use netnode_plan::host::Wanted;
+use netnode_plan::desired::Desired;
 use tokio::{sync::watch, task, time};
 
 use super::reconcile::{Report, reconcile};
@@ -17,13 +17,13 @@ pub const RETRY: Duration = Duration::from_millis(50);
 pub const DEBOUNCE: Duration = Duration::from_millis(1);
 
 /// What is wanted now: only the latest matters, so a slow kernel never makes a queue grow.
-pub type Wants = watch::Sender<Arc<Wanted>>;
+pub type Wants = watch::Sender<Arc<Desired>>;
 
 /// What came of one comparison.
 #[derive(Debug)]
 pub struct Told {
     /// What was wanted when it began.
-    pub wanted: Arc<Wanted>,
+    pub wanted: Arc<Desired>,
     /// What came of it.
     pub report: Result<Report, KernelError>,
 }
@@ -31,7 +31,7 @@ pub struct Told {
 /// Runs until the sender of wants is gone. What came of each comparison goes to `told`.
 pub async fn keep<K: Kernel + 'static>(
     kernel: K,
-    mut wants: watch::Receiver<Arc<Wanted>>,
+    mut wants: watch::Receiver<Arc<Desired>>,
     period: Duration,
     mut told: impl FnMut(Told) + Send + 'static,
 ) {
@@ -67,7 +67,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use netnode_plan::{
-        host::{Kind, Link, Mark, Place},
+        host::{Kind, Link, Mark, Place, Wanted},
         records::{LinkName, NetworkId},
     };
     use tokio::sync::mpsc;
@@ -77,7 +77,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_acts_on_changes_and_on_the_timer() {
-        let (wants, receiver) = watch::channel(Arc::new(Wanted::new()));
+        let (wants, receiver) = watch::channel(Arc::default());
         let (tell, mut told) = mpsc::channel(8);
         let kept = tokio::spawn(keep(Fake::default(), receiver, PERIOD, move |told| {
             let _ = tell.try_send(told.report.unwrap());
@@ -86,7 +86,8 @@ mod tests {
         let network = NetworkId([1; 16]);
         let bridge = Link::new(Mark::network(network), Kind::Bridge, 1450);
         let links = BTreeMap::from([(LinkName::new("br0").unwrap(), bridge)]);
-        wants.send_replace(Arc::new([(Place::Network(network), links)].into()));
+        let links = Wanted::from([(Place::Network(network), links)]);
+        wants.send_replace(Arc::new(links.into()));
         let report = told.recv().await.unwrap();
         assert!(report.is_settled() && report.steps > 0 && report.failures.is_empty());
         // Nobody says anything: the timer does.

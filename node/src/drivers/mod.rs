@@ -5,8 +5,8 @@
 //! | [`reconcile`] | look, plan, act, look again: the same for every driver |
 //! | [`keeper`] | when that is done: as soon as something changed, and on a timer |
 //!
-//! A driver's pure half is in `netnode_plan`, by its name: rows in, [`Wanted`](netnode_plan::host::Wanted)
-//! out. Its wants of all networks are laid together, so that one comparison serves all.
+//! A driver's pure half is in `netnode_plan`, by its name: rows in, [`Desired`](netnode_plan::desired::Desired)
+//! or its links out. Its wants of all networks are laid together, so that one comparison serves all.
 
 pub mod keeper;
 pub mod reconcile;

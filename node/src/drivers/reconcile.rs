@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use netnode_plan::host::{Action, Obstacle, Place, Wanted, plan};
+use netnode_plan::{
+    desired::Desired,
+    firewall,
+    host::{Action, Obstacle, Place, Seen, plan},
+};
 
 use crate::kernel::{Failure, Kernel, KernelError};
 
@@ -34,8 +38,9 @@ impl Report {
 ///
 /// # Errors
 /// The kernel can't be read. What was done until then stays done.
-pub fn reconcile(kernel: &mut impl Kernel, wanted: &Wanted) -> Result<Report, KernelError> {
+pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, KernelError> {
     let sandboxes: BTreeSet<String> = wanted
+        .links
         .keys()
         .filter_map(|place| match place {
             Place::Sandbox(path) => Some(path.clone()),
@@ -44,9 +49,12 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Wanted) -> Result<Report, Ke
         .collect();
     let mut report = Report::default();
     for round in 0..=ROUNDS {
-        let plan = plan(wanted, &kernel.look(&sandboxes)?);
+        let seen = kernel.look(&sandboxes)?;
+        // Rules come before the links that they guard.
+        report.pending = firewalls(kernel, &wanted.firewalls, &seen)?;
+        let plan = plan(&wanted.links, &seen);
         report.obstacles = plan.obstacles;
-        report.pending = plan.actions;
+        report.pending.extend(plan.actions);
         if report.is_settled() {
             report.failures.clear();
             break;
@@ -57,4 +65,22 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Wanted) -> Result<Report, Ke
         }
     }
     Ok(report)
+}
+
+/// What has to be done about packet filters. That of a namespace which is not there yet has time until it is.
+fn firewalls(
+    kernel: &mut impl Kernel,
+    wanted: &firewall::Wanted,
+    seen: &Seen,
+) -> Result<Vec<Action>, KernelError> {
+    let mut filters = firewall::Seen::new();
+    for (at, firewall) in wanted.iter().filter(|(at, _)| seen.contains_key(*at)) {
+        match kernel.firewall(at) {
+            Ok(found) => drop(filters.insert(at.clone(), found)),
+            // A kernel without a packet filter has nothing of ours in it.
+            Err(_) if firewall.is_empty() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(firewall::plan(wanted, &filters))
 }

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use netdb::{Event, NetworkRow, NodeId, Stopped, Watch};
 use netnode_plan::{
     catalog::Catalog,
+    desired::Desired,
+    firewall::Firewall,
     host::{Attached, Place, Wanted},
     macvlan,
     overlay::{self, Row},
@@ -74,7 +76,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    fn start(self, wants: watch::Receiver<Arc<Wanted>>) {
+    fn start(self, wants: watch::Receiver<Arc<Desired>>) {
         let Self { kernel, tell } = self;
         tokio::spawn(keep(kernel, wants, PERIOD, move |told| {
             // A board that is behind hears of the next comparison.
@@ -110,7 +112,7 @@ pub(super) struct Board {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) told: mpsc::Receiver<Told>,
     pub(super) wants: Wants,
-    pub(super) wanted: Arc<Wanted>,
+    pub(super) wanted: Arc<Desired>,
     /// Until the first wants are known: a keeper that was told nothing would remove everything.
     pub(super) keeper: Option<Keeper>,
     pub(super) begun: bool,
@@ -218,10 +220,12 @@ impl Board {
 
     /// Says anew what is wanted.
     fn want(&mut self) {
-        let mut wanted = Wanted::new();
+        let mut wanted = Desired::default();
         for sandbox in &self.left {
-            wanted.insert(Place::Sandbox(sandbox.clone()), BTreeMap::new());
+            wanted.links.insert(Place::Sandbox(sandbox.clone()), BTreeMap::new());
         }
+        // Named also if nobody wants anything of it: then what was there goes.
+        wanted.firewalls.insert(Place::Host, Firewall::default());
         self.faults.clear();
         let mut mtus = BTreeMap::new();
         let catalog = self.catalog.borrow().clone();
@@ -248,9 +252,7 @@ impl Board {
                 },
                 Driver::Bridge | Driver::Host | Driver::None => Wanted::new(),
             };
-            for (place, links) in part {
-                wanted.entry(place).or_default().extend(links);
-            }
+            wanted.absorb(part.into());
         }
         let news = *self.wanted != wanted;
         if news {

@@ -24,7 +24,6 @@ use std::{
 
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
-    host::Wanted,
     overlay::{self, DEFAULT_PORT},
     records::{ENDPOINTS, EndpointId, NetworkId, PEERS},
 };
@@ -108,7 +107,7 @@ impl Endpoints {
         let kernel = Linux::new(folder.to_path_buf());
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         let (tell, told) = mpsc::channel(MAX_COMMANDS);
-        let wanted = Arc::new(Wanted::new());
+        let wanted = Arc::default();
         let (wants, _) = watch::channel(Arc::clone(&wanted));
         let (keeper, kernel) = match kernel {
             Ok(kernel) => (Some(Keeper { kernel, tell }), Ok(())),

@@ -6,7 +6,10 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use netnode_plan::host::{Action, Model, Place, Seen};
+use netnode_plan::{
+    firewall::SeenFirewall,
+    host::{Action, Model, Place, Seen},
+};
 
 use super::{Failure, Kernel, KernelError, Way};
 
@@ -36,6 +39,10 @@ impl Kernel for Fake {
         let mut seen = self.model.seen.clone();
         seen.retain(|at, _| !matches!(at, Place::Sandbox(path) if !sandboxes.contains(path)));
         Ok(seen)
+    }
+
+    fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError> {
+        Ok(self.model.firewalls.entry(at.clone()).or_default().clone())
     }
 
     fn act(&mut self, actions: &[Action]) -> Vec<Failure> {

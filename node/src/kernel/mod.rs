@@ -1,4 +1,4 @@
-//! The only code that touches the host: namespaces, links, their entries and settings.
+//! The only code that touches the host: namespaces, links, their entries and settings, the packet filter.
 //!
 //! Drivers say what they want in the words of [`netnode_plan::host`]; behind this trait it is read back and
 //! changed. The real one is [`Linux`], the one for tests [`Fake`].
@@ -8,7 +8,10 @@ mod linux;
 
 use std::{collections::BTreeSet, io, net::IpAddr};
 
-use netnode_plan::host::{Action, Seen};
+use netnode_plan::{
+    firewall::SeenFirewall,
+    host::{Action, Place, Seen},
+};
 
 pub use fake::Fake;
 pub use linux::Linux;
@@ -21,6 +24,12 @@ pub trait Kernel: Send {
     /// # Errors
     /// The host's own or one of our namespaces can't be read. A sandbox that can't is left out.
     fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError>;
+
+    /// What is in the packet filter of a namespace.
+    ///
+    /// # Errors
+    /// It can't be read, or the namespace is not there.
+    fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError>;
 
     /// Takes these steps in their order, goes on after one that fails, and tells those.
     fn act(&mut self, actions: &[Action]) -> Vec<Failure>;
@@ -59,7 +68,7 @@ impl KernelError {
 
 /// A step that was not taken. The next comparison plans it again.
 #[derive(Debug, thiserror::Error)]
-#[error("{action:?}: {error}")]
+#[error("{action}: {error}")]
 pub struct Failure {
     /// The step.
     pub action: Action,

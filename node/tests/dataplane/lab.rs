@@ -25,6 +25,7 @@ use netnode::{
     kernel::{Kernel, Linux},
 };
 use netnode_plan::{
+    desired::Desired,
     host::{Attached, Kind, Link, Mark, Place, Port, Wanted},
     overlay::{self, Outcome, Row},
     records::{
@@ -78,7 +79,7 @@ impl Lab {
         for number in 1..=hosts {
             lab.plug(nobody, number);
         }
-        let report = reconcile(&mut lab.switch, &lab.wires).unwrap();
+        let report = reconcile(&mut lab.switch, &lab.wires.clone().into()).unwrap();
         assert!(report.is_settled(), "{report:?}");
         for host in &lab.hosts {
             // The host's own: what a netnode found with its mark and did not want, it would remove.
@@ -239,10 +240,11 @@ pub(crate) fn settle(lab: &mut Lab, nets: &[&Net]) -> Vec<Report> {
 }
 
 /// Makes one right, as its keeper would: the kernel frees what a deleted namespace held a moment later.
-pub(crate) fn settle_one(kernel: &mut impl Kernel, wanted: &Wanted) -> Report {
+pub(crate) fn settle_one<W: Clone + Into<Desired>>(kernel: &mut impl Kernel, wanted: &W) -> Report {
+    let wanted = wanted.clone().into();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let report = reconcile(kernel, wanted).unwrap();
+        let report = reconcile(kernel, &wanted).unwrap();
         if report.is_settled() && report.obstacles.is_empty() {
             return report;
         }

@@ -8,8 +8,10 @@
 )]
 
 mod daemon;
+mod firewall;
 mod lab;
 mod macvlan;
 mod many;
 mod overlay;
 mod ping;
+mod talk;

@@ -36,6 +36,7 @@ fn ten_thousand_endpoints_elsewhere() {
     let failures = kernel.act(&plan.actions);
     let acted = started.elapsed();
     assert!(failures.is_empty(), "{:?}", failures.first());
+    let wanted = wanted.into();
     let started = Instant::now();
     assert_eq!(reconcile(kernel, &wanted).unwrap().steps, 0);
     let looked = started.elapsed();

@@ -1,7 +1,7 @@
 //! One step of making the kernel what it should be. Each may be repeated without harm.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::net::IpAddr;
+use core::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -52,6 +52,16 @@ pub enum Action {
         /// In this order.
         edits: Vec<Edit>,
     },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Its edits may be thousands.
+            Self::Filter { at, .. } => write!(f, "changing the packet filter of {at:?}"),
+            other => fmt::Debug::fmt(other, f),
+        }
+    }
 }
 
 /// What changes about a link.

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 
 use super::{
     super::Failure,
+    filter,
     index::Indexes,
     namespace::{Namespaces, inside},
     settings,
@@ -74,7 +75,9 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             Action::Change { .. } => Ok(()),
-            Action::Filter { .. } => Err(io::ErrorKind::Unsupported.into()),
+            Action::Filter { at, generation, edits } => {
+                filter::edit(&self.namespaces.open(at)?, *generation, edits)
+            }
         }
     }
 

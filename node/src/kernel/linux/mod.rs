@@ -5,6 +5,7 @@
 //! lives on changes its namespace.
 
 mod act;
+mod filter;
 mod index;
 mod namespace;
 mod read;
@@ -25,7 +26,10 @@ use netlink_packet_route::{
     RouteNetlinkMessage,
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric},
 };
-use netnode_plan::host::{Action, Place, Seen};
+use netnode_plan::{
+    firewall::SeenFirewall,
+    host::{Action, Place, Seen},
+};
 
 use self::{namespace::Namespaces, socket::Socket};
 use super::{Failure, Kernel, KernelError, Way};
@@ -41,6 +45,9 @@ const GROUP: u32 = 0x6e6e;
 #[derive(Debug)]
 pub struct Linux {
     namespaces: Namespaces,
+    /// The host's packet filter as it was read last. Its namespace stays; others might come back as
+    /// another one.
+    filter: Option<SeenFirewall>,
 }
 
 impl Linux {
@@ -58,7 +65,7 @@ impl Linux {
     /// # Errors
     /// The folder can't be made.
     pub fn within(host: File, folder: PathBuf) -> io::Result<Self> {
-        Ok(Self { namespaces: Namespaces::new(host, folder) })
+        Ok(Self { namespaces: Namespaces::new(host, folder), filter: None })
     }
 }
 
@@ -86,6 +93,19 @@ impl Kernel for Linux {
             }
         }
         Ok(seen)
+    }
+
+    fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError> {
+        let before = self.filter.take().filter(|_| *at == Place::Host);
+        let found =
+            self.namespaces.open(at).and_then(|there| filter::look(&there, before.as_ref()));
+        let found = found.map_err(|error| {
+            KernelError::new(format!("reading the packet filter of {at:?}"), error)
+        })?;
+        if *at == Place::Host {
+            self.filter = Some(found.clone());
+        }
+        Ok(found)
     }
 
     fn act(&mut self, actions: &[Action]) -> Vec<Failure> {

@@ -28,6 +28,10 @@ const PATIENCE_S: i64 = 10;
 const ROOM: usize = 64 * 1024;
 /// How often a dump is begun again because something changed under it.
 const DUMPS: usize = 5;
+/// Bytes of netlink's header.
+const HEADER: usize = 16;
+/// The most bytes that are kept of a dump of another family than rtnetlink.
+const MAX_DUMP: usize = 64 * 1024 * 1024;
 /// What the socket may hold, in bytes.
 const QUEUE: usize = 4 * 1024 * 1024;
 
@@ -41,9 +45,23 @@ pub(super) struct Socket {
 /// A change and how it is asked for: `NLM_F_CREATE` and its like.
 pub(super) type Request = (RouteNetlinkMessage, u16);
 
+/// A message of another family than rtnetlink.
+pub(super) struct Raw {
+    /// Its type.
+    pub(super) kind: u16,
+    /// How it is asked for.
+    pub(super) flags: u16,
+    /// What follows netlink's header.
+    pub(super) body: Vec<u8>,
+}
+
 impl Socket {
     pub(super) fn route() -> io::Result<Self> {
         Self::open(SockProtocol::NetlinkRoute)
+    }
+
+    pub(super) fn netfilter() -> io::Result<Self> {
+        Self::open(SockProtocol::NetlinkNetFilter)
     }
 
     fn open(protocol: SockProtocol) -> io::Result<Self> {
@@ -121,6 +139,95 @@ impl Socket {
             if place == last { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
         })?;
         Ok(failed)
+    }
+
+    /// Asks for one thing; what follows the header of the answer.
+    pub(super) fn ask_raw(&mut self, message: Raw) -> io::Result<Vec<u8>> {
+        let bytes = self.numbered_raw(message);
+        self.send(&bytes)?;
+        let mut answer = Vec::new();
+        self.receive(self.sequence, |part| {
+            if let Part::Message(bytes) = part {
+                answer = bytes.get(HEADER..).unwrap_or_default().to_vec();
+            }
+            true
+        })?;
+        Ok(answer)
+    }
+
+    /// All that the kernel tells about what is asked for, each without its header.
+    pub(super) fn dump_raw(&mut self, message: &Raw) -> io::Result<Vec<Vec<u8>>> {
+        for _ in 0..DUMPS {
+            let Raw { kind, flags, body } = message;
+            let flags = flags | NLM_F_DUMP;
+            let bytes = self.numbered_raw(Raw { kind: *kind, flags, body: body.clone() });
+            self.send(&bytes)?;
+            let (mut found, mut kept, mut torn) = (Vec::new(), 0_usize, false);
+            self.receive(self.sequence, |part| {
+                match part {
+                    Part::Message(bytes) => {
+                        kept = kept.saturating_add(bytes.len());
+                        if kept <= MAX_DUMP {
+                            found.push(bytes.get(HEADER..).unwrap_or_default().to_vec());
+                        }
+                    }
+                    Part::Torn => torn = true,
+                    Part::End => return true,
+                }
+                false
+            })?;
+            if kept > MAX_DUMP {
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too much to be read"));
+            }
+            if !torn {
+                return Ok(found);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::Interrupted, "it changed under every look"))
+    }
+
+    /// Asks for changes that are made all or not at all. The first and the last message are their frame.
+    pub(super) fn transact(&mut self, mut messages: Vec<Raw>) -> io::Result<()> {
+        let first = self.sequence.wrapping_add(1);
+        // The last that changes something is acknowledged: the frame is not, by older kernels.
+        let last = messages.len().saturating_sub(2);
+        if let Some(message) = messages.get_mut(last) {
+            message.flags |= NLM_F_ACK;
+        }
+        let bytes: Vec<u8> =
+            messages.into_iter().flat_map(|message| self.numbered_raw(message)).collect();
+        self.send(&bytes)?;
+        let mut went = Ok(());
+        self.messages(|header, message| {
+            let place = usize::try_from(header.sequence_number.wrapping_sub(first));
+            let place = place.ok().filter(|place| *place <= last);
+            let (NLMSG_ERROR, Some(place)) = (header.message_type, place) else {
+                return ControlFlow::Continue(());
+            };
+            let error = error_of(message);
+            // Of what begins them only that all of them failed is told.
+            let end = place == last || (place == 0 && error.is_some());
+            if let (Ok(()), Some(error)) = (&went, error) {
+                went = Err(error);
+            }
+            if end { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
+        })?;
+        went
+    }
+
+    fn numbered_raw(&mut self, message: Raw) -> Vec<u8> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let Raw { kind, flags, body } = message;
+        let length = u32::try_from(HEADER.saturating_add(body.len())).unwrap_or(u32::MAX);
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(self.sequence.to_ne_bytes());
+        // For the kernel.
+        bytes.extend([0; 4]);
+        bytes.extend(body);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
     }
 
     fn numbered(&mut self, message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {

@@ -1,0 +1,205 @@
+//! Messages of `nf_tables` as what they say. What we never write is told as that, and no more is asked of it.
+
+use netnode_plan::firewall::{
+    Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Register, Rule, Set, Verdict,
+};
+
+use super::{
+    attributes::Read,
+    encode::{length_of, number_of, type_of},
+    numbers::{LIST_ELEM, chain, data, expr, rule, set, verdict},
+};
+
+/// The most fields of a key that are told apart: more than 5 don't fit the kernel's number of its type.
+const FIELDS: usize = 5;
+
+/// A chain's name, and where packets come into it.
+pub(super) fn chain(read: Read<'_>) -> Option<(String, Option<Base>)> {
+    let name = read.text(chain::NAME)?.to_owned();
+    let Some(hook) = read.nested(chain::HOOK) else { return Some((name, None)) };
+    let kind = match read.text(chain::TYPE) {
+        Some("filter") => Kind::Filter,
+        Some("nat") => Kind::Nat,
+        _ => Kind::Other,
+    };
+    let number = hook.number(chain::HOOKNUM)?;
+    let hooks = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
+    let place = usize::try_from(number).ok().and_then(|place| hooks.get(place));
+    let priority = hook.signed(chain::PRIORITY)?;
+    let drops = read.signed(chain::POLICY) == Some(verdict::DROP);
+    let hook = place.copied().unwrap_or(Hook::Other(number));
+    Some((name, Some(Base { kind, hook, priority, drops })))
+}
+
+/// A set's name, and what it is made of; it has no elements yet.
+pub(super) fn set(read: Read<'_>) -> Option<(String, Set)> {
+    let name = read.text(set::NAME)?.to_owned();
+    let flags = read.number(set::FLAGS).unwrap_or(0);
+    let key = fields(read.number(set::KEY_TYPE)?, read.number(set::KEY_LEN)?);
+    let value = match flags {
+        0 => Vec::new(),
+        set::MAP => fields(
+            read.number(set::DATA_TYPE).unwrap_or(0),
+            read.number(set::DATA_LEN).unwrap_or(0),
+        ),
+        _ => vec![Field::Other],
+    };
+    Some((name, Set { key, value, elements: Elements::new() }))
+}
+
+fn fields(mut number: u32, length: u32) -> Vec<Field> {
+    let of = number;
+    let known = [Field::V4, Field::V6, Field::Protocol, Field::Port, Field::Link];
+    let mut fields = Vec::new();
+    while number != 0 && fields.len() < FIELDS {
+        let field = known.into_iter().find(|field| number_of(*field) == number & 0x3f);
+        fields.insert(0, field.unwrap_or(Field::Other));
+        number >>= 6;
+    }
+    let whole = type_of(&fields) == of && length_of(&fields) == length;
+    if whole { fields } else { vec![Field::Other] }
+}
+
+/// Elements of a set, as many as a message has.
+pub(super) fn elements(read: Read<'_>) -> Elements {
+    let list = read.nested(set::LIST_ELEMENTS).map(Read::all).into_iter().flatten();
+    let element = |(_, bytes)| {
+        let element = Read(bytes);
+        let key = element.nested(set::ELEM_KEY)?.get(data::VALUE)?.to_vec();
+        let value = element.nested(set::ELEM_DATA).and_then(|value| value.get(data::VALUE));
+        // One that stands for all others, or ends a range, is none of ours: it matches something else.
+        let plain = element.number(set::ELEM_FLAGS).unwrap_or(0) == 0;
+        Some((key, if plain { value.unwrap_or_default().to_vec() } else { b"other".to_vec() }))
+    };
+    list.filter_map(element).collect()
+}
+
+/// The name of a rule's chain, and the rule.
+pub(super) fn rule(read: Read<'_>) -> Option<(String, Rule)> {
+    let chain = read.text(rule::CHAIN)?.to_owned();
+    let list = read.nested(rule::EXPRESSIONS).map(Read::all).into_iter().flatten();
+    let list = list.filter(|(kind, _)| *kind == LIST_ELEM);
+    let expression = |(_, bytes)| {
+        let read = Read(bytes);
+        let name = read.text(expr::NAME).unwrap_or_default();
+        let inner = read.nested(expr::DATA).unwrap_or(Read(&[]));
+        expression(name, inner).unwrap_or_else(|| Expr::Other(name.to_owned()))
+    };
+    Some((chain, list.map(expression).collect()))
+}
+
+fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
+    let at = |kind| read.number(kind).and_then(register);
+    Some(match name {
+        "meta" => {
+            let meta = match read.number(expr::META_KEY)? {
+                expr::IIFNAME => Meta::InLink,
+                expr::OIFNAME => Meta::OutLink,
+                expr::NFPROTO => Meta::Family,
+                expr::L4PROTO => Meta::Protocol,
+                _ => return None,
+            };
+            Expr::Meta(meta, at(expr::META_DREG)?)
+        }
+        "ct" => {
+            let what = match read.number(expr::CT_KEY)? {
+                expr::CT_STATE => Ct::State,
+                expr::CT_STATUS => Ct::Status,
+                _ => return None,
+            };
+            Expr::Ct(what, at(expr::CT_DREG)?)
+        }
+        "fib" => {
+            let what = (read.number(expr::FIB_RESULT)?, read.number(expr::FIB_FLAGS)?);
+            let ours = what == (expr::ADDRTYPE, expr::DADDR);
+            Expr::DestinationType(at(expr::FIB_DREG).filter(|_| ours)?)
+        }
+        "payload" => {
+            let base = match read.number(expr::PAYLOAD_BASE)? {
+                expr::NETWORK_HEADER => Header::Network,
+                expr::TRANSPORT_HEADER => Header::Transport,
+                _ => return None,
+            };
+            let (offset, length) =
+                (read.number(expr::PAYLOAD_OFFSET)?, read.number(expr::PAYLOAD_LEN)?);
+            Expr::Payload { base, offset, length, into: at(expr::PAYLOAD_DREG)? }
+        }
+        "bitwise" => mask(read)?,
+        "cmp" => {
+            let equal = match read.number(expr::CMP_OP)? {
+                expr::EQ => true,
+                expr::NEQ => false,
+                _ => return None,
+            };
+            let value = read.nested(expr::CMP_DATA)?.get(data::VALUE)?.to_vec();
+            Expr::Compare { from: at(expr::CMP_SREG)?, equal, value }
+        }
+        "lookup" => {
+            let plain = read.number(expr::LOOKUP_FLAGS).unwrap_or(0) == 0;
+            let set = read.text(expr::LOOKUP_SET).filter(|_| plain)?.to_owned();
+            Expr::Lookup { set, key: at(expr::LOOKUP_SREG)?, into: at(expr::LOOKUP_DREG) }
+        }
+        "nat" => dnat(read)?,
+        "masq" => {
+            let ports = read.get(expr::MASQ_REG_PROTO_MIN).is_some();
+            let plain = read.number(expr::MASQ_FLAGS).unwrap_or(0) == 0 && !ports;
+            plain.then_some(Expr::Masquerade)?
+        }
+        "immediate" => {
+            let to_verdict = read.number(expr::IMMEDIATE_DREG) == Some(0);
+            let inner = read.nested(expr::IMMEDIATE_DATA).filter(|_| to_verdict)?;
+            Expr::Verdict(verdict(inner.nested(data::VERDICT)?)?)
+        }
+        "counter" | "log" => Expr::Aside(name.to_owned()),
+        "reject" => Expr::Reject,
+        _ => return None,
+    })
+}
+
+/// The word that a register begins at.
+fn register(number: u32) -> Option<Register> {
+    let word = match number {
+        1..=4 => (number - 1) * 4,
+        8..=23 => number - 8,
+        _ => return None,
+    };
+    u8::try_from(word).ok().map(Register)
+}
+
+fn mask(read: Read<'_>) -> Option<Expr> {
+    let at = |kind| read.number(kind).and_then(register);
+    let value = |kind| read.nested(kind)?.get(data::VALUE);
+    let (from, into) = (at(expr::BITWISE_SREG)?, at(expr::BITWISE_DREG)?);
+    let plain = from == into && value(expr::BITWISE_XOR)?.iter().all(|byte| *byte == 0);
+    plain.then_some(Expr::Mask(into, value(expr::BITWISE_MASK)?.to_vec()))
+}
+
+fn dnat(read: Read<'_>) -> Option<Expr> {
+    let at = |kind| read.number(kind).and_then(register);
+    // The kernel tells both ends of a range; ours begins and ends with one register.
+    let (address, port) = (at(expr::NAT_REG_ADDR_MIN)?, at(expr::NAT_REG_PROTO_MIN)?);
+    let ends = (
+        at(expr::NAT_REG_ADDR_MAX).unwrap_or(address),
+        at(expr::NAT_REG_PROTO_MAX).unwrap_or(port),
+    );
+    let plain = ends == (address, port)
+        && read.number(expr::NAT_TYPE) == Some(expr::DNAT)
+        && read.number(expr::NAT_FLAGS) == Some(expr::ADDRESS_AND_PORT);
+    let number = read.number(expr::NAT_FAMILY)?;
+    let families = [Family::V4, Family::V6].into_iter();
+    let family = families.filter(|_| plain).find(|family| u32::from(family.number()) == number)?;
+    Some(Expr::Dnat { family, address, port })
+}
+
+fn verdict(read: Read<'_>) -> Option<Verdict> {
+    let chain = || read.text(data::CHAIN).map(str::to_owned);
+    Some(match read.signed(data::CODE)? {
+        verdict::ACCEPT => Verdict::Accept,
+        verdict::DROP => Verdict::Drop,
+        verdict::CONTINUE => Verdict::Continue,
+        verdict::RETURN => Verdict::Return,
+        verdict::JUMP => Verdict::Jump(chain()?),
+        verdict::GOTO => Verdict::Goto(chain()?),
+        _ => Verdict::Other,
+    })
+}

@@ -1,0 +1,251 @@
+//! Edits of our table as messages of `nf_tables`.
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
+use netnode_plan::firewall::{
+    Base, Ct, Edit, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Register, Rule, Set,
+    TABLE, Verdict,
+};
+
+use super::{
+    attributes::Attributes,
+    message,
+    numbers::{
+        DELRULE, DELSETELEM, DELTABLE, INET, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM,
+        NEWTABLE, chain, data, expr, rule, set, table, verdict,
+    },
+};
+use crate::kernel::linux::socket::Raw;
+
+/// Elements in one message: an attribute, their list too, has 64 KiB at most.
+const ELEMENTS: usize = 500;
+
+/// The messages of an edit.
+pub(super) fn edit(edit: &Edit) -> Vec<Raw> {
+    let one =
+        |kind, flags, attributes: Attributes| vec![message(kind, flags, INET, &attributes.end())];
+    match edit {
+        Edit::RemoveTable => one(DELTABLE, 0, start(table::NAME)),
+        Edit::AddTable => one(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, start(table::NAME)),
+        Edit::AddSet(name, set) => one(NEWSET, NLM_F_CREATE | NLM_F_EXCL, add_set(name, set)),
+        Edit::AddChain(name, base) => {
+            one(NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, add_chain(name, base.as_ref()))
+        }
+        Edit::SetRules(name, rules) => {
+            // Without a handle it is about all rules of the chain.
+            let mut messages = one(DELRULE, 0, start(rule::TABLE).text(rule::CHAIN, name));
+            let add = |rule| one(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, add_rule(name, rule));
+            messages.extend(rules.iter().flat_map(add));
+            messages
+        }
+        Edit::AddElements(name, new) => {
+            let flags = NLM_F_CREATE | NLM_F_EXCL;
+            elements(name, new).into_iter().flat_map(|part| one(NEWSETELEM, flags, part)).collect()
+        }
+        Edit::RemoveElements(name, gone) => {
+            elements(name, gone).into_iter().flat_map(|part| one(DELSETELEM, 0, part)).collect()
+        }
+    }
+}
+
+/// Every message names the table first, as an attribute of its own.
+fn start(table: u16) -> Attributes {
+    Attributes::default().text(table, TABLE)
+}
+
+fn add_set(name: &str, set: &Set) -> Attributes {
+    let map = !set.value.is_empty();
+    // The id is for rules of the same transaction that mean a set without a name.
+    let attributes = start(set::TABLE)
+        .text(set::NAME, name)
+        .number(set::FLAGS, if map { set::MAP } else { 0 })
+        .number(set::KEY_TYPE, type_of(&set.key))
+        .number(set::KEY_LEN, length_of(&set.key))
+        .number(set::ID, 1);
+    if !map {
+        return attributes;
+    }
+    attributes
+        .number(set::DATA_TYPE, type_of(&set.value))
+        .number(set::DATA_LEN, length_of(&set.value))
+}
+
+/// What `nft` shows keys and values by (its `enum datatypes`), 6 bits for each field. The kernel keeps it.
+pub(super) fn type_of(fields: &[Field]) -> u32 {
+    fields.iter().fold(0, |number, field| (number << 6) | number_of(*field))
+}
+
+pub(super) fn number_of(field: Field) -> u32 {
+    match field {
+        Field::V4 => 7,
+        Field::V6 => 8,
+        Field::Protocol => 12,
+        Field::Port => 13,
+        Field::Link => 41,
+        Field::Other => 0,
+    }
+}
+
+pub(super) fn length_of(fields: &[Field]) -> u32 {
+    let bytes = match fields {
+        [alone] => alone.length(),
+        fields => fields.iter().map(|field| field.bytes()).sum(),
+    };
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn add_chain(name: &str, base: Option<&Base>) -> Attributes {
+    let attributes = start(chain::TABLE).text(chain::NAME, name);
+    let Some(base) = base else { return attributes };
+    let number = match base.hook {
+        Hook::Prerouting => 0,
+        Hook::Input => 1,
+        Hook::Forward => 2,
+        Hook::Output => 3,
+        Hook::Postrouting => 4,
+        Hook::Other(number) => number,
+    };
+    let hook =
+        Attributes::default().number(chain::HOOKNUM, number).signed(chain::PRIORITY, base.priority);
+    let kind = match base.kind {
+        Kind::Nat => "nat",
+        Kind::Filter | Kind::Other => "filter",
+    };
+    let policy = if base.drops { verdict::DROP } else { verdict::ACCEPT };
+    attributes.nest(chain::HOOK, hook).signed(chain::POLICY, policy).text(chain::TYPE, kind)
+}
+
+fn elements(name: &str, elements: &Elements) -> Vec<Attributes> {
+    let all: Vec<_> = elements.iter().collect();
+    let value = |bytes: &[u8]| Attributes::default().bytes(data::VALUE, bytes);
+    let message = |part: &[(&Vec<u8>, &Vec<u8>)]| {
+        let list = part.iter().fold(Attributes::default(), |list, (key, to)| {
+            let element = Attributes::default().nest(set::ELEM_KEY, value(key));
+            let element = match to.as_slice() {
+                [] => element,
+                to => element.nest(set::ELEM_DATA, value(to)),
+            };
+            list.nest(LIST_ELEM, element)
+        });
+        start(set::LIST_TABLE).text(set::LIST_SET, name).nest(set::LIST_ELEMENTS, list)
+    };
+    all.chunks(ELEMENTS).map(message).collect()
+}
+
+fn add_rule(chain: &str, rule: &Rule) -> Attributes {
+    let list = rule.iter().fold(Attributes::default(), |list, expression| {
+        let (name, inner) = self::expression(expression);
+        let expression = Attributes::default().text(expr::NAME, name).nest(expr::DATA, inner);
+        list.nest(LIST_ELEM, expression)
+    });
+    start(rule::TABLE).text(rule::CHAIN, chain).nest(rule::EXPRESSIONS, list)
+}
+
+fn expression(expression: &Expr) -> (&str, Attributes) {
+    let new = Attributes::default;
+    match expression {
+        Expr::Meta(meta, into) => (
+            "meta",
+            new().number(expr::META_KEY, meta_key(*meta)).number(expr::META_DREG, register(*into)),
+        ),
+        Expr::Ct(what, into) => {
+            let key = match what {
+                Ct::State => expr::CT_STATE,
+                Ct::Status => expr::CT_STATUS,
+            };
+            ("ct", new().number(expr::CT_KEY, key).number(expr::CT_DREG, register(*into)))
+        }
+        Expr::DestinationType(into) => {
+            let result = new().number(expr::FIB_RESULT, expr::ADDRTYPE);
+            (
+                "fib",
+                result.number(expr::FIB_FLAGS, expr::DADDR).number(expr::FIB_DREG, register(*into)),
+            )
+        }
+        Expr::Payload { base, offset, length, into } => {
+            let base = match base {
+                Header::Network => expr::NETWORK_HEADER,
+                Header::Transport => expr::TRANSPORT_HEADER,
+            };
+            let from = new().number(expr::PAYLOAD_BASE, base).number(expr::PAYLOAD_OFFSET, *offset);
+            let bytes = from.number(expr::PAYLOAD_LEN, *length);
+            ("payload", bytes.number(expr::PAYLOAD_DREG, register(*into)))
+        }
+        Expr::Mask(at, mask) => ("bitwise", bitwise(*at, mask)),
+        Expr::Compare { from, equal, value } => {
+            let operation = if *equal { expr::EQ } else { expr::NEQ };
+            let value = new().bytes(data::VALUE, value);
+            let what =
+                new().number(expr::CMP_SREG, register(*from)).number(expr::CMP_OP, operation);
+            ("cmp", what.nest(expr::CMP_DATA, value))
+        }
+        Expr::Lookup { set, key, into } => {
+            let lookup =
+                new().text(expr::LOOKUP_SET, set).number(expr::LOOKUP_SREG, register(*key));
+            let lookup = match into {
+                Some(into) => lookup.number(expr::LOOKUP_DREG, register(*into)),
+                None => lookup,
+            };
+            ("lookup", lookup)
+        }
+        Expr::Dnat { family, address, port } => ("nat", dnat(*family, *address, *port)),
+        Expr::Masquerade => ("masq", new()),
+        Expr::Verdict(what) => {
+            let inner = new().nest(data::VERDICT, verdict(what));
+            ("immediate", new().number(expr::IMMEDIATE_DREG, 0).nest(expr::IMMEDIATE_DATA, inner))
+        }
+        Expr::Reject => ("reject", new()),
+        Expr::Aside(name) | Expr::Other(name) => (name, new()),
+    }
+}
+
+fn meta_key(meta: Meta) -> u32 {
+    match meta {
+        Meta::InLink => expr::IIFNAME,
+        Meta::OutLink => expr::OIFNAME,
+        Meta::Family => expr::NFPROTO,
+        Meta::Protocol => expr::L4PROTO,
+    }
+}
+
+/// Words that begin one of the 16-byte registers of old have the number of that one (`NFT_REG_1` and on),
+/// the others one of their own (`NFT_REG32_00` and on).
+fn register(Register(word): Register) -> u32 {
+    let word = u32::from(word);
+    if word.is_multiple_of(4) { 1 + word / 4 } else { 8 + word }
+}
+
+fn bitwise(at: Register, mask: &[u8]) -> Attributes {
+    let length = u32::try_from(mask.len()).unwrap_or(u32::MAX);
+    let value = |bytes: &[u8]| Attributes::default().bytes(data::VALUE, bytes);
+    Attributes::default()
+        .number(expr::BITWISE_SREG, register(at))
+        .number(expr::BITWISE_DREG, register(at))
+        .number(expr::BITWISE_LEN, length)
+        .nest(expr::BITWISE_MASK, value(mask))
+        .nest(expr::BITWISE_XOR, value(&vec![0; mask.len()]))
+}
+
+fn dnat(family: Family, address: Register, port: Register) -> Attributes {
+    Attributes::default()
+        .number(expr::NAT_TYPE, expr::DNAT)
+        .number(expr::NAT_FAMILY, family.number().into())
+        .number(expr::NAT_REG_ADDR_MIN, register(address))
+        .number(expr::NAT_REG_PROTO_MIN, register(port))
+        .number(expr::NAT_FLAGS, expr::ADDRESS_AND_PORT)
+}
+
+fn verdict(verdict: &Verdict) -> Attributes {
+    let (code, chain) = match verdict {
+        Verdict::Accept => (verdict::ACCEPT, None),
+        Verdict::Drop | Verdict::Other => (verdict::DROP, None),
+        Verdict::Continue => (verdict::CONTINUE, None),
+        Verdict::Return => (verdict::RETURN, None),
+        Verdict::Jump(chain) => (verdict::JUMP, Some(chain)),
+        Verdict::Goto(chain) => (verdict::GOTO, Some(chain)),
+    };
+    let attributes = Attributes::default().signed(data::CODE, code);
+    match chain {
+        Some(chain) => attributes.text(data::CHAIN, chain),
+        None => attributes,
+    }
+}

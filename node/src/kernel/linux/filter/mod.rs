@@ -1,0 +1,128 @@
+//! The packet filter of a namespace, by nfnetlink: read back as a whole, changed in transactions.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `attributes` | attributes of messages, written and read |
+//! | `encode`, `decode` | edits as messages, messages as tables |
+//! | `numbers` | what the kernel calls it all |
+
+mod attributes;
+mod decode;
+mod encode;
+mod numbers;
+
+use std::{fs::File, io};
+
+use netlink_packet_core::NLM_F_REQUEST;
+use netnode_plan::firewall::{Chain, Edit, SeenFirewall, TABLE, Table};
+
+use self::{
+    attributes::{Attributes, Read},
+    numbers::{
+        BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
+        GETTABLE, INET, NFTABLES, chain, rule, set, table,
+    },
+};
+use super::{
+    namespace::inside,
+    socket::{Raw, Socket},
+};
+
+/// How often it is read anew because something changed in between.
+const LOOKS: usize = 5;
+/// Bytes of `struct nfgenmsg`.
+const HEADER: usize = 4;
+/// Any family.
+const UNSPEC: u8 = 0;
+
+/// What is in the packet filter of a namespace. What was read `before` is believed as long as nothing
+/// changed: the kernel counts.
+pub(super) fn look(namespace: &File, before: Option<&SeenFirewall>) -> io::Result<SeenFirewall> {
+    let mut socket = inside(namespace, Socket::netfilter)??;
+    let mut now = generation(&mut socket)?;
+    if let Some(before) = before.filter(|before| before.generation == now) {
+        return Ok(before.clone());
+    }
+    for _ in 0..LOOKS {
+        let found = ours(&mut socket);
+        let after = generation(&mut socket)?;
+        if after == now {
+            return Ok(SeenFirewall { generation: now, ours: found? });
+        }
+        now = after;
+    }
+    Err(io::Error::new(io::ErrorKind::Interrupted, "it changed under every look"))
+}
+
+/// Makes all these changes, if nothing changed since that generation, or none of them.
+pub(super) fn edit(namespace: &File, generation: u32, edits: &[Edit]) -> io::Result<()> {
+    let mut socket = inside(namespace, Socket::netfilter)??;
+    let unchanged = Attributes::default().number(BATCH_GENID, generation);
+    let mut messages = vec![batch(BATCH_BEGIN, &unchanged.end())];
+    messages.extend(edits.iter().flat_map(encode::edit));
+    messages.push(batch(BATCH_END, &[]));
+    socket.transact(messages)
+}
+
+fn generation(socket: &mut Socket) -> io::Result<u32> {
+    let answer = socket.ask_raw(message(GETGEN, 0, UNSPEC, &[]))?;
+    let id = body(&answer).and_then(|read| read.number(GEN_ID));
+    id.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Our table, if it is there. One that is switched off is as good as empty.
+fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
+    let tables = dump(socket, GETTABLE, Attributes::default())?;
+    let mut tables = tables.iter().filter_map(|bytes| body(bytes));
+    let Some(found) = tables.find(|read| read.text(table::NAME) == Some(TABLE)) else {
+        return Ok(None);
+    };
+    let mut ours = Table::default();
+    if found.number(table::FLAGS).unwrap_or(0) & table::DORMANT != 0 {
+        return Ok(Some(ours));
+    }
+    for bytes in dump(socket, GETCHAIN, Attributes::default())? {
+        let read = body(&bytes).filter(|read| read.text(chain::TABLE) == Some(TABLE));
+        let chain = read.and_then(decode::chain);
+        ours.chains.extend(chain.map(|(name, base)| (name, Chain { base, rules: Vec::new() })));
+    }
+    for bytes in dump(socket, GETRULE, Attributes::default().text(rule::TABLE, TABLE))? {
+        if let Some((chain, rule)) = body(&bytes).and_then(decode::rule)
+            && let Some(chain) = ours.chains.get_mut(&chain)
+        {
+            chain.rules.push(rule);
+        }
+    }
+    for bytes in dump(socket, GETSET, Attributes::default().text(set::TABLE, TABLE))? {
+        ours.sets.extend(body(&bytes).and_then(decode::set));
+    }
+    for (name, set) in &mut ours.sets {
+        let which = Attributes::default().text(set::LIST_TABLE, TABLE).text(set::LIST_SET, name);
+        for bytes in dump(socket, GETSETELEM, which)? {
+            set.elements.extend(body(&bytes).map(decode::elements).unwrap_or_default());
+        }
+    }
+    Ok(Some(ours))
+}
+
+/// Of the family that our table has.
+fn dump(socket: &mut Socket, kind: u16, which: Attributes) -> io::Result<Vec<Vec<u8>>> {
+    socket.dump_raw(&message(kind, 0, INET, &which.end()))
+}
+
+fn message(kind: u16, flags: u16, family: u8, attributes: &[u8]) -> Raw {
+    let body = [&[family, 0, 0, 0], attributes].concat();
+    Raw { kind: NFTABLES << 8 | kind, flags: flags | NLM_F_REQUEST, body }
+}
+
+/// The frame of a transaction; it says whose it is where other messages have their type.
+fn batch(kind: u16, attributes: &[u8]) -> Raw {
+    let [high, low] = NFTABLES.to_be_bytes();
+    let body = [&[UNSPEC, 0, high, low], attributes].concat();
+    Raw { kind, flags: NLM_F_REQUEST, body }
+}
+
+/// The attributes of a message.
+fn body(bytes: &[u8]) -> Option<Read<'_>> {
+    bytes.get(HEADER..).map(Read)
+}

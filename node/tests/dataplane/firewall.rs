@@ -1,0 +1,254 @@
+//! The packet filter: what it lets through, what it keeps out, and that it comes back.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use netdb_tests::skips;
+use netnode::kernel::Kernel;
+use netnode_plan::{
+    desired::Desired,
+    firewall::{Back, Bind, Bridge, Firewall, Front, Protocol, WayOut},
+    host::{Kind, Link, Mark, Place, Port, Route, Setting},
+    records::{EndpointId, NetworkId},
+};
+
+use crate::{
+    lab::{Lab, UNDERLAY_MTU, by_hand, inside, link, settle_one},
+    ping::{answers, is_silent},
+    talk::{ask, ask_udp, is_shut, serve},
+};
+
+/// Two bridges on the first host, an endpoint behind each, and a second host outside.
+struct Site {
+    lab: Lab,
+    /// Endpoint n has the addresses `10.n.0.2` and `fdn::2`.
+    boxes: [PathBuf; 2],
+    wanted: Desired,
+}
+
+impl Site {
+    /// `None`, and told, where that can't be.
+    fn new(test: &str) -> Option<Self> {
+        let mut lab = Lab::new(test, 2)?;
+        if Command::new("nft").arg("--version").output().is_err() {
+            skips::left_out(test, "nft is not installed");
+            return None;
+        }
+        let boxes = ["one", "two"].map(|name| lab.namespace(name));
+        inside(&lab.hosts[0].namespace, || {
+            for setting in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+                fs::write(format!("/proc/sys/net/{setting}"), "1").unwrap();
+            }
+        });
+        let mut wanted = Desired::default();
+        let mut firewall = Firewall::default();
+        for (number, sandbox) in (1..).zip(&boxes) {
+            plug(&mut wanted, number, sandbox);
+            let subnets = [format!("10.{number}.0.0/24"), format!("fd0{number}::/64")];
+            let subnets = subnets.iter().map(|subnet| subnet.parse().unwrap()).collect();
+            let bridge = Bridge { subnets, way_out: WayOut::Masqueraded };
+            firewall.bridges.insert(link(&format!("br{number}")), bridge);
+            serve(sandbox, "[::]:80");
+        }
+        wanted.firewalls.insert(Place::Host, firewall);
+        serve(&lab.hosts[1].namespace, "[::]:80");
+        settle_one(&mut lab.hosts[0].kernel, &wanted);
+        Some(Self { lab, boxes, wanted })
+    }
+
+    fn host(&self) -> &Path {
+        &self.lab.hosts[0].namespace
+    }
+
+    fn outside(&self) -> &Path {
+        &self.lab.hosts[1].namespace
+    }
+
+    fn firewall(&mut self) -> &mut Firewall {
+        self.wanted.firewalls.get_mut(&Place::Host).unwrap()
+    }
+
+    fn publish(&mut self, bind: Bind, port: u16, number: u8) {
+        let back = Back {
+            v4: Some(format!("10.{number}.0.2:80").parse().unwrap()),
+            v6: Some(format!("[fd0{number}::2]:80").parse().unwrap()),
+        };
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let front = Front { bind: bind.clone(), protocol, port };
+            self.firewall().published.insert(front, back);
+        }
+    }
+
+    fn settle(&mut self) -> usize {
+        settle_one(&mut self.lab.hosts[0].kernel, &self.wanted).steps
+    }
+
+    /// What `nft` shows.
+    fn rules(&self) -> String {
+        by_hand(self.host(), "nft list ruleset")
+    }
+
+    fn nft(&self, rule: &str) {
+        by_hand(self.host(), &format!("nft {rule}"));
+    }
+}
+
+/// A bridge of the host, and an endpoint behind it.
+fn plug(wanted: &mut Desired, number: u8, sandbox: &Path) {
+    let network = NetworkId([number; 16]);
+    let (name, place) = (format!("br{number}"), Place::Sandbox(sandbox.to_str().unwrap().into()));
+    let mut bridge = Link::new(Mark::network(network), Kind::Bridge, UNDERLAY_MTU)
+        .with(Setting::RouteLocalnet, 1);
+    bridge.addresses = addresses(number, 1);
+    let mark = Mark::endpoint(network, EndpointId([number; 16]));
+    let kind = Kind::Veth { peer_at: place.clone(), peer: link("eth0") };
+    let mut port = Link::new(mark, kind, UNDERLAY_MTU);
+    port.port_of = Some((link(&name), Port { hairpin: true, ..Port::LEARNING }));
+    let mut end = Link::new(mark, Kind::VethEnd, UNDERLAY_MTU);
+    end.addresses = addresses(number, 2);
+    // Of IPv6, the kernel takes no metric for 1024.
+    for (to, via, metric) in
+        [("0.0.0.0/0", format!("10.{number}.0.1"), 0), ("::/0", format!("fd0{number}::1"), 1024)]
+    {
+        let (to, via) = (to.parse().unwrap(), Some(via.parse().unwrap()));
+        end.routes.insert(Route { to, via, metric });
+    }
+    let links = [(link(&name), bridge), (link(&format!("port{number}")), port)];
+    wanted.links.entry(Place::Host).or_default().extend(links);
+    wanted.links.insert(place, [(link("eth0"), end)].into());
+}
+
+fn addresses(number: u8, last: u8) -> std::collections::BTreeSet<ipnet::IpNet> {
+    [format!("10.{number}.0.{last}/24"), format!("fd0{number}::{last}/64")]
+        .iter()
+        .map(|text| text.parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn endpoints_get_out_and_nobody_gets_in() {
+    let Some(mut site) = Site::new("endpoints_get_out_and_nobody_gets_in") else { return };
+    let outside = site.outside().to_owned();
+    // Outside nobody knows the way back to their subnets: they come from the host.
+    assert_eq!(ask(&site.boxes[0], "192.0.2.2:80"), Some("::ffff:192.0.2.1".into()));
+    assert_eq!(ask(&site.boxes[0], "[2001:db8::2]:80"), Some("2001:db8::1".into()));
+    // The host gets to them, and they to the host.
+    assert!(answers(site.host(), "10.1.0.2".parse().unwrap(), 8));
+    assert!(answers(&site.boxes[0], "10.1.0.1".parse().unwrap(), 8));
+    // Other bridges don't, nor does somebody outside who knows the way.
+    by_hand(&outside, "ip route add 10.1.0.0/24 via 192.0.2.1");
+    by_hand(&outside, "ip route add fd01::/64 via 2001:db8::1");
+    for from in [&site.boxes[1], &outside] {
+        assert!(is_silent(from, "10.1.0.2".parse().unwrap()));
+        assert!(is_silent(from, "fd01::2".parse().unwrap()));
+        assert!(is_shut(from, "10.1.0.2:80"));
+    }
+    // An internal network has no way out, and keeps the host.
+    site.firewall().bridges.get_mut(&link("br1")).unwrap().way_out = WayOut::Closed;
+    site.settle();
+    assert!(is_shut(&site.boxes[0], "192.0.2.2:80") && is_shut(&site.boxes[0], "[2001:db8::2]:80"));
+    assert!(answers(&site.boxes[0], "10.1.0.1".parse().unwrap(), 8));
+    assert!(ask(&site.boxes[1], "192.0.2.2:80").is_some());
+}
+
+#[test]
+fn published_ports_lead_to_endpoints() {
+    let Some(mut site) = Site::new("published_ports_lead_to_endpoints") else { return };
+    site.publish(Bind::Any, 8080, 1);
+    site.publish(Bind::Address("192.0.2.1".parse().unwrap()), 8081, 1);
+    site.publish(Bind::Address("127.0.0.1".parse().unwrap()), 8082, 1);
+    site.publish(Bind::Link(link("eth0")), 8083, 2);
+    assert_eq!(site.settle(), 1, "ports alone are one transaction");
+    let outside = site.outside();
+    for (to, from) in [
+        ("192.0.2.1:8080", "::ffff:192.0.2.2"),
+        ("[2001:db8::1]:8080", "2001:db8::2"),
+        ("192.0.2.1:8081", "::ffff:192.0.2.2"),
+        ("192.0.2.1:8083", "::ffff:192.0.2.2"),
+        ("[2001:db8::1]:8083", "2001:db8::2"),
+    ] {
+        // Endpoints see who asks.
+        assert_eq!(ask(outside, to).as_deref(), Some(from), "{to}");
+        assert_eq!(ask_udp(outside, to).as_deref(), Some(from), "{to}");
+    }
+    assert!(is_shut(outside, "[2001:db8::1]:8081"), "bound to another address");
+    assert!(is_shut(outside, "192.0.2.1:8082"), "bound to another address");
+    assert!(is_shut(&site.boxes[0], "192.0.2.1:8083"), "bound to a link");
+    // The host itself, an endpoint of another bridge, one of the same, and the endpoint itself.
+    for to in ["192.0.2.1:8080", "127.0.0.1:8080", "127.0.0.1:8082", "[2001:db8::1]:8080"] {
+        assert!(ask(site.host(), to).is_some(), "{to}");
+    }
+    for from in &site.boxes {
+        for to in ["192.0.2.1:8080", "[2001:db8::1]:8080"] {
+            assert!(ask(from, to).is_some() && ask_udp(from, to).is_some(), "{from:?} to {to}");
+        }
+    }
+    site.firewall().published.clear();
+    site.settle();
+    assert!(is_shut(site.outside(), "192.0.2.1:8080"));
+}
+
+#[test]
+fn what_others_break_is_mended_and_what_is_theirs_stays() {
+    let test = "what_others_break_is_mended_and_what_is_theirs_stays";
+    let Some(mut site) = Site::new(test) else { return };
+    site.nft("add table ip netnode");
+    site.nft("add table inet theirs");
+    site.publish(Bind::Any, 8080, 1);
+    site.settle();
+    assert_eq!(site.settle(), 0, "a second look finds nothing to do");
+    let ours = by_hand(site.host(), "nft list table inet netnode");
+    for part in [
+        "hook forward priority filter + 5; policy accept",
+        "ip saddr 10.1.0.0/24 oifname != \"br1\" masquerade",
+        "tcp . 8080 : 10.1.0.2 . 80",
+        "fib daddr type local jump publish",
+    ] {
+        assert!(ours.contains(part), "{part} is not in\n{ours}");
+    }
+    for harm in [
+        "flush ruleset",
+        "delete table inet netnode",
+        "flush chain inet netnode forward",
+        "flush map inet netnode ports-v4",
+        "insert rule inet netnode forward accept",
+        "add rule inet netnode forward counter",
+        "add chain inet netnode forward { policy drop; }",
+        "add chain inet netnode more",
+        "add element inet netnode bridges { eth0 }",
+        "add table inet netnode { flags dormant; }",
+    ] {
+        site.nft(harm);
+        assert!(site.settle() > 0, "{harm}");
+        assert_eq!(site.settle(), 0, "{harm}");
+        assert_eq!(by_hand(site.host(), "nft list table inet netnode"), ours, "{harm}");
+        assert!(ask(site.outside(), "192.0.2.1:8080").is_some());
+    }
+    site.nft("add table inet theirs");
+    site.nft("add table ip netnode");
+    let theirs = "table inet theirs {\n}\ntable ip netnode {\n}\n";
+    // Of nobody's want nothing of ours is left.
+    site.wanted.firewalls.insert(Place::Host, Firewall::default());
+    site.wanted.links = BTreeMap::new();
+    site.settle();
+    assert_eq!(site.rules(), theirs);
+}
+
+#[test]
+fn what_changed_in_between_is_looked_at_again() {
+    let Some(mut site) = Site::new("what_changed_in_between_is_looked_at_again") else { return };
+    site.publish(Bind::Any, 8080, 1);
+    let seen = site.lab.hosts[0].kernel.firewall(&Place::Host).unwrap();
+    let seen = [(Place::Host, seen)].into();
+    let actions = netnode_plan::firewall::plan(&site.wanted.firewalls, &seen);
+    site.nft("add table inet theirs");
+    let failures = site.lab.hosts[0].kernel.act(&actions);
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(!site.rules().contains("8080"));
+    site.settle();
+    assert!(site.rules().contains("8080"));
+}
