@@ -2,7 +2,7 @@
 //!
 //! | chain | hook, priority | what it does |
 //! | --- | --- | --- |
-//! | `guard` | prerouting, raw + 5 | endpoints don't get to the host's loopback addresses |
+//! | `guard` | prerouting, raw + 5 | nobody else gets to the host's loopback addresses |
 //! | `prerouting` | prerouting, dstnat + 5 | what is for an address of this host goes to `publish` |
 //! | `output` | output, dstnat + 5 | the same for what this host sends itself |
 //! | `publish` | – | translates what is for a published port |
@@ -21,7 +21,7 @@ use super::{
     Back, Base, Bind, Chain, Ct, Expr, Family, Field, Firewall, Front, Header, Hook, Kind,
     LINK_NAME, Meta, Register, Rule, Set, Table, Verdict, WayOut, expr::LOCAL, state, status,
 };
-use crate::records::LinkName;
+use crate::{host::LOOPBACK as LOOPBACK_LINK, records::LinkName};
 
 /// All bridges.
 const BRIDGES: &str = "bridges";
@@ -121,8 +121,12 @@ impl Firewall {
 const LOOPBACK: IpNet =
     IpNet::V4(ipnet::Ipv4Net::new_assert(core::net::Ipv4Addr::new(127, 0, 0, 0), 8));
 
+/// Nothing but the host itself gets to its loopback addresses: translation comes before the kernel's own check,
+/// so a port bound to 127.0.0.1 would be open to every neighbour on a link.
 fn guard() -> Vec<Rule> {
-    let mut rule = known(Meta::InLink, BRIDGES);
+    let value = link_called(LOOPBACK_LINK);
+    let mut rule =
+        vec![Expr::Meta(Meta::InLink, FIRST), Expr::Compare { from: FIRST, equal: false, value }];
     rule.extend(family(Family::V4));
     rule.extend(address_in(&LOOPBACK, 16));
     rule.push(Expr::Verdict(Verdict::Drop));
@@ -139,7 +143,7 @@ fn to_this_host() -> Rule {
 
 fn forward() -> Vec<Rule> {
     let then = |matches: Vec<Expr>, verdict| [matches, vec![Expr::Verdict(verdict)]].concat();
-    // Frames between two ports of one bridge come here where br_netfilter is loaded.
+    // Frames between two ports of one bridge come here where `br_netfilter` is loaded.
     let (first, second) = (FIRST, after(FIRST, Field::Link));
     let within = vec![
         Expr::Meta(Meta::InLink, first),
@@ -305,7 +309,11 @@ fn port(port: u16) -> Vec<u8> {
 
 /// A link's name as rules compare it.
 fn link(name: &LinkName) -> Vec<u8> {
-    let mut bytes: Vec<u8> = name.as_str().bytes().collect();
+    link_called(name.as_str())
+}
+
+fn link_called(name: &str) -> Vec<u8> {
+    let mut bytes: Vec<u8> = name.bytes().collect();
     bytes.resize(LINK_NAME, 0);
     bytes
 }

@@ -6,11 +6,10 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
-use super::{Action, Change, Kind, Link, Place, Seen, SeenLink, Setting, Wanted, fresh::fresh};
+use super::{
+    Action, Change, Kind, LOOPBACK, Link, Place, Seen, SeenLink, Setting, Wanted, fresh::fresh,
+};
 use crate::records::LinkName;
-
-/// The name of the loopback interface of every namespace.
-const LOOPBACK: &str = "lo";
 
 /// Steps, and what stands in the way of others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -27,6 +27,9 @@ pub use model::Model;
 
 use crate::records::{LinkName, Mac, MacvlanMode, NetworkId};
 
+/// The name of the loopback interface of every namespace.
+pub(crate) const LOOPBACK: &str = "lo";
+
 /// A network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -90,6 +93,7 @@ pub enum Kind {
 }
 
 /// How a bridge treats one of its ports.
+#[allow(clippy::struct_excessive_bools, reason = "flags of the kernel, each on its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
     /// Hardware addresses seen behind it are remembered, and may move here from another port.
@@ -98,7 +102,7 @@ pub struct Port {
     pub flood: bool,
     /// Nothing passes to and from other isolated ports.
     pub isolated: bool,
-    /// Frames may go back out by the port that they came in by: where br_netfilter is loaded, what an
+    /// Frames may go back out by the port that they came in by: where `br_netfilter` is loaded, what an
     /// endpoint sends to itself through a published port takes that way.
     pub hairpin: bool,
 }
