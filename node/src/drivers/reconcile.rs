@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use netnode_plan::{
     desired::Desired,
-    firewall,
+    firewall::{self, Blocked},
     host::{Action, Obstacle, Place, Seen, plan},
 };
 
@@ -21,6 +21,8 @@ pub struct Report {
     pub steps: usize,
     /// Why something can't be had.
     pub obstacles: Vec<Obstacle>,
+    /// What others keep from passing, and how to let it.
+    pub blocked: Vec<Blocked>,
     /// Steps of the last round that failed.
     pub failures: Vec<Failure>,
     /// What the last look found still to do; nothing if all is as it should be.
@@ -51,7 +53,9 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, K
     for round in 0..=ROUNDS {
         let seen = kernel.look(&sandboxes)?;
         // Rules come before the links that they guard.
-        report.pending = firewalls(kernel, &wanted.firewalls, &seen)?;
+        let filters = firewalls(kernel, &wanted.firewalls, &seen)?;
+        report.blocked = firewall::blocked(&wanted.firewalls, &filters, &seen);
+        report.pending = firewall::plan(&wanted.firewalls, &filters);
         let plan = plan(&wanted.links, &seen);
         report.obstacles = plan.obstacles;
         report.pending.extend(plan.actions);
@@ -67,12 +71,12 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, K
     Ok(report)
 }
 
-/// What has to be done about packet filters. That of a namespace which is not there yet has time until it is.
+/// The packet filters that there is a want of. That of a namespace which is not there yet has time until it is.
 fn firewalls(
     kernel: &mut impl Kernel,
     wanted: &firewall::Wanted,
     seen: &Seen,
-) -> Result<Vec<Action>, KernelError> {
+) -> Result<firewall::Seen, KernelError> {
     let mut filters = firewall::Seen::new();
     for (at, firewall) in wanted.iter().filter(|(at, _)| seen.contains_key(*at)) {
         match kernel.firewall(at) {
@@ -82,5 +86,5 @@ fn firewalls(
             Err(error) => return Err(error),
         }
     }
-    Ok(firewall::plan(wanted, &filters))
+    Ok(filters)
 }

@@ -1,11 +1,20 @@
-//! Ten thousand endpoints of other hosts. Says how long it took; what must hold is only that it is right.
+//! Ten thousand endpoints of other hosts, or published ports. Says how long it took; what must hold is only
+//! that it is right.
 
-use std::{net::Ipv4Addr, time::Instant};
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Instant,
+};
 
 use netnode::{drivers::reconcile::reconcile, kernel::Kernel};
-use netnode_plan::{host::Place, records::Mac};
+use netnode_plan::{
+    desired::Desired,
+    firewall::{Back, Bind, Bridge, Firewall, Front, Protocol, WayOut},
+    host::Place,
+    records::Mac,
+};
 
-use crate::lab::{Lab, Net, link, settle, wanted};
+use crate::lab::{Lab, Net, link, settle, settle_one, wanted};
 
 const MANY: u32 = 10_000;
 
@@ -43,5 +52,37 @@ fn ten_thousand_endpoints_elsewhere() {
     eprintln!(
         "{MANY} tunnels, stations and neighbours: planned in {planned:?}, put in {acted:?}, looked at \
          and compared in {looked:?}"
+    );
+}
+
+#[test]
+fn ten_thousand_published_ports() {
+    let Some(mut lab) = Lab::new("ten_thousand_published_ports", 1) else { return };
+    let kernel = &mut lab.hosts[0].kernel;
+    let subnets = ["10.1.0.0/16".parse().unwrap()].into();
+    let bridge = Bridge { subnets, way_out: WayOut::Masqueraded };
+    let mut firewall = Firewall { bridges: [(link("br1"), bridge)].into(), ..Firewall::default() };
+    for number in 0..MANY {
+        let [_, _, high, low] = number.to_be_bytes();
+        let to = SocketAddrV4::new(Ipv4Addr::new(10, 1, high, low), 80);
+        let port = u16::try_from(number + 1).unwrap();
+        let front = Front { bind: Bind::Any, protocol: Protocol::Tcp, port };
+        firewall.published.insert(front, Back { v4: Some(to), v6: None });
+    }
+    let mut settle = |firewall: &Firewall| {
+        let firewalls = [(Place::Host, firewall.clone())].into();
+        let desired = Desired { firewalls, ..Desired::default() };
+        let started = Instant::now();
+        let steps = settle_one(kernel, &desired).steps;
+        (steps, started.elapsed())
+    };
+    let (_, all) = settle(&firewall);
+    firewall.published.pop_last();
+    let (one, changed) = settle(&firewall);
+    let (nothing, looked) = settle(&firewall);
+    assert_eq!((one, nothing), (1, 0));
+    eprintln!(
+        "{MANY} published ports: all put in and looked at twice in {all:?}, one taken out and looked at in \
+         {changed:?}, looked at in {looked:?}"
     );
 }

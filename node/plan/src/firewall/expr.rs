@@ -20,6 +20,8 @@ pub enum Expr {
     Meta(Meta, Register),
     /// Loads what connection tracking knows of it.
     Ct(Ct, Register),
+    /// Matches what is in one of these states, as `iptables` writes it.
+    States(u32),
     /// Loads what kind of address it goes to, by the routing tables (`RTN_LOCAL` and its like).
     DestinationType(Register),
     /// Loads bytes of it.
@@ -52,6 +54,13 @@ pub enum Expr {
         key: Register,
         /// Where the value goes.
         into: Option<Register>,
+    },
+    /// Decides by a map of verdicts; goes on past what is not in it.
+    Decide {
+        /// The map's name.
+        map: String,
+        /// Where the key is.
+        key: Register,
     },
     /// Translates the destination of the connection.
     Dnat {

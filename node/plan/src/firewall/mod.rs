@@ -6,22 +6,31 @@
 //!
 //! Bridges and ports are elements of sets and maps, so that a rule is the same for one of them and for ten
 //! thousand, and a change costs what it changes.
+//!
+//! An accept of ours does not beat a drop in another table: [`blocked`] tells whom that would hit, and the rule
+//! that lets it pass.
 
 mod diff;
 mod expr;
+mod judge;
 mod model;
+mod others;
 mod render;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 
 use ipnet::IpNet;
 
 pub use diff::{Edit, plan};
 pub use expr::{Ct, Expr, Family, Header, LINK_NAME, Meta, Register, Rule, Verdict, state, status};
+pub use others::{Blocked, Other, Scope, blocked};
 pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table};
 
 use crate::{host::Place, records::LinkName};
@@ -142,4 +151,6 @@ pub struct SeenFirewall {
     pub generation: u32,
     /// Our table.
     pub ours: Option<Table>,
+    /// Those tables of others that have a say about what is forwarded.
+    pub others: Vec<Other>,
 }

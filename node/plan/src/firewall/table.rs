@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use super::expr::Rule;
+use super::expr::{Rule, Verdict};
 
 /// A table. Two are equal if packets can't tell them apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Set {
     pub value: Vec<Field>,
     /// Keys and values, each field filled up with zeros to a multiple of 4 bytes.
     pub elements: Elements,
+    /// Keys and verdicts, in a map of others that has such.
+    pub verdicts: BTreeMap<Vec<u8>, Verdict>,
 }
 
 /// What is in a set.
@@ -117,7 +119,7 @@ impl Field {
 impl Set {
     /// An empty one.
     pub fn new(key: &[Field], value: &[Field]) -> Self {
-        Self { key: key.into(), value: value.into(), elements: Elements::new() }
+        Self { key: key.into(), value: value.into(), ..Self::default() }
     }
 
     /// Whether elements of one could be put into the other.

@@ -170,3 +170,125 @@ fn keys_fit_what_their_sets_are_made_of() {
         }
     }
 }
+
+mod others {
+    use super::*;
+    use crate::host::SeenLink;
+    use alloc::string::{String, ToString};
+
+    const ONE: Register = Register(0);
+
+    fn verdict(verdict: Verdict) -> Expr {
+        Expr::Verdict(verdict)
+    }
+
+    fn from(name: &str, equal: bool) -> Vec<Expr> {
+        vec![
+            Expr::Meta(Meta::InLink, ONE),
+            Expr::Compare { from: ONE, equal, value: name.bytes().collect() },
+        ]
+    }
+
+    fn then(matches: Vec<Expr>, decision: Verdict) -> Rule {
+        [matches, vec![verdict(decision)]].concat()
+    }
+
+    fn states(bits: u32) -> Vec<Expr> {
+        let mask = Expr::Mask(ONE, bits.to_ne_bytes().into());
+        let compare = Expr::Compare { from: ONE, equal: false, value: vec![0; 4] };
+        vec![Expr::Ct(Ct::State, ONE), mask, compare]
+    }
+
+    /// What is told of a table of somebody else's with these rules in its chain for what is forwarded.
+    fn judged(drops: bool, rules: Vec<Rule>, more: Vec<(&str, Vec<Rule>)>) -> Vec<String> {
+        let base = Base { kind: Kind::Filter, hook: Hook::Forward, priority: 0, drops };
+        let forward = Chain { base: Some(base), rules };
+        let mut table = Table { chains: [("fwd".into(), forward)].into(), ..Table::default() };
+        for (name, rules) in more {
+            table.chains.insert(name.into(), Chain { base: None, rules });
+        }
+        let verdicts = [(state::ESTABLISHED.to_ne_bytes().into(), Verdict::Accept)].into();
+        table.sets.insert("states".into(), Set { verdicts, ..Set::default() });
+        let other = Other { scope: Scope::Inet, name: "filter".into(), table };
+        let there = SeenFirewall { others: vec![other], ..SeenFirewall::default() };
+        let mut firewall = firewall();
+        firewall.published.clear();
+        let (wanted, seen) = ([(Place::Host, firewall)].into(), [(Place::Host, there)].into());
+        blocked(&wanted, &seen, &links()).iter().map(ToString::to_string).collect()
+    }
+
+    /// What leads away from the host.
+    fn links() -> crate::host::Seen {
+        let links = ["lo", "wan0"].map(|link| (name(link), SeenLink::default()));
+        [(Place::Host, links.into())].into()
+    }
+
+    const BLOCKED: &str = "blocked by inet filter/fwd; to let it pass: nft insert rule inet filter \
+                           fwd iifname \"br1\" accept";
+
+    #[test]
+    fn a_default_drop_blocks_unless_something_may_accept() {
+        assert_eq!(judged(true, vec![], vec![]), [BLOCKED]);
+        assert_eq!(judged(false, vec![], vec![]), [""; 0]);
+        let accept = |matches| vec![then(matches, Verdict::Accept)];
+        assert_eq!(judged(true, accept(from("br1\0", true)), vec![]), [""; 0]);
+        assert_eq!(judged(true, accept(from("br", true)), vec![]), [""; 0], "a beginning of it");
+        assert_eq!(judged(true, accept(from("eth0\0", true)), vec![]), [BLOCKED]);
+        let only = |link: &str| {
+            let mut to = from(link, true);
+            to[0] = Expr::Meta(Meta::OutLink, ONE);
+            accept(to)
+        };
+        assert_eq!(judged(true, only("wan0\0"), vec![]), [""; 0]);
+        assert_eq!(judged(true, only("wan1\0"), vec![]), [BLOCKED], "there is no such link");
+        assert_eq!(judged(true, accept(from("eth0\0", false)), vec![]), [""; 0]);
+        let answers = states(state::ESTABLISHED | state::RELATED);
+        assert_eq!(judged(true, accept(answers), vec![]), [BLOCKED]);
+        assert_eq!(judged(true, accept(vec![Expr::States(6)]), vec![]), [BLOCKED]);
+        assert_eq!(judged(true, accept(states(state::NEW)), vec![]), [""; 0]);
+        let unknown = vec![Expr::Other("limit".into())];
+        assert_eq!(judged(true, accept(unknown), vec![]), [""; 0], "it might");
+        let by_map =
+            vec![Expr::Ct(Ct::State, ONE), Expr::Decide { map: "states".into(), key: ONE }];
+        assert_eq!(judged(true, vec![by_map], vec![]), [BLOCKED]);
+    }
+
+    #[test]
+    fn a_drop_that_is_certain_blocks_whatever_the_policy() {
+        let drop = |matches| vec![then(matches, Verdict::Drop)];
+        assert_eq!(judged(false, drop(vec![]), vec![]), [BLOCKED]);
+        assert_eq!(judged(false, drop(from("br1\0", true)), vec![]), [BLOCKED]);
+        assert_eq!(judged(false, drop(from("eth0\0", true)), vec![]), [""; 0]);
+        assert_eq!(judged(false, drop(states(1)), vec![]), [""; 0], "invalid ones only");
+        assert_eq!(judged(false, vec![vec![Expr::Reject]], vec![]), [BLOCKED]);
+    }
+
+    #[test]
+    fn jumps_are_followed_and_end() {
+        let jump = |to: &str| vec![vec![verdict(Verdict::Jump(to.into()))]];
+        assert_eq!(judged(true, jump("user"), vec![("user", vec![])]), [BLOCKED]);
+        let accepts = vec![then(vec![], Verdict::Accept)];
+        assert_eq!(judged(true, jump("user"), vec![("user", accepts)]), [""; 0]);
+        assert_eq!(judged(true, jump("user"), vec![("user", jump("user"))]), [""; 0]);
+        let returns = vec![then(vec![], Verdict::Return), then(vec![], Verdict::Accept)];
+        assert_eq!(judged(true, jump("user"), vec![("user", returns)]), [BLOCKED]);
+    }
+
+    #[test]
+    fn a_published_port_needs_its_way_in() {
+        let base = Base { kind: Kind::Filter, hook: Hook::Forward, priority: 0, drops: true };
+        let rules = vec![then(from("br1\0", true), Verdict::Accept)];
+        let chains = [("FORWARD".into(), Chain { base: Some(base), rules })].into();
+        let table = Table { chains, ..Table::default() };
+        let told = |scope| {
+            let other = Other { scope, name: "filter".into(), table: table.clone() };
+            let there = SeenFirewall { others: vec![other], ..SeenFirewall::default() };
+            let (wanted, seen) =
+                ([(Place::Host, firewall())].into(), [(Place::Host, there)].into());
+            let rule = |blocked: &Blocked| blocked.rule.clone();
+            blocked(&wanted, &seen, &links()).iter().map(rule).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Scope::Ip), ["oifname \"br1\" ct status dnat accept"]);
+        assert_eq!(told(Scope::Ip6), [""; 0]);
+    }
+}

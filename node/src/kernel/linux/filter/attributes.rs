@@ -37,7 +37,8 @@ impl Attributes {
     }
 
     pub(super) fn nest(self, kind: u16, inner: Self) -> Self {
-        self.bytes(kind | NESTED, &inner.0)
+        let Self(inner) = inner;
+        self.bytes(kind | NESTED, &inner)
     }
 
     pub(super) fn end(self) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! Messages of `nf_tables` as what they say. What we never write is told as that, and no more is asked of it.
 
+use std::collections::BTreeMap;
+
 use netnode_plan::firewall::{
     Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Register, Rule, Set, Verdict,
 };
@@ -36,7 +38,7 @@ pub(super) fn set(read: Read<'_>) -> Option<(String, Set)> {
     let name = read.text(set::NAME)?.to_owned();
     let flags = read.number(set::FLAGS).unwrap_or(0);
     let key = fields(read.number(set::KEY_TYPE)?, read.number(set::KEY_LEN)?);
-    let value = match flags {
+    let value = match flags & !set::FIXED {
         0 => Vec::new(),
         set::MAP => fields(
             read.number(set::DATA_TYPE).unwrap_or(0),
@@ -44,7 +46,12 @@ pub(super) fn set(read: Read<'_>) -> Option<(String, Set)> {
         ),
         _ => vec![Field::Other],
     };
-    Some((name, Set { key, value, elements: Elements::new() }))
+    Some((name, Set { key, value, ..Set::default() }))
+}
+
+/// Whether each of its elements is one value, and none goes by itself.
+pub(super) fn is_plain(read: Read<'_>) -> bool {
+    read.number(set::FLAGS).is_some_and(|flags| flags & !(set::FIXED | set::MAP) == 0)
 }
 
 fn fields(mut number: u32, length: u32) -> Vec<Field> {
@@ -70,6 +77,18 @@ pub(super) fn elements(read: Read<'_>) -> Elements {
         // One that stands for all others, or ends a range, is none of ours: it matches something else.
         let plain = element.number(set::ELEM_FLAGS).unwrap_or(0) == 0;
         Some((key, if plain { value.unwrap_or_default().to_vec() } else { b"other".to_vec() }))
+    };
+    list.filter_map(element).collect()
+}
+
+/// Elements of a map of verdicts.
+pub(super) fn verdicts(read: Read<'_>) -> BTreeMap<Vec<u8>, Verdict> {
+    let list = read.nested(set::LIST_ELEMENTS).map(Read::all).into_iter().flatten();
+    let element = |(_, bytes)| {
+        let element = Read(bytes);
+        let key = element.nested(set::ELEM_KEY)?.get(data::VALUE)?.to_vec();
+        let decided = element.nested(set::ELEM_DATA)?.nested(data::VERDICT)?;
+        Some((key, verdict(decided).unwrap_or(Verdict::Other)))
     };
     list.filter_map(element).collect()
 }
@@ -137,7 +156,11 @@ fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
         "lookup" => {
             let plain = read.number(expr::LOOKUP_FLAGS).unwrap_or(0) == 0;
             let set = read.text(expr::LOOKUP_SET).filter(|_| plain)?.to_owned();
-            Expr::Lookup { set, key: at(expr::LOOKUP_SREG)?, into: at(expr::LOOKUP_DREG) }
+            let key = at(expr::LOOKUP_SREG)?;
+            match read.number(expr::LOOKUP_DREG) {
+                Some(0) => Expr::Decide { map: set, key },
+                into => Expr::Lookup { set, key, into: into.and_then(register) },
+            }
         }
         "nat" => dnat(read)?,
         "masq" => {
@@ -152,8 +175,24 @@ fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
         }
         "counter" | "log" => Expr::Aside(name.to_owned()),
         "reject" => Expr::Reject,
+        // As `iptables` has them.
+        "match" if read.text(expr::MATCH_NAME) == Some("conntrack") => {
+            Expr::States(states(read.get(expr::MATCH_INFO)?)?)
+        }
+        "target" if read.text(expr::TARGET_NAME) == Some("REJECT") => Expr::Reject,
         _ => return None,
     })
+}
+
+/// The states that `iptables -m conntrack` asks for, if it asks for nothing else (`xt_conntrack_mtinfo3`; the
+/// bits are those of `ct state`).
+fn states(info: &[u8]) -> Option<u32> {
+    let number = |at: usize| {
+        let bytes = info.get(at..)?.first_chunk().copied()?;
+        Some(u16::from_ne_bytes(bytes))
+    };
+    let (asked, inverted) = (number(146)?, number(148)?);
+    number(150).filter(|_| (asked, inverted) == (1, 0)).map(u32::from)
 }
 
 /// The word that a register begins at.

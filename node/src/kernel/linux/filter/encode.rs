@@ -187,12 +187,19 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             };
             ("lookup", lookup)
         }
+        Expr::Decide { map, key } => {
+            let lookup = new().text(expr::LOOKUP_SET, map);
+            let lookup = lookup.number(expr::LOOKUP_SREG, register(*key));
+            ("lookup", lookup.number(expr::LOOKUP_DREG, 0))
+        }
         Expr::Dnat { family, address, port } => ("nat", dnat(*family, *address, *port)),
         Expr::Masquerade => ("masq", new()),
         Expr::Verdict(what) => {
             let inner = new().nest(data::VERDICT, verdict(what));
             ("immediate", new().number(expr::IMMEDIATE_DREG, 0).nest(expr::IMMEDIATE_DATA, inner))
         }
+        // We never write these; a rule with one the kernel refuses.
+        Expr::States(_) => ("match", new()),
         Expr::Reject => ("reject", new()),
         Expr::Aside(name) | Expr::Other(name) => (name, new()),
     }

@@ -4,12 +4,16 @@
 //! | --- | --- |
 //! | `attributes` | attributes of messages, written and read |
 //! | `encode`, `decode` | edits as messages, messages as tables |
+//! | `others` | what tables of others say about forwarding |
 //! | `numbers` | what the kernel calls it all |
 
 mod attributes;
 mod decode;
 mod encode;
 mod numbers;
+mod others;
+#[cfg(test)]
+mod tests;
 
 use std::{fs::File, io};
 
@@ -20,7 +24,7 @@ use self::{
     attributes::{Attributes, Read},
     numbers::{
         BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
-        GETTABLE, INET, NFTABLES, chain, rule, set, table,
+        GETTABLE, INET, NFTABLES, UNSPEC, chain, rule, set, table,
     },
 };
 use super::{
@@ -32,8 +36,6 @@ use super::{
 const LOOKS: usize = 5;
 /// Bytes of `struct nfgenmsg`.
 const HEADER: usize = 4;
-/// Any family.
-const UNSPEC: u8 = 0;
 
 /// What is in the packet filter of a namespace. What was read `before` is believed as long as nothing
 /// changed: the kernel counts.
@@ -44,10 +46,11 @@ pub(super) fn look(namespace: &File, before: Option<&SeenFirewall>) -> io::Resul
         return Ok(before.clone());
     }
     for _ in 0..LOOKS {
-        let found = ours(&mut socket);
+        let found = ours(&mut socket).and_then(|ours| Ok((ours, others::look(&mut socket)?)));
         let after = generation(&mut socket)?;
         if after == now {
-            return Ok(SeenFirewall { generation: now, ours: found? });
+            let (ours, others) = found?;
+            return Ok(SeenFirewall { generation: now, ours, others });
         }
         now = after;
     }
@@ -72,7 +75,7 @@ fn generation(socket: &mut Socket) -> io::Result<u32> {
 
 /// Our table, if it is there. One that is switched off is as good as empty.
 fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
-    let tables = dump(socket, GETTABLE, Attributes::default())?;
+    let tables = dump(socket, INET, GETTABLE, Attributes::default())?;
     let mut tables = tables.iter().filter_map(|bytes| body(bytes));
     let Some(found) = tables.find(|read| read.text(table::NAME) == Some(TABLE)) else {
         return Ok(None);
@@ -81,33 +84,32 @@ fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
     if found.number(table::FLAGS).unwrap_or(0) & table::DORMANT != 0 {
         return Ok(Some(ours));
     }
-    for bytes in dump(socket, GETCHAIN, Attributes::default())? {
+    for bytes in dump(socket, INET, GETCHAIN, Attributes::default())? {
         let read = body(&bytes).filter(|read| read.text(chain::TABLE) == Some(TABLE));
         let chain = read.and_then(decode::chain);
         ours.chains.extend(chain.map(|(name, base)| (name, Chain { base, rules: Vec::new() })));
     }
-    for bytes in dump(socket, GETRULE, Attributes::default().text(rule::TABLE, TABLE))? {
+    for bytes in dump(socket, INET, GETRULE, Attributes::default().text(rule::TABLE, TABLE))? {
         if let Some((chain, rule)) = body(&bytes).and_then(decode::rule)
             && let Some(chain) = ours.chains.get_mut(&chain)
         {
             chain.rules.push(rule);
         }
     }
-    for bytes in dump(socket, GETSET, Attributes::default().text(set::TABLE, TABLE))? {
+    for bytes in dump(socket, INET, GETSET, Attributes::default().text(set::TABLE, TABLE))? {
         ours.sets.extend(body(&bytes).and_then(decode::set));
     }
     for (name, set) in &mut ours.sets {
         let which = Attributes::default().text(set::LIST_TABLE, TABLE).text(set::LIST_SET, name);
-        for bytes in dump(socket, GETSETELEM, which)? {
+        for bytes in dump(socket, INET, GETSETELEM, which)? {
             set.elements.extend(body(&bytes).map(decode::elements).unwrap_or_default());
         }
     }
     Ok(Some(ours))
 }
 
-/// Of the family that our table has.
-fn dump(socket: &mut Socket, kind: u16, which: Attributes) -> io::Result<Vec<Vec<u8>>> {
-    socket.dump_raw(&message(kind, 0, INET, &which.end()))
+fn dump(socket: &mut Socket, family: u8, kind: u16, which: Attributes) -> io::Result<Vec<Vec<u8>>> {
+    socket.dump_raw(&message(kind, 0, family, &which.end()))
 }
 
 fn message(kind: u16, flags: u16, family: u8, attributes: &[u8]) -> Raw {

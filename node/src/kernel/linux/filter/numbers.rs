@@ -6,7 +6,10 @@ pub(super) const BATCH_BEGIN: u16 = 0x10;
 pub(super) const BATCH_END: u16 = 0x11;
 pub(super) const BATCH_GENID: u16 = 1;
 
+pub(super) const UNSPEC: u8 = 0;
 pub(super) const INET: u8 = 1;
+pub(super) const IP: u8 = 2;
+pub(super) const IP6: u8 = 10;
 
 pub(super) const NEWTABLE: u16 = 0;
 pub(super) const GETTABLE: u16 = 1;
@@ -59,6 +62,8 @@ pub(super) mod set {
     pub(in super::super) const DATA_TYPE: u16 = 6;
     pub(in super::super) const DATA_LEN: u16 = 7;
     pub(in super::super) const ID: u16 = 10;
+    /// `NFT_SET_ANONYMOUS | NFT_SET_CONSTANT`.
+    pub(in super::super) const FIXED: u32 = 3;
     /// `NFT_SET_MAP`.
     pub(in super::super) const MAP: u32 = 8;
     pub(in super::super) const LIST_TABLE: u16 = 1;
@@ -136,6 +141,9 @@ pub(super) mod expr {
     pub(in super::super) const ADDRESS_AND_PORT: u32 = 3;
     pub(in super::super) const IMMEDIATE_DREG: u16 = 1;
     pub(in super::super) const IMMEDIATE_DATA: u16 = 2;
+    pub(in super::super) const MATCH_NAME: u16 = 1;
+    pub(in super::super) const MATCH_INFO: u16 = 3;
+    pub(in super::super) const TARGET_NAME: u16 = 1;
     pub(in super::super) const MASQ_FLAGS: u16 = 1;
     pub(in super::super) const MASQ_REG_PROTO_MIN: u16 = 2;
 }

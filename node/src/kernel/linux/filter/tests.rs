@@ -1,0 +1,75 @@
+//! What is written is read back as the same, without a kernel in between.
+
+use netnode_plan::firewall::{
+    Back, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, WayOut,
+};
+
+use super::{attributes::Read, body, decode, encode};
+
+fn firewall() -> Firewall {
+    let name = |text: &str| text.parse().unwrap();
+    let subnets = ["10.1.0.0/24".parse().unwrap(), "fd01::/64".parse().unwrap()].into();
+    let bridge = Bridge { subnets, way_out: WayOut::Masqueraded };
+    let to = Back {
+        v4: Some("10.1.0.2:80".parse().unwrap()),
+        v6: Some("[fd01::2]:80".parse().unwrap()),
+    };
+    let binds =
+        [Bind::Any, Bind::Link(name("eth0")), Bind::Address("2001:db8::1".parse().unwrap())];
+    let front = |bind| Front { bind, protocol: Protocol::Udp, port: 53 };
+    let published = binds.into_iter().map(|bind| (front(bind), to)).collect();
+    Firewall { bridges: [(name("br1"), bridge)].into(), published }
+}
+
+#[test]
+fn rules_chains_and_sets_are_read_as_they_were_written() {
+    let table = firewall().table().unwrap();
+    for (name, chain) in table.chains {
+        let edit = Edit::AddChain(name.clone(), chain.base.clone());
+        let messages = encode::edit(&edit);
+        let read = body(&messages[0].body).and_then(decode::chain);
+        assert_eq!(read, Some((name.clone(), chain.base)));
+        let messages = encode::edit(&Edit::SetRules(name.clone(), chain.rules.clone()));
+        let read = messages
+            .iter()
+            .skip(1)
+            .filter_map(|message| body(&message.body).and_then(decode::rule));
+        let written: Vec<_> = chain.rules.into_iter().map(|rule| (name.clone(), rule)).collect();
+        assert_eq!(read.collect::<Vec<_>>(), written);
+    }
+    for (name, mut set) in table.sets {
+        let messages = encode::edit(&Edit::AddElements(name.clone(), set.elements.clone()));
+        let read = messages.iter().filter_map(|message| body(&message.body).map(decode::elements));
+        assert_eq!(read.flatten().collect::<Elements>(), set.elements);
+        set.elements.clear();
+        let messages = encode::edit(&Edit::AddSet(name.clone(), set.clone()));
+        assert_eq!(body(&messages[0].body).and_then(decode::set), Some((name, set)));
+    }
+}
+
+#[test]
+fn no_message_is_longer_than_its_lengths_can_say() {
+    let elements: Elements = (0_u32..2000).map(|n| (vec_of(n, 24), vec_of(n, 20))).collect();
+    let messages = encode::edit(&Edit::AddElements("ports-v6".into(), elements.clone()));
+    assert!(messages.len() > 1 && messages.iter().all(|m| m.body.len() < usize::from(u16::MAX)));
+    let read = messages.iter().filter_map(|message| body(&message.body).map(decode::elements));
+    assert_eq!(read.flatten().collect::<Elements>(), elements);
+}
+
+fn vec_of(number: u32, length: usize) -> Vec<u8> {
+    let mut bytes = number.to_be_bytes().to_vec();
+    bytes.resize(length, 0);
+    bytes
+}
+
+#[test]
+fn what_is_cut_off_does_no_harm() {
+    let rules = firewall().table().unwrap().chains.remove("publish").unwrap().rules;
+    for message in encode::edit(&Edit::SetRules("publish".into(), rules)) {
+        for length in 0..message.body.len() {
+            let read = Read(&message.body[..length]);
+            let _ = (decode::rule(read), decode::set(read), decode::chain(read));
+            let _ = (decode::elements(read), decode::verdicts(read));
+        }
+    }
+}
