@@ -1,4 +1,5 @@
-//! When the kernel is made what it should be: soon after a change, and now and then without one.
+//! When the kernel is made what it should be: soon after a change of what is wanted, or of what is there, and
+//! now and then without being told.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +16,9 @@ pub const PERIOD: Duration = Duration::from_secs(10);
 pub const RETRY: Duration = Duration::from_millis(50);
 /// Changes that come together are done together; one alone is not held up for longer than this.
 pub const DEBOUNCE: Duration = Duration::from_millis(1);
+
+/// Whoever changes what is ours again and again is answered no more often than this.
+pub const PATIENCE: Duration = Duration::from_millis(10);
 
 /// What is wanted now: only the latest matters, so a slow kernel never makes a queue grow.
 pub type Wants = watch::Sender<Arc<Desired>>;
@@ -44,8 +48,7 @@ pub async fn keep<K: Kernel + 'static>(
             let report = reconcile(&mut working, &wanted);
             (working, Told { wanted, report })
         });
-        let Ok((back, came)) = done.await else { return };
-        kernel = Some(back);
+        let Ok((mut back, came)) = done.await else { return };
         let pause = if came.report.as_ref().is_ok_and(Report::is_settled) {
             retry = RETRY;
             period
@@ -54,11 +57,15 @@ pub async fn keep<K: Kernel + 'static>(
             retry.min(period)
         };
         told(came);
-        match time::timeout(pause, wants.changed()).await {
-            Ok(Err(_)) => return,
-            Ok(Ok(())) => time::sleep(DEBOUNCE).await,
-            Err(_) => {}
+        tokio::select! {
+            changed = wants.changed() => match changed {
+                Ok(()) => time::sleep(DEBOUNCE).await,
+                Err(_) => return,
+            },
+            () = back.disturbed() => time::sleep(PATIENCE).await,
+            () = time::sleep(pause) => {}
         }
+        kernel = Some(back);
     }
 }
 

@@ -45,6 +45,10 @@ impl Kernel for Fake {
         Ok(self.model.firewalls.entry(at.clone()).or_default().clone())
     }
 
+    async fn disturbed(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
     fn act(&mut self, actions: &[Action]) -> Vec<Failure> {
         let refused = |action: &Action| {
             let refused = self.model.apply(action).err()?;

@@ -31,6 +31,10 @@ pub trait Kernel: Send {
     /// It can't be read, or the namespace is not there.
     fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError>;
 
+    /// Waits until somebody may have changed what is ours, after the last look. What can't be told in time
+    /// is only seen by looking.
+    fn disturbed(&mut self) -> impl Future<Output = ()> + Send;
+
     /// Takes these steps in their order, goes on after one that fails, and tells those.
     fn act(&mut self, actions: &[Action]) -> Vec<Failure>;
 

@@ -5,10 +5,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, mpsc::sync_channel},
+    time::{Duration, Instant},
 };
 
 use netdb_tests::skips;
-use netnode::kernel::Kernel;
+use netnode::{drivers::keeper::keep, kernel::Kernel};
 use netnode_plan::{
     desired::Desired,
     firewall::{Back, Bind, Bridge, Firewall, Front, Protocol, WayOut},
@@ -16,11 +18,16 @@ use netnode_plan::{
     records::{EndpointId, NetworkId},
 };
 
+use tokio::sync::watch;
+
 use crate::{
-    lab::{Lab, UNDERLAY_MTU, by_hand, inside, link, settle_one},
+    lab::{Host, Lab, UNDERLAY_MTU, by_hand, inside, link, settle_one},
     ping::{answers, is_silent},
     talk::{ask, ask_udp, is_shut, serve},
 };
+
+/// How long a keeper may take to do something.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Two bridges on the first host, an endpoint behind each, and a second host outside.
 struct Site {
@@ -72,7 +79,7 @@ impl Site {
         self.wanted.firewalls.get_mut(&Place::Host).unwrap()
     }
 
-    fn publish(&mut self, bind: Bind, port: u16, number: u8) {
+    fn publish(&mut self, bind: &Bind, port: u16, number: u8) {
         let back = Back {
             v4: Some(format!("10.{number}.0.2:80").parse().unwrap()),
             v6: Some(format!("[fd0{number}::2]:80").parse().unwrap()),
@@ -158,10 +165,10 @@ fn endpoints_get_out_and_nobody_gets_in() {
 #[test]
 fn published_ports_lead_to_endpoints() {
     let Some(mut site) = Site::new("published_ports_lead_to_endpoints") else { return };
-    site.publish(Bind::Any, 8080, 1);
-    site.publish(Bind::Address("192.0.2.1".parse().unwrap()), 8081, 1);
-    site.publish(Bind::Address("127.0.0.1".parse().unwrap()), 8082, 1);
-    site.publish(Bind::Link(link("eth0")), 8083, 2);
+    site.publish(&Bind::Any, 8080, 1);
+    site.publish(&Bind::Address("192.0.2.1".parse().unwrap()), 8081, 1);
+    site.publish(&Bind::Address("127.0.0.1".parse().unwrap()), 8082, 1);
+    site.publish(&Bind::Link(link("eth0")), 8083, 2);
     assert_eq!(site.settle(), 1, "ports alone are one transaction");
     let outside = site.outside();
     for (to, from) in [
@@ -187,6 +194,16 @@ fn published_ports_lead_to_endpoints() {
             assert!(ask(from, to).is_some() && ask_udp(from, to).is_some(), "{from:?} to {to}");
         }
     }
+    // A neighbour who knows how to get there.
+    let outside = site.outside().to_owned();
+    by_hand(&outside, "ip address del 127.0.0.1/8 dev lo");
+    by_hand(&outside, "ip route add 127.0.0.1 via 192.0.2.1");
+    inside(&outside, || {
+        fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
+    });
+    assert!(is_shut(&outside, "127.0.0.1:8082"));
+    site.nft("flush chain inet netnode guard");
+    assert!(ask(&outside, "127.0.0.1:8082").is_some(), "but for the guard, it would be open");
     site.firewall().published.clear();
     site.settle();
     assert!(is_shut(site.outside(), "192.0.2.1:8080"));
@@ -198,7 +215,7 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
     let Some(mut site) = Site::new(test) else { return };
     site.nft("add table ip netnode");
     site.nft("add table inet theirs");
-    site.publish(Bind::Any, 8080, 1);
+    site.publish(&Bind::Any, 8080, 1);
     site.settle();
     assert_eq!(site.settle(), 0, "a second look finds nothing to do");
     let ours = by_hand(site.host(), "nft list table inet netnode");
@@ -239,9 +256,39 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
 }
 
 #[test]
+fn a_flush_is_mended_at_once() {
+    let Some(mut site) = Site::new("a_flush_is_mended_at_once") else { return };
+    site.publish(&Bind::Any, 8080, 1);
+    site.settle();
+    let before = site.rules();
+    let Host { kernel, namespace: host, .. } = site.lab.hosts.remove(0);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (wants, receiver) = watch::channel(Arc::new(site.wanted.clone()));
+    let (tell, told) = sync_channel(64);
+    // The timer would come too late for this test.
+    let kept = keep(kernel, receiver, Duration::from_hours(1), move |told| {
+        tell.send(told.report.unwrap().steps).unwrap();
+    });
+    let kept = runtime.spawn(kept);
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(0));
+    for harm in ["flush ruleset", "delete table inet netnode", "flush chain inet netnode forward"] {
+        let started = Instant::now();
+        by_hand(&host, &format!("nft {harm}"));
+        assert!(told.recv_timeout(PATIENCE).unwrap() > 0, "{harm}");
+        eprintln!("{harm}: mended after {:?}", started.elapsed());
+        assert_eq!(by_hand(&host, "nft list ruleset"), before);
+    }
+    // Neither what is done for it nor what others do elsewhere makes it look again.
+    by_hand(&host, "nft add table inet theirs");
+    assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
+    drop(wants);
+    runtime.block_on(kept).unwrap();
+}
+
+#[test]
 fn what_changed_in_between_is_looked_at_again() {
     let Some(mut site) = Site::new("what_changed_in_between_is_looked_at_again") else { return };
-    site.publish(Bind::Any, 8080, 1);
+    site.publish(&Bind::Any, 8080, 1);
     let seen = site.lab.hosts[0].kernel.firewall(&Place::Host).unwrap();
     let seen = [(Place::Host, seen)].into();
     let actions = netnode_plan::firewall::plan(&site.wanted.firewalls, &seen);
@@ -251,4 +298,37 @@ fn what_changed_in_between_is_looked_at_again() {
     assert!(!site.rules().contains("8080"));
     site.settle();
     assert!(site.rules().contains("8080"));
+}
+
+#[test]
+fn who_drops_what_endpoints_need_is_told() {
+    let Some(mut site) = Site::new("who_drops_what_endpoints_need_is_told") else { return };
+    site.publish(&Bind::Any, 8080, 1);
+    let told = |site: &mut Site| -> Vec<String> {
+        let report = settle_one(&mut site.lab.hosts[0].kernel, &site.wanted);
+        report.blocked.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(told(&mut site), [""; 0]);
+    site.nft("add table inet theirs");
+    site.nft("add chain inet theirs guard { type filter hook forward priority 0; policy drop; }");
+    site.nft("add rule inet theirs guard ct state vmap { established : accept, related : accept }");
+    site.nft("add rule inet theirs guard iifname { lan0, lan1 } accept");
+    site.nft("add rule inet theirs guard iifname lan2 ct state { new, established } accept");
+    assert!(is_shut(&site.boxes[0], "192.0.2.2:80") && is_shut(site.outside(), "192.0.2.1:8080"));
+    let blocked = told(&mut site);
+    let first = "blocked by inet theirs/guard; to let it pass: nft insert rule inet theirs guard \
+                 iifname \"br1\" accept";
+    assert_eq!(blocked.first().map(String::as_str), Some(first));
+    assert_eq!(blocked.len(), 3, "{blocked:?}");
+    // Each rule is what is missing.
+    for line in &blocked {
+        let (_, rule) = line.split_once("nft ").unwrap();
+        site.nft(&rule.replace('"', ""));
+    }
+    assert_eq!(told(&mut site), [""; 0]);
+    assert!(ask(&site.boxes[0], "192.0.2.2:80").is_some());
+    assert!(ask(&site.boxes[1], "[2001:db8::2]:80").is_some());
+    assert!(ask(site.outside(), "192.0.2.1:8080").is_some());
+    // Nothing of theirs was touched.
+    assert_eq!(by_hand(site.host(), "nft list table inet theirs").matches("accept").count(), 7);
 }

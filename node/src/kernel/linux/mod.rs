@@ -8,6 +8,7 @@ mod act;
 mod filter;
 mod index;
 mod namespace;
+mod notices;
 mod read;
 mod settings;
 mod socket;
@@ -31,7 +32,7 @@ use netnode_plan::{
     host::{Action, Place, Seen},
 };
 
-use self::{namespace::Namespaces, socket::Socket};
+use self::{namespace::Namespaces, notices::Notices, socket::Socket};
 use super::{Failure, Kernel, KernelError, Way};
 
 /// Of the routes and addresses that we make (`RTPROT_*`, `IFA_PROTO`): not taken in Linux's `rtnetlink.h`
@@ -48,6 +49,8 @@ pub struct Linux {
     /// The host's packet filter as it was read last. Its namespace stays; others might come back as
     /// another one.
     filter: Option<SeenFirewall>,
+    /// About the host's packet filter, where the kernel has one.
+    notices: Option<Notices>,
 }
 
 impl Linux {
@@ -65,12 +68,14 @@ impl Linux {
     /// # Errors
     /// The folder can't be made.
     pub fn within(host: File, folder: PathBuf) -> io::Result<Self> {
-        Ok(Self { namespaces: Namespaces::new(host, folder), filter: None })
+        let notices = namespace::inside(&host, Notices::open).and_then(|opened| opened).ok();
+        Ok(Self { namespaces: Namespaces::new(host, folder), filter: None, notices })
     }
 }
 
 impl Kernel for Linux {
     fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError> {
+        self.notices.iter().for_each(Notices::forget);
         let host = self.namespaces.open(&Place::Host).and_then(|host| read::look(&host, None));
         let host = host.map_err(|error| KernelError::new("reading the host's links", error))?;
         let parents = read::names(&host);
@@ -106,6 +111,17 @@ impl Kernel for Linux {
             self.filter = Some(found.clone());
         }
         Ok(found)
+    }
+
+    async fn disturbed(&mut self) {
+        let told = match &self.notices {
+            Some(notices) => notices.about_ours().await,
+            None => Err(io::ErrorKind::Unsupported.into()),
+        };
+        if told.is_err() {
+            // There is still the timer.
+            std::future::pending::<()>().await;
+        }
     }
 
     fn act(&mut self, actions: &[Action]) -> Vec<Failure> {

@@ -29,7 +29,7 @@ const ROOM: usize = 64 * 1024;
 /// How often a dump is begun again because something changed under it.
 const DUMPS: usize = 5;
 /// Bytes of netlink's header.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 /// The most bytes that are kept of a dump of another family than rtnetlink.
 const MAX_DUMP: usize = 64 * 1024 * 1024;
 /// What the socket may hold, in bytes.
@@ -300,7 +300,7 @@ enum Part<'a> {
 }
 
 /// The first message of these bytes, and what follows it.
-fn split(bytes: &[u8]) -> Option<(NetlinkHeader, &[u8], &[u8])> {
+pub(super) fn split(bytes: &[u8]) -> Option<(NetlinkHeader, &[u8], &[u8])> {
     let buffer = NetlinkBuffer::new_checked(bytes).ok()?;
     let length = usize::try_from(buffer.length()).ok()?;
     let mut header = NetlinkHeader::default();

@@ -24,7 +24,7 @@ use self::{
     attributes::{Attributes, Read},
     numbers::{
         BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
-        GETTABLE, INET, NFTABLES, UNSPEC, chain, rule, set, table,
+        GETTABLE, INET, NEWGEN, NFTABLES, UNSPEC, chain, rule, set, table,
     },
 };
 use super::{
@@ -65,6 +65,13 @@ pub(super) fn edit(namespace: &File, generation: u32, edits: &[Edit]) -> io::Res
     messages.extend(edits.iter().flat_map(encode::edit));
     messages.push(batch(BATCH_END, &[]));
     socket.transact(messages)
+}
+
+/// Whether a message is about our table or something in it. All of them name their table first.
+pub(super) fn is_about_ours(kind: u16, message: &[u8]) -> bool {
+    let read = message.get(super::socket::HEADER..).and_then(body);
+    let named = read.and_then(|read| read.text(table::NAME));
+    kind != (NFTABLES << 8 | NEWGEN) && named == Some(TABLE)
 }
 
 fn generation(socket: &mut Socket) -> io::Result<u32> {

@@ -24,6 +24,7 @@ pub(super) const GETSET: u16 = 10;
 pub(super) const NEWSETELEM: u16 = 12;
 pub(super) const GETSETELEM: u16 = 13;
 pub(super) const DELSETELEM: u16 = 14;
+pub(super) const NEWGEN: u16 = 15;
 pub(super) const GETGEN: u16 = 16;
 
 pub(super) const GEN_ID: u16 = 1;
