@@ -162,6 +162,13 @@ fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
                 into => Expr::Lookup { set, key, into: into.and_then(register) },
             }
         }
+        _ => return decision(name, read),
+    })
+}
+
+/// An expression that decides, or does something to the packet.
+fn decision(name: &str, read: Read<'_>) -> Option<Expr> {
+    Some(match name {
         "nat" => dnat(read)?,
         "masq" => {
             let ports = read.get(expr::MASQ_REG_PROTO_MIN).is_some();
