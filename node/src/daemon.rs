@@ -119,7 +119,7 @@ pub(crate) async fn run(
 
 /// Networks are known and given numbers for, and this host's endpoints are taken up.
 async fn take_part(db: &NetDb, state_dir: &Path) -> Result<(Networks, Endpoints), Failure> {
-    let networks = Networks::start(db, setup::is_founder(state_dir)).await;
+    let networks = Networks::start(db, setup::is_founder(state_dir), state_dir).await;
     let networks = networks
         .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
     let endpoints = Endpoints::start(db, &networks, state_dir).await;

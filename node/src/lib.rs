@@ -9,7 +9,8 @@
 //! | `setup` | `init`, `join` and `config`: commands that end at once |
 //! | `generated` | completions and manual pages |
 //! | `endpoints` | the endpoints of this host, and what the kernel should be like for them |
-//! | `networks` | the networks of the cluster: creating, finding and removing them |
+//! | `networks` | the networks of the cluster and of this host: creating, finding and removing them |
+//! | `state_file` | a small file of what this host alone knows, replaced as a whole |
 //! | `ipam` | numbers for this host, given without a quorum |
 //! | `daemon` | the running node: signals, reload, the order of starting and stopping |
 //! | `service` | what the service manager is told and asked |
@@ -39,6 +40,7 @@ mod networks;
 mod service;
 pub mod settings;
 mod setup;
+mod state_file;
 
 use std::{
     ffi::OsString,

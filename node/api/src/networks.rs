@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 pub struct CreateNetwork {
     /// What it is to be called.
     pub name: String,
-    /// `overlay`, `macvlan`, `host` or `none`.
+    /// `overlay`, `bridge`, `macvlan`, `host` or `none`.
     pub driver: String,
+    /// `cluster` (or `swarm`) for all nodes, `local` for this host; if not said, `local` for a bridge and
+    /// else `cluster`.
+    #[serde(default)]
+    pub scope: Option<String>,
     /// Its subnets, as `ADDRESS/LENGTH`; one is chosen if none is named.
     #[serde(default)]
     pub subnets: Vec<String>,
@@ -51,6 +55,8 @@ pub struct Network {
     pub name: String,
     /// Who makes it real.
     pub driver: String,
+    /// Who has it: `cluster`, all nodes, or `local`, this host.
+    pub scope: String,
     /// Its subnets.
     pub subnets: Vec<Subnet>,
     /// Options that were set.

@@ -100,10 +100,12 @@ Examples:
   netdbctl network rm web";
 
 pub(crate) const NETWORK_CREATE: &str = "\
-Options are those of `docker network create`.
+Options are those of `docker network create`. A network of the bridge driver is this host's alone;
+of the host and none drivers nothing is made, and no endpoint is attached to one.
 
 Examples:
   netdbctl network create web
+  netdbctl network create -d bridge box
   netdbctl network create --ipv6 --opt encrypted --label team=shop web
   netdbctl network create --subnet 10.9.0.0/16 --gateway 10.9.0.1 --internal db
   netdbctl network create -d macvlan --subnet 192.168.0.0/16 --ip-range 192.168.41.0/24 \\

@@ -1,18 +1,60 @@
-//! Which networks there are: the rows of the cluster put together, with their clashes settled.
+//! Which networks there are: the rows of the cluster and what this host has put together, with their clashes
+//! settled.
 //!
 //! Every node comes to the same verdict from the same rows, without asking anybody: of two networks that
 //! claim one thing the older creation keeps it. The other is marked and nothing of it is lost: it keeps
-//! working where it runs, by its id.
+//! working where it runs, by its id. A host's own networks come after all others, so that a name means the
+//! same on every host that does not use it for something of its own.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use core::fmt;
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::{fmt, str::FromStr};
 
+use ipnet::IpNet;
 use netdb_gossip_core::identity::Name;
 
-use crate::records::{NetworkId, NetworkRecord};
+use crate::records::{Driver, NetworkId, NetworkRecord};
 
 /// The fewest digits by which an id may be told.
 pub const MIN_ID_DIGITS: usize = 4;
+
+/// Who has a network. In Docker's words: `swarm` and `local`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Every node of the cluster.
+    Cluster,
+    /// One host, which alone gives its addresses.
+    Local,
+}
+
+/// Not a [`Scope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected cluster (or swarm) or local")]
+pub struct ParseScopeError;
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cluster => "cluster",
+            Self::Local => "local",
+        })
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ParseScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ParseScopeError> {
+        match text {
+            "cluster" | "swarm" => Ok(Self::Cluster),
+            "local" => Ok(Self::Local),
+            _ => Err(ParseScopeError),
+        }
+    }
+}
 
 /// What two networks can't both have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +86,8 @@ pub struct Conflict {
 /// One network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
+    /// Who has it.
+    pub scope: Scope,
     /// What it is.
     pub record: NetworkRecord,
     /// What it claims in vain.
@@ -66,6 +110,18 @@ pub enum FindError {
     },
 }
 
+/// One address would be in two networks that share a wire, or a host's ways.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{subnet} overlaps {other} of network {name}")]
+pub struct Overlap {
+    /// The new one.
+    pub subnet: IpNet,
+    /// The other.
+    pub other: IpNet,
+    /// Whose the other is.
+    pub name: Name,
+}
+
 /// All networks, by id.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -74,27 +130,34 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Puts the rows together, in any order.
-    pub fn new(rows: impl IntoIterator<Item = (NetworkId, NetworkRecord)>) -> Self {
-        let rows: BTreeMap<NetworkId, NetworkRecord> = rows.into_iter().collect();
-        let mut by_age: Vec<(u64, NetworkId)> =
-            rows.iter().map(|(id, record)| (record.created_us, *id)).collect();
-        by_age.sort_unstable();
+    /// Puts the rows of the cluster and this host's own networks together, in any order.
+    pub fn new(
+        rows: impl IntoIterator<Item = (NetworkId, NetworkRecord)>,
+        own: impl IntoIterator<Item = (NetworkId, NetworkRecord)>,
+    ) -> Self {
+        let of = |scope| move |(id, record)| (id, (scope, record));
+        let rows = rows.into_iter().map(of(Scope::Cluster));
+        // An id is a network's for ever: a row of the cluster can't be this host's own.
+        let all = own.into_iter().map(of(Scope::Local)).chain(rows);
+        let all: BTreeMap<NetworkId, (Scope, NetworkRecord)> = all.collect();
+        let mut in_turn: Vec<(Scope, u64, NetworkId)> =
+            all.iter().map(|(id, (scope, record))| (*scope, record.created_us, *id)).collect();
+        in_turn.sort_unstable();
         let mut holders = BTreeMap::new();
-        for (_, id) in by_age {
-            for claim in rows.get(&id).map(claims).into_iter().flatten() {
+        for (_, _, id) in in_turn {
+            for claim in all.get(&id).map(|(_, record)| claims(record)).into_iter().flatten() {
                 holders.entry(claim).or_insert(id);
             }
         }
-        let list = |(id, record): (NetworkId, NetworkRecord)| {
+        let list = |(id, (scope, record)): (NetworkId, (Scope, NetworkRecord))| {
             let lost = claims(&record).into_iter().filter_map(|claim| {
                 let with = holders.get(&claim).copied().filter(|holder| *holder != id)?;
                 Some(Conflict { claim, with })
             });
             let conflicts = lost.collect();
-            (id, Listed { record, conflicts })
+            (id, Listed { scope, record, conflicts })
         };
-        let networks = rows.into_iter().map(list).collect();
+        let networks = all.into_iter().map(list).collect();
         Self { networks, holders }
     }
 
@@ -113,6 +176,27 @@ impl Catalog {
         self.holders.get(claim).copied()
     }
 
+    /// Whether the subnets of a new network may be beside those of the others: macvlans share the wire
+    /// outside, and two bridges would each be the host's way to an address. Overlays are apart.
+    ///
+    /// # Errors
+    /// The first that overlaps.
+    pub fn check_overlaps(&self, record: &NetworkRecord) -> Result<(), Overlap> {
+        if !matches!(record.driver, Driver::Bridge | Driver::Macvlan) {
+            return Ok(());
+        }
+        let others = self.networks.values().map(|listed| &listed.record);
+        for there in others.filter(|there| there.driver == record.driver) {
+            for other in &there.subnets {
+                if let Some(subnet) = record.subnets.iter().find(|subnet| subnet.overlaps(other)) {
+                    let (subnet, other) = (subnet.prefix, other.prefix);
+                    return Err(Overlap { subnet, other, name: there.name.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The network that people call so: by its name, or else by its id or at least [`MIN_ID_DIGITS`] of its
     /// first digits.
     ///
@@ -123,7 +207,7 @@ impl Catalog {
         if let Some(id) = by_name {
             return Ok(id);
         }
-        let is_start = |id: &&NetworkId| alloc::format!("{id}").starts_with(text);
+        let is_start = |id: &&NetworkId| id.to_string().starts_with(text);
         let long_enough = text.len() >= MIN_ID_DIGITS;
         let mut meant = self.networks.keys().filter(is_start).filter(|_| long_enough);
         match (meant.next(), meant.count()) {
@@ -163,13 +247,25 @@ mod tests {
             (id(2), network("web", Some(8), 10)),
             (id(3), network("db", Some(8), 30)),
         ];
-        let catalog = Catalog::new(rows);
+        let catalog = Catalog::new(rows, []);
         assert_eq!(catalog.find("web"), Ok(id(2)));
         let name = Claim::Name(Name::new("web").unwrap());
         let conflicts = |n| catalog.get(id(n)).unwrap().conflicts.clone();
         assert_eq!(conflicts(1), [Conflict { claim: name, with: id(2) }]);
         assert_eq!(conflicts(2), []);
         assert_eq!(conflicts(3), [Conflict { claim: Claim::Vni(8), with: id(2) }]);
+    }
+
+    #[test]
+    fn a_name_is_the_clusters_before_it_is_this_hosts() {
+        let own = [(id(1), network("web", None, 5)), (id(2), network("box", None, 5))];
+        let catalog = Catalog::new([(id(3), network("web", None, 20))], own);
+        assert_eq!((catalog.find("web"), catalog.find("box")), (Ok(id(3)), Ok(id(2))));
+        let listed = catalog.get(id(1)).unwrap();
+        assert_eq!((listed.scope, listed.conflicts.len()), (Scope::Local, 1));
+        assert_eq!(catalog.get(id(3)).unwrap().scope, Scope::Cluster);
+        assert_eq!("swarm".parse(), Ok(Scope::Cluster));
+        assert_eq!("host".parse::<Scope>(), Err(ParseScopeError));
     }
 
     #[test]
@@ -180,7 +276,7 @@ mod tests {
             (NetworkId([0xab; 16]), network("web", None, 1)),
             (NetworkId(other), network("db", None, 2)),
         ];
-        let catalog = Catalog::new(rows);
+        let catalog = Catalog::new(rows, []);
         assert_eq!(catalog.find("ababab"), Ok(NetworkId([0xab; 16])));
         assert_eq!(catalog.find("aba"), Err(FindError::Unknown("aba".into())));
         let ambiguous = FindError::Ambiguous { text: "abab".into(), count: 2 };
@@ -200,7 +296,7 @@ mod tests {
                 .collect();
             let mut turned = rows.clone();
             turned.rotate_left(turn % rows.len());
-            let (one, other) = (Catalog::new(rows.clone()), Catalog::new(turned));
+            let (one, other) = (Catalog::new(rows.clone(), []), Catalog::new(turned, []));
             prop_assert_eq!(&one.networks, &other.networks);
             for (id, record) in &rows {
                 for claim in claims(record) {

@@ -4,10 +4,12 @@
 
 extern crate alloc;
 
+pub mod bridge;
 pub mod catalog;
 pub mod desired;
 pub mod firewall;
 pub mod host;
+pub mod local;
 pub mod macvlan;
 pub mod overlay;
 pub mod records;

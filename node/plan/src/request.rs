@@ -13,8 +13,11 @@ use core::{fmt, net::IpAddr, str::FromStr};
 use ipnet::IpNet;
 use netdb_gossip_core::identity::Name;
 
-use crate::records::{
-    Driver, MacvlanMode, NetworkError, NetworkOptions, NetworkRecord, Parent, Record, Subnet,
+use crate::{
+    catalog::Scope,
+    records::{
+        Driver, MacvlanMode, NetworkError, NetworkOptions, NetworkRecord, Parent, Record, Subnet,
+    },
 };
 
 /// A network that somebody wants.
@@ -24,6 +27,8 @@ pub struct NetworkRequest {
     pub name: Name,
     /// Who is to make it real.
     pub driver: Driver,
+    /// Who is to have it; as the driver needs it if not said.
+    pub scope: Option<Scope>,
     /// Its subnets.
     pub subnets: Vec<IpNet>,
     /// Where endpoints get addresses from, at most one in each subnet.
@@ -78,6 +83,14 @@ pub enum RequestError {
         /// What it takes.
         wanted: &'static str,
     },
+    /// The driver needs another scope.
+    #[error("a network of the {driver} driver can't have the scope {scope}")]
+    Scope {
+        /// The driver.
+        driver: Driver,
+        /// What was asked for.
+        scope: Scope,
+    },
     /// The parts are well formed and don't fit together.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -98,6 +111,32 @@ impl FromStr for Driver {
 }
 
 impl NetworkRequest {
+    /// Who is to have it: what was asked for, or what its driver does.
+    ///
+    /// # Errors
+    /// The driver does not do what was asked for.
+    pub fn scope(&self) -> Result<Scope, RequestError> {
+        let driver = self.driver;
+        match (driver, self.scope) {
+            (Driver::Bridge, None) => Ok(Scope::Local),
+            (Driver::Bridge, Some(scope @ Scope::Cluster))
+            | (Driver::Overlay, Some(scope @ Scope::Local)) => {
+                Err(RequestError::Scope { driver, scope })
+            }
+            (_, scope) => Ok(scope.unwrap_or(Scope::Cluster)),
+        }
+    }
+
+    /// Whether a subnet of this family was named.
+    pub fn names_subnet(&self, v6: bool) -> bool {
+        self.subnets.iter().any(|subnet| subnet.addr().is_ipv6() == v6)
+    }
+
+    /// Whether its endpoints have addresses.
+    pub fn is_addressed(&self) -> bool {
+        !matches!(self.driver, Driver::Host | Driver::None)
+    }
+
     /// The record of a network created at `created_us`, microseconds since the Unix epoch by cluster time.
     ///
     /// # Errors
@@ -227,6 +266,7 @@ mod tests {
         NetworkRequest {
             name: Name::new("web").unwrap(),
             driver,
+            scope: None,
             subnets: subnets.iter().map(|subnet| subnet.parse().unwrap()).collect(),
             ranges: vec![],
             gateways: vec![],
@@ -313,6 +353,17 @@ mod tests {
         let said = options_of(&options);
         assert!(said.iter().map(|(name, value)| (&**name, &**value)).eq(asked), "{said:?}");
         assert!(options_of(&NetworkOptions::default()).is_empty());
+    }
+
+    #[test]
+    fn a_bridge_is_one_hosts_and_an_overlay_is_not() {
+        let scope = |driver, scope| NetworkRequest { scope, ..request(driver, &[]) }.scope();
+        assert_eq!(scope(Driver::Bridge, None), Ok(Scope::Local));
+        assert_eq!(scope(Driver::Macvlan, None), Ok(Scope::Cluster));
+        assert_eq!(scope(Driver::Macvlan, Some(Scope::Local)), Ok(Scope::Local));
+        let told = scope(Driver::Bridge, Some(Scope::Cluster)).unwrap_err().to_string();
+        assert_eq!(told, "a network of the bridge driver can't have the scope cluster");
+        assert!(scope(Driver::Overlay, Some(Scope::Local)).is_err());
     }
 
     #[test]

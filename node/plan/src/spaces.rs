@@ -144,6 +144,11 @@ impl Pool {
         }
     }
 
+    /// All of it.
+    pub fn base(&self) -> IpNet {
+        self.base
+    }
+
     /// How many subnets it has.
     ///
     /// # Errors

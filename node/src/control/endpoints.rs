@@ -102,7 +102,8 @@ impl From<AttachError> for Refused {
                 .with_hint("`netdbctl network inspect` shows who holds how much")
                 .into(),
             AttachError::NoAddress { .. } => with(Code::Starting).into(),
-            AttachError::Driver(_)
+            AttachError::Host
+            | AttachError::None
             | AttachError::Sandbox { .. }
             | AttachError::Outside(_)
             | AttachError::Mac(_)

@@ -17,7 +17,8 @@ use netnode_api::{
     },
 };
 use netnode_plan::{
-    catalog::{FindError, Listed},
+    catalog::{FindError, Listed, Scope},
+    local::LocalError,
     records::{NetworkId, NetworkRecord, Subnet as SubnetRecord},
     request::{NetworkRequest, options_of},
     ring::Usage,
@@ -42,8 +43,7 @@ pub(super) async fn create(
 ) -> Result<Json<Network>, Refused> {
     let wanted: CreateNetwork = body(bytes)?;
     let ipv6 = wanted.ipv6;
-    let (id, record) = control.networks.create(request(wanted)?, ipv6).await?;
-    let listed = Listed { record, conflicts: Vec::new() };
+    let (id, listed) = control.networks.create(request(wanted)?, ipv6).await?;
     Ok(Json(network(id, &listed)))
 }
 
@@ -61,14 +61,17 @@ pub(super) async fn remove(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Refused> {
-    let (id, _) = control.networks.find(&name)?;
+    let (id, listed) = control.networks.find(&name)?;
     let nodes = control.endpoints.nodes_on(id).await?;
+    let (used, hint) = match listed.scope {
+        Scope::Local => (format!("network {name} has endpoints"), "detach them first"),
+        Scope::Cluster => (
+            format!("network {name} is in use on {nodes} nodes"),
+            "detach its endpoints; a node lets go of a network 30 s after its last endpoint went",
+        ),
+    };
     if nodes > 0 {
-        let problem =
-            Problem::new(Code::Conflict, format!("network {name} is in use on {nodes} nodes"));
-        let hint =
-            "detach its endpoints; a node lets go of a network 30 s after its last endpoint went";
-        return Err(problem.with_hint(hint).into());
+        return Err(Problem::new(Code::Conflict, used).with_hint(hint).into());
     }
     control.networks.remove(&name).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -82,6 +85,7 @@ fn request(wanted: CreateNetwork) -> Result<NetworkRequest, Refused> {
     Ok(NetworkRequest {
         name: Name::new(&wanted.name)?,
         driver: parse("driver", &wanted.driver)?,
+        scope: wanted.scope.map(|scope| parse("scope", &scope)).transpose()?,
         subnets: parse_all("subnets", &wanted.subnets)?,
         ranges: parse_all("ip_ranges", &wanted.ip_ranges)?,
         gateways: parse_all("gateways", &wanted.gateways)?,
@@ -114,6 +118,7 @@ fn network(id: NetworkId, listed: &Listed) -> Network {
         id: id.to_string(),
         name: name.to_string(),
         driver: driver.to_string(),
+        scope: listed.scope.to_string(),
         subnets: subnets.iter().map(subnet).collect(),
         options: options_of(options),
         internal: options.internal,
@@ -164,13 +169,20 @@ impl From<CreateError> for Refused {
         match error {
             CreateError::Write(error) => of_write(&error).into(),
             CreateError::Stopped(stopped) => stopped.into(),
-            CreateError::Request(_) | CreateError::Space(_) | CreateError::Bridge => {
+            CreateError::Request(_)
+            | CreateError::Space(_)
+            | CreateError::Local(LocalError::Request(_)) => {
                 Problem::new(Code::Invalid, error).into()
             }
-            CreateError::Exists { .. } | CreateError::Overlaps { .. } => {
+            CreateError::Exists { .. }
+            | CreateError::Overlaps(_)
+            | CreateError::Local(LocalError::Exists { .. } | LocalError::Overlaps(_)) => {
                 Problem::new(Code::Exists, error).into()
             }
-            CreateError::Nothing { .. } => Problem::new(Code::Full, error).into(),
+            CreateError::Nothing { .. } | CreateError::Local(LocalError::NoSubnet(_)) => {
+                Problem::new(Code::Full, error).into()
+            }
+            CreateError::File(_) => Problem::new(Code::Storage, error).into(),
             CreateError::Entropy(_) => Problem::new(Code::Internal, error).into(),
         }
     }
@@ -180,6 +192,7 @@ impl From<RemoveError> for Refused {
     fn from(error: RemoveError) -> Self {
         match error {
             RemoveError::Find(error) => error.into(),
+            RemoveError::File(error) => Problem::new(Code::Storage, error).into(),
             RemoveError::Write(error) => of_write(&error).into(),
             RemoveError::Stopped(stopped) => stopped.into(),
         }

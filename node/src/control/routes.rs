@@ -212,7 +212,7 @@ fn of_networks() -> Vec<Route> {
         Route::new(
             POST,
             paths::NETWORKS,
-            ("createNetwork", "Create a network for the whole cluster"),
+            ("createNetwork", "Create a network for the whole cluster, or for this host"),
             networks::create,
         )
         .body::<api_networks::CreateNetwork>()
@@ -224,12 +224,7 @@ fn of_networks() -> Vec<Route> {
             networks::inspect,
         )
         .json::<api_networks::NetworkDetail>(),
-        Route::new(
-            DELETE,
-            paths::NETWORK,
-            ("removeNetwork", "Remove a network for the whole cluster"),
-            networks::remove,
-        ),
+        Route::new(DELETE, paths::NETWORK, ("removeNetwork", "Remove a network"), networks::remove),
     ]
 }
 

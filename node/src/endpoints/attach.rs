@@ -8,7 +8,7 @@ use std::{fs::File, io, net::IpAddr, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, WriteError};
 use netnode_plan::{
-    catalog::{FindError, Listed},
+    catalog::{FindError, Listed, Scope},
     records::{
         self, Driver, ENDPOINTS, EndpointId, LinkName, LinkNameError, Mac, NetworkId, PEER_KEY,
         PEERS, PeerRecord, RecordError,
@@ -25,9 +25,9 @@ use super::{
     Endpoint, Endpoints, State,
     board::Command,
     rows::scope_of,
-    store::{Local, Locals, StoreError},
+    store::{Local, Locals},
 };
-use crate::ipam::TakeError;
+use crate::{ipam::TakeError, state_file::StateFileError};
 
 /// How long an attach waits for the kernel before it says that it is under way.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,8 +61,10 @@ pub(crate) enum AttachError {
     /// This process may not change the kernel, or it is another system's.
     #[error("the kernel can't be changed: {0}")]
     Kernel(Arc<io::Error>),
-    #[error("endpoints of the {0} driver are not made yet")]
-    Driver(Driver),
+    #[error("a network of the host driver is the host's own namespace: run the process there")]
+    Host,
+    #[error("a network of the none driver is loopback alone, which every namespace has")]
+    None,
     #[error("{path} is not a network namespace that can be entered: {error}")]
     Sandbox { path: String, error: io::Error },
     #[error("this host has an endpoint {name} on that network already: {id}")]
@@ -78,7 +80,7 @@ pub(crate) enum AttachError {
     #[error("no random numbers: {0}")]
     Entropy(#[from] getrandom::Error),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StateFileError),
     #[error(transparent)]
     Scope(#[from] ScopeError),
     #[error(transparent)]
@@ -99,7 +101,7 @@ pub(crate) enum DetachError {
     #[error("this host has no endpoint {0} on that network")]
     Unknown(Name),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StateFileError),
     #[error(transparent)]
     Name(#[from] NameError),
     #[error(transparent)]
@@ -114,8 +116,10 @@ impl Endpoints {
         self.kernel.clone().map_err(AttachError::Kernel)?;
         self.started().await?;
         let (network, listed) = self.networks.find(&wish.network)?;
-        if !matches!(listed.record.driver, Driver::Overlay | Driver::Macvlan) {
-            return Err(AttachError::Driver(listed.record.driver));
+        match listed.record.driver {
+            Driver::Overlay | Driver::Bridge | Driver::Macvlan => {}
+            Driver::Host => return Err(AttachError::Host),
+            Driver::None => return Err(AttachError::None),
         }
         if let Some(id) = self.find(network, &wish.name) {
             return Err(AttachError::Exists { name: wish.name, id });
@@ -124,7 +128,9 @@ impl Endpoints {
             let path = wish.sandbox.clone();
             AttachError::Sandbox { path, error }
         })?;
-        self.db.ensure_attached(scope_of(network)?.as_str()).await?;
+        if listed.scope == Scope::Cluster {
+            self.db.ensure_attached(scope_of(network)?.as_str()).await?;
+        }
         let mut addresses = Vec::new();
         let attached = self.attach_with(network, &listed, wish, &mut addresses).await;
         if attached.is_err() {
@@ -184,7 +190,9 @@ impl Endpoints {
         self.tell(Command::Add { id, local: local.clone(), reply }).await?;
         stored.await.map_err(|_| Stopped)??;
         self.tell(Command::Begin(Vec::new())).await?;
-        if let Err(error) = self.publish(id, local).await {
+        if !self.is_own(local.network)
+            && let Err(error) = self.publish(id, local).await
+        {
             self.forget(id).await?;
             return Err(error);
         }
@@ -329,7 +337,8 @@ impl Endpoints {
         // Beyond that it is under way.
         let _ = timeout(PATIENCE, self.shown.clone().wait_for(|shown| shown.settled)).await;
         self.give_back(network, &listed, &local.addresses).await?;
-        if !self.list().iter().any(|e| e.local.network == network) {
+        let unused = !self.list().iter().any(|e| e.local.network == network);
+        if listed.scope == Scope::Cluster && unused {
             let again = self.clone();
             tokio::spawn(async move { again.leave_scope(network).await });
         }
@@ -385,7 +394,7 @@ impl Endpoints {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreOrStopped {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StateFileError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }

@@ -9,10 +9,11 @@ use std::{
 use ipnet::IpNet;
 use netdb::{Event, NetworkRow, NodeId, Stopped, Watch};
 use netnode_plan::{
+    bridge,
     catalog::Catalog,
     desired::Desired,
     firewall::Firewall,
-    host::{Attached, Place, Wanted},
+    host::{Attached, Place, Wanted, port_name},
     macvlan,
     overlay::{self, Row},
     records::{Driver, EndpointId, EndpointRecord, NetworkId, NetworkRecord},
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     rows::{AllRows, Rows},
-    store::{Local, Locals, Store, StoreError},
+    store::{Local, Locals, Store},
     survey::Survey,
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
     },
     ipam::Ipam,
     kernel::{Linux, Way},
+    state_file::StateFileError,
 };
 
 /// MTU of a macvlan's parent when it can't be asked: that of Ethernet.
@@ -55,11 +57,11 @@ pub(super) enum Command {
     Add {
         id: EndpointId,
         local: Local,
-        reply: oneshot::Sender<Result<(), StoreError>>,
+        reply: oneshot::Sender<Result<(), StateFileError>>,
     },
     Remove {
         id: EndpointId,
-        reply: oneshot::Sender<Result<Option<Local>, StoreError>>,
+        reply: oneshot::Sender<Result<Option<Local>, StateFileError>>,
     },
     /// From now on the kernel is asked for what is wanted; these rows are known.
     Begin(Vec<NetworkRow>),
@@ -191,7 +193,7 @@ impl Board {
         }
     }
 
-    fn replace(&mut self, locals: Locals) -> Result<(), StoreError> {
+    fn replace(&mut self, locals: Locals) -> Result<(), StateFileError> {
         self.store.save(&locals)?;
         let gone = self.locals.iter().filter(|(id, _)| !locals.contains_key(id));
         self.left.extend(gone.map(|(_, local)| local.sandbox.clone()));
@@ -250,7 +252,11 @@ impl Board {
                         Wanted::new()
                     }
                 },
-                Driver::Bridge | Driver::Host | Driver::None => Wanted::new(),
+                Driver::Bridge => {
+                    mtus.insert(network, bridge::mtu(&listed.record, self.survey.way.mtu));
+                    self.bridge(network, &listed.record)
+                }
+                Driver::Host | Driver::None => Wanted::new(),
             };
             wanted.absorb(part.into());
         }
@@ -312,6 +318,15 @@ impl Board {
         })
     }
 
+    fn bridge(&self, network: NetworkId, record: &NetworkRecord) -> Wanted {
+        let records = self.own_records(network);
+        let own = self
+            .of_network(network)
+            .filter_map(|(id, local)| Some((id, (attached(local), records.get(&id)?))));
+        let (uplink_mtu, attached) = (self.survey.way.mtu, own.collect());
+        bridge::desired(&bridge::Network { id: network, record, uplink_mtu, attached })
+    }
+
     fn macvlan(
         &self,
         network: NetworkId,
@@ -365,7 +380,7 @@ impl Board {
             let state = match (&told.report, self.faults.get(id)) {
                 (_, Some(fault)) => fault.clone(),
                 (Err(error), None) => State::Error(error.to_string()),
-                (Ok(report), None) => state_of(report, local),
+                (Ok(report), None) => state_of(report, *id, local),
             };
             states.insert(*id, state);
         }
@@ -388,14 +403,15 @@ fn attached(local: &Local) -> Attached {
 }
 
 /// What a comparison says of one endpoint.
-fn state_of(report: &Report, local: &Local) -> State {
+fn state_of(report: &Report, id: EndpointId, local: &Local) -> State {
     use netnode_plan::host::Obstacle;
+    let ours = [port_name(id), bridge::bridge_name(local.network)];
     let hinders = |obstacle: &&Obstacle| match obstacle {
         Obstacle::Foreign { at: Place::Sandbox(path), name } => {
             *path == local.sandbox && *name == local.interface
         }
         Obstacle::Foreign { at: Place::Network(network), .. } => *network == local.network,
-        Obstacle::Foreign { .. } => false,
+        Obstacle::Foreign { at: Place::Host, name } => ours.iter().flatten().any(|own| own == name),
         Obstacle::SandboxGone(path) => *path == local.sandbox,
     };
     if let Some(obstacle) = report.obstacles.iter().find(hinders) {

@@ -24,6 +24,7 @@ use std::{
 
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
+    catalog::Scope,
     overlay::{self, DEFAULT_PORT},
     records::{ENDPOINTS, EndpointId, NetworkId, PEERS},
 };
@@ -35,13 +36,14 @@ use tokio::{
 pub(crate) use attach::{AttachError, DetachError, Wish};
 pub(crate) use board::State;
 use board::{Board, Command, Keeper, Shown};
-pub(crate) use store::{Local, StoreError};
+pub(crate) use store::Local;
 use store::{Locals, Store};
 use survey::Survey;
 
 use crate::{
     kernel::{Linux, Way},
     networks::Networks,
+    state_file::StateFileError,
 };
 
 /// Namespaces of networks, below the state directory.
@@ -59,7 +61,7 @@ const MAX_COMMANDS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StateFileError),
     #[error(transparent)]
     Name(#[from] NameError),
     #[error(transparent)]
@@ -171,6 +173,11 @@ impl Endpoints {
         Ok(nodes.max(here))
     }
 
+    /// Whether a network is this host's alone: nobody else has to know of its endpoints.
+    fn is_own(&self, network: NetworkId) -> bool {
+        self.networks.catalog().get(network).is_some_and(|listed| listed.scope == Scope::Local)
+    }
+
     /// The endpoint of this host that is called so on a network.
     pub(crate) fn find(&self, network: NetworkId, name: &Name) -> Option<EndpointId> {
         let shown = self.shown.borrow().clone();
@@ -196,7 +203,7 @@ impl Endpoints {
         if locals.is_empty() {
             return;
         }
-        for network in networks {
+        for network in networks.into_iter().filter(|network| !self.is_own(*network)) {
             self.wait_synced(network).await;
         }
         let mut rows = Vec::new();

@@ -82,7 +82,7 @@ impl Endpoints {
         let _changing = self.changing.lock().await;
         let locals = self.shown.borrow().locals.clone();
         let networks: BTreeSet<NetworkId> = locals.values().map(|local| local.network).collect();
-        for network in networks {
+        for network in networks.into_iter().filter(|network| !self.is_own(*network)) {
             if let Err(error) = self.publish_again(network, &locals).await {
                 tracing::warn!(%network, "its endpoints are not published again: {error}");
             }

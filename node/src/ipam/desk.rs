@@ -38,6 +38,8 @@ struct Open {
     users: BTreeSet<u128>,
     /// It is new, and all of it is to be this node's.
     found: bool,
+    /// No other node knows it.
+    alone: bool,
     /// Given to somebody who was gone by then.
     unwanted: Vec<u128>,
 }
@@ -151,6 +153,7 @@ impl Desk {
         let now = self.now();
         match command {
             Command::Open { id, space, found } => self.open_space(id, space, found),
+            Command::OpenAlone { id, space } => self.open_alone(id, space),
             Command::Close { id, erase } => {
                 self.open.remove(&id);
                 if let Some(rows) = self.rows.get(&id).filter(|_| erase) {
@@ -195,12 +198,33 @@ impl Desk {
         let rows = self.rows.get(&id).cloned().unwrap_or_default();
         let mut ring = Ring::new(me, space, Config::default(), now, rows);
         ring.handle_members(now, self.members.iter().map(|(node, alive)| (*node, *alive)));
+        self.insert(id, ring, found, false);
+        self.sync_rings();
+    }
+
+    /// All of it is this node's, and there is nobody to listen to first.
+    fn open_alone(&mut self, id: SpaceId, space: Space) {
+        if self.open.contains_key(&id) {
+            return;
+        }
+        let now = self.now();
+        let mut ring = Ring::new(self.db.id(), space, Config::default(), now, []);
+        ring.handle_synced(now);
+        ring.found();
+        self.insert(id, ring, false, true);
+    }
+
+    fn insert(&mut self, id: SpaceId, mut ring: Ring, found: bool, alone: bool) {
         for number in self.kept.remove(&id).unwrap_or_default() {
             ring.keep(number);
         }
         let (waiting, users, unwanted) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        self.open.insert(id, Open { ring, waiting, users, found, unwanted });
-        self.sync_rings();
+        self.open.insert(id, Open { ring, waiting, users, found, alone, unwanted });
+    }
+
+    /// The spaces that other nodes take part in.
+    fn shared(&mut self) -> impl Iterator<Item = &mut Open> {
+        self.open.values_mut().filter(|open| !open.alone)
     }
 
     fn row_event(&mut self, event: &Event) {
@@ -232,7 +256,7 @@ impl Desk {
             }
             Ok(NodeEvent::Reborn(_)) => {
                 self.synced = false;
-                self.each(Ring::handle_reborn);
+                self.shared().for_each(|open| open.ring.handle_reborn());
                 self.look_around().await
             }
             Ok(_) => Ok(()),
@@ -255,7 +279,7 @@ impl Desk {
         self.members =
             here.map(|info| (info.member.id, info.state == MemberState::Alive)).collect();
         let now = self.now();
-        for open in self.open.values_mut() {
+        for open in self.open.values_mut().filter(|open| !open.alone) {
             open.ring.handle_members(now, self.members.iter().map(|(node, up)| (*node, *up)));
         }
         self.sync_rings();
@@ -269,7 +293,7 @@ impl Desk {
         if !(self.synced && self.has_heard_a_peer()) {
             return;
         }
-        for open in self.open.values_mut() {
+        for open in self.shared() {
             open.ring.handle_synced(now);
             if core::mem::take(&mut open.found) {
                 open.ring.found();
@@ -287,7 +311,7 @@ impl Desk {
     fn asked(&mut self, request: Request) {
         let (now, handle) = (self.now(), self.next_handle);
         let Some((id, question)) = open_envelope(request.body()) else { return };
-        let Some(open) = self.open.get_mut(&id) else { return };
+        let Some(open) = self.open.get_mut(&id).filter(|open| !open.alone) else { return };
         if self.handles.len() >= MAX_HANDLES {
             self.handles.pop_first();
         }
@@ -321,6 +345,10 @@ impl Desk {
         for (id, open) in &mut self.open {
             while let Some(output) = open.ring.poll_output() {
                 match output {
+                    // What nobody else reads needs no row.
+                    Output::Write { id: write, row, .. } if open.alone => {
+                        open.ring.handle_written(now, write, row);
+                    }
                     Output::Write { id: write, start, row } => {
                         self.errands.write(*id, write, start, row);
                     }

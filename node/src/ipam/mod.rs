@@ -61,6 +61,11 @@ enum Command {
         space: Space,
         found: bool,
     },
+    /// Take all of a space that no other node knows.
+    OpenAlone {
+        id: SpaceId,
+        space: Space,
+    },
     /// Forget a space whose network is gone; `erase` its rows as well.
     Close {
         id: SpaceId,
@@ -108,6 +113,12 @@ impl Ipam {
     /// Takes part in a space; with `found` it is new, and all of it is this node's.
     pub(crate) async fn open(&self, id: SpaceId, space: Space, found: bool) -> Result<(), Stopped> {
         self.tell(Command::Open { id, space, found }).await
+    }
+
+    /// Takes a space that is this host's alone: nobody is asked, and nothing of it is written down, so what
+    /// is in use has to be told after each start.
+    pub(crate) async fn open_alone(&self, id: SpaceId, space: Space) -> Result<(), Stopped> {
+        self.tell(Command::OpenAlone { id, space }).await
     }
 
     /// Takes no part in a space any more; `erase` deletes the rows of its ranges, because it is gone.

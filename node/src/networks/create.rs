@@ -1,18 +1,23 @@
 //! From a request to a row: the name is claimed, what was not said is given, then the row is written.
 //!
-//! Whatever fails gives back what was taken before it.
+//! Whatever fails gives back what was taken before it. A network of this host alone is ordered from the task
+//! that keeps those.
 
 use ipnet::IpNet;
 use netdb::{Name, Stopped, WriteError};
 use netnode_plan::{
+    catalog::{Claim, Listed, Overlap, Scope},
+    local::LocalError,
     records::{self, Driver, NetworkId, NetworkRecord, Subnet},
     request::{NetworkRequest, RequestError},
     ring::{SpaceError, Wish},
     spaces::{self, SpaceId},
 };
 
-use super::{Networks, keeper};
-use crate::ipam::TakeError;
+use tokio::{sync::oneshot, task};
+
+use super::{Networks, keeper, shown::Order};
+use crate::{ipam::TakeError, kernel::Linux, state_file::StateFileError};
 
 /// Why a network was not created. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,15 +27,17 @@ pub(crate) enum CreateError {
     /// Its addresses can't be numbered.
     #[error(transparent)]
     Space(#[from] SpaceError),
-    /// Networks of one host are not made yet.
-    #[error("networks of the bridge driver, which belong to one host, are not made yet")]
-    Bridge,
+    /// It can't be had on this host.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    File(#[from] StateFileError),
     /// The name is taken.
     #[error("a network of the name {name} exists already: {id}")]
     Exists { name: Name, id: NetworkId },
     /// Two networks would give addresses of one wire.
-    #[error("{subnet} overlaps {other} of network {name}")]
-    Overlaps { subnet: IpNet, other: IpNet, name: Name },
+    #[error(transparent)]
+    Overlaps(#[from] Overlap),
     /// Nothing was given from a space.
     #[error("no {what} could be given: {why}")]
     Nothing { what: &'static str, why: TakeError },
@@ -52,19 +59,49 @@ struct Taken {
 }
 
 impl Networks {
-    /// Creates a network for the whole cluster; with `ipv6` also a subnet of IPv6, if none is named.
+    /// Creates a network; with `ipv6` also a subnet of IPv6, if none is named.
     pub(crate) async fn create(
         &self,
         request: NetworkRequest,
         ipv6: bool,
-    ) -> Result<(NetworkId, NetworkRecord), CreateError> {
-        if request.driver == Driver::Bridge {
-            return Err(CreateError::Bridge);
-        }
+    ) -> Result<(NetworkId, Listed), CreateError> {
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
         let id = NetworkId(id);
+        let scope = request.scope()?;
+        let record = match scope {
+            Scope::Cluster => self.create_shared(id, request, ipv6).await?,
+            Scope::Local => self.create_own(id, request, ipv6).await?,
+        };
+        Ok((id, Listed { scope, record, conflicts: Vec::new() }))
+    }
+
+    async fn create_own(
+        &self,
+        id: NetworkId,
+        request: NetworkRequest,
+        ipv6: bool,
+    ) -> Result<NetworkRecord, CreateError> {
+        // What can't be asked for is not known to be taken.
+        let taken = task::spawn_blocking(Linux::destinations).await.map_err(|_| Stopped)?;
+        let (taken, request) = (taken.unwrap_or_default(), Box::new(request));
+        let created_us = self.db.cluster_time().await?.0;
+        let (reply, created) = oneshot::channel();
+        self.order(Order::Create { id, request, ipv6, taken, created_us, reply }).await?;
+        created.await.map_err(|_| Stopped)?
+    }
+
+    async fn create_shared(
+        &self,
+        id: NetworkId,
+        request: NetworkRequest,
+        ipv6: bool,
+    ) -> Result<NetworkRecord, CreateError> {
         let name = request.name.clone();
+        // Also if it is one of this host alone, which the keeper knows nothing of.
+        if let Some(id) = self.catalog().holder(&Claim::Name(name.clone())) {
+            return Err(CreateError::Exists { name, id });
+        }
         let holder = keeper::claim(&self.db, &name, id).await?;
         if holder != id {
             return Err(CreateError::Exists { name, id: holder });
@@ -80,7 +117,7 @@ impl Networks {
                 self.ipam.release(space, number).await?;
             }
         }
-        created.map(|record| (id, record))
+        created
     }
 
     async fn fill_and_write(
@@ -90,9 +127,9 @@ impl Networks {
         ipv6: bool,
         taken: &mut Taken,
     ) -> Result<NetworkRecord, CreateError> {
-        let addressed = !matches!(request.driver, Driver::Host | Driver::None);
-        let has = |v6: bool| request.subnets.iter().any(|subnet| subnet.addr().is_ipv6() == v6);
-        let (wants4, wants6) = (addressed && request.subnets.is_empty(), ipv6 && !has(true));
+        let addressed = request.is_addressed();
+        let wants4 = addressed && request.subnets.is_empty();
+        let wants6 = ipv6 && !request.names_subnet(true);
         if wants4 {
             request.subnets.push(self.subnet(SpaceId::Pool4, taken).await?);
         }
@@ -104,7 +141,7 @@ impl Networks {
             let vni = self.number("VNI", SpaceId::Vni, taken).await?;
             record.options.vni = u32::try_from(vni).ok();
         }
-        self.check_overlaps(&record)?;
+        self.catalog().check_overlaps(&record)?;
         for (place, subnet) in (0..).zip(&record.subnets) {
             self.found(SpaceId::Subnet(id, place), subnet).await?;
             taken.founded = place + 1;
@@ -135,23 +172,5 @@ impl Networks {
     /// All addresses of a new subnet are this node's at first.
     async fn found(&self, space: SpaceId, subnet: &Subnet) -> Result<(), CreateError> {
         Ok(self.ipam.open(space, spaces::addresses(subnet)?, true).await?)
-    }
-
-    /// Macvlans share the wire outside, so one subnet must not be on two of them.
-    fn check_overlaps(&self, record: &NetworkRecord) -> Result<(), CreateError> {
-        if record.driver != Driver::Macvlan {
-            return Ok(());
-        }
-        let catalog = self.catalog();
-        let others = catalog.iter().map(|(_, listed)| &listed.record);
-        for NetworkRecord { name, subnets, .. } in others.filter(|r| r.driver == Driver::Macvlan) {
-            for other in subnets {
-                if let Some(subnet) = record.subnets.iter().find(|subnet| subnet.overlaps(other)) {
-                    let (subnet, other, name) = (subnet.prefix, other.prefix, name.clone());
-                    return Err(CreateError::Overlaps { subnet, other, name });
-                }
-            }
-        }
-        Ok(())
     }
 }

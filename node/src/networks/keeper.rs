@@ -12,7 +12,7 @@ use std::{
 
 use netdb::{MemberState, Name, NetDb, Request, ServeError, Stopped};
 use netnode_plan::{
-    catalog::{Catalog, Claim},
+    catalog::{Catalog, Claim, Scope},
     records::NetworkId,
     rendezvous,
 };
@@ -69,7 +69,10 @@ impl Keeper {
 
     /// Who has a name, which is whoever claims it first.
     fn claim(&mut self, name: Name, id: NetworkId, now: Instant) -> NetworkId {
-        if let Some(holder) = self.catalog.borrow().holder(&Claim::Name(name.clone())) {
+        let catalog = self.catalog.borrow().clone();
+        // What this host alone calls so is nobody else's business.
+        let shared = |id: &NetworkId| catalog.get(*id).is_some_and(|l| l.scope == Scope::Cluster);
+        if let Some(holder) = catalog.holder(&Claim::Name(name.clone())).filter(shared) {
             return holder;
         }
         self.claims.retain(|_, (_, at)| now.duration_since(*at) < MEMORY);

@@ -61,8 +61,8 @@ fn what_can_not_be_is_told_and_takes_nothing() {
         );
         let refused = host.ctl("network create -o parnet=eth0 web");
         assert!(refused.err.contains("no driver has the option parnet"), "{refused:?}");
-        let refused = host.ctl("network create -d bridge web");
-        assert!(refused.err.contains("bridge"), "{refused:?}");
+        let refused = host.ctl("network create -d bridge --scope cluster web");
+        assert!(refused.err.contains("can't have the scope cluster"), "{refused:?}");
     }
     assert_eq!(two.ctl("network inspect web").code, one.ctl("network rm web").code);
     one.ok("network create web");
@@ -79,4 +79,38 @@ fn networks_survive_the_restart_of_all_their_nodes() {
     until("with its addresses", || network(&host, "web") == before);
     host.ok("network create db");
     assert_ne!(network(&host, "db")["network"]["subnets"], before["network"]["subnets"]);
+}
+
+#[test]
+fn a_hosts_own_network_is_nobody_elses_and_survives_a_restart() {
+    let mut one = Host::running("one");
+    let two = Host::joined("two", &one);
+    until("two knows one", || two.ok("members").matches("\talive\t").count() == 2);
+    one.ok("network create web");
+    until("the other has it", || two.ctl("network inspect web").code == 0);
+    let refused = two.ctl("network create -d bridge web");
+    assert!(refused.err.contains("exists already"), "{refused:?}");
+    let own = one.ok("network create -d bridge --ipv6 box").trim().to_owned();
+    one.ok("network create -d macvlan --scope local --subnet 10.7.0.0/24 -o parent=eth0 wire");
+    // Both have one of that name, and it is not the same.
+    assert_ne!(two.ok("network create -d bridge box").trim(), own);
+    assert_eq!(two.ctl("network inspect wire").code, two.ctl("network inspect nothing").code);
+    let before = network(&one, "box");
+    let (scope, usage) = (&before["network"]["scope"], &before["usage"]);
+    assert_eq!((scope.as_str(), usage.as_array().unwrap().len()), (Some("local"), 2));
+    let taken = before["network"]["subnets"][0]["subnet"].as_str().unwrap();
+    let refused = one.ctl(&format!("network create -d bridge --subnet {taken} other"));
+    assert!(refused.err.contains(&format!("overlaps {taken} of network box")), "{refused:?}");
+    // Nobody else is hindered by a name that one host has for itself.
+    two.ok("network create wire");
+    let taken = one.ctl("network create box");
+    assert!(taken.err.contains(&format!("exists already: {own}")), "{taken:?}");
+    until("the cluster's goes before", || {
+        network(&one, "wire")["network"]["driver"].as_str() == Some("overlay")
+    });
+    one.stop();
+    one.start(&[]);
+    assert_eq!(network(&one, "box")["network"], before["network"]);
+    one.ok("network rm box");
+    assert_ne!(one.ctl("network inspect box").code, 0);
 }

@@ -7,6 +7,7 @@
     reason = "a test that can't do what it needs has failed"
 )]
 
+mod bridge;
 mod daemon;
 mod firewall;
 mod lab;

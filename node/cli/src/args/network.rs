@@ -7,7 +7,7 @@ use crate::help;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Network {
-    /// Create a network for the whole cluster
+    /// Create a network for the whole cluster, or for this host
     #[command(after_help = help::NETWORK_CREATE)]
     Create(Create),
     /// All networks
@@ -24,7 +24,7 @@ pub(crate) enum Network {
         #[command(flatten)]
         json: Json,
     },
-    /// Remove networks for the whole cluster
+    /// Remove networks
     #[command(alias = "remove", after_help = help::NETWORK)]
     Rm {
         /// The networks: names, ids, or starts of ids
@@ -39,9 +39,12 @@ pub(crate) enum Network {
 pub(crate) struct Create {
     /// What it is to be called
     pub(crate) name: String,
-    /// Who makes it real: overlay, macvlan, host or none
+    /// Who makes it real: overlay, bridge, macvlan, host or none
     #[arg(long, short, value_name = "DRIVER", default_value = "overlay")]
     pub(crate) driver: String,
+    /// Who has it: cluster or local; a bridge is local, all else the cluster's if not said
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Option<String>,
     /// A subnet, as ADDRESS/LENGTH; one is chosen if none is named
     #[arg(long, value_name = "SUBNET")]
     pub(crate) subnet: Vec<String>,

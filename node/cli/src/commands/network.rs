@@ -16,10 +16,11 @@ use crate::{
     text,
 };
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     Column::new("ID", 8),
     Column::new("NAME", 8),
     Column::new("DRIVER", 7),
+    Column::new("SCOPE", 7),
     Column::new("SUBNETS", 18),
     Column::new("STATE", 5),
 ];
@@ -51,6 +52,7 @@ async fn create(wanted: Create, client: &Client, io: &mut Io<'_>) -> Result<(), 
     let request = CreateNetwork {
         name: wanted.name,
         driver: wanted.driver,
+        scope: wanted.scope,
         subnets: wanted.subnet,
         ip_ranges: wanted.ip_range,
         gateways: wanted.gateway,
@@ -89,6 +91,7 @@ fn cells(network: &Shown) -> Vec<Cell> {
         Cell::new(text::short(&network.id)),
         Cell::new(&*network.name),
         Cell::new(&*network.driver),
+        Cell::new(&*network.scope),
         Cell::new(subnets.join(" ")),
         state(network),
     ]
@@ -109,6 +112,7 @@ fn inspect(io: &mut Io<'_>, detail: &NetworkDetail) -> Result<(), Failure> {
         ("id", network.id.clone()),
         ("name", network.name.clone()),
         ("driver", network.driver.clone()),
+        ("scope", network.scope.clone()),
         ("created", text::moment(network.created_us)),
         ("internal", yes(network.internal).to_owned()),
         ("attachable", yes(network.attachable).to_owned()),

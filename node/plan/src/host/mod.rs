@@ -9,8 +9,10 @@ mod diff;
 mod fresh;
 mod mark;
 mod model;
+mod plug;
 #[cfg(test)]
 mod tests;
+mod way_out;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +26,8 @@ pub use action::{Action, Change};
 pub use diff::{Obstacle, Plan, plan};
 pub use mark::{Mark, NotAMark};
 pub use model::Model;
+pub use plug::{Plug, port_name};
+pub use way_out::ways_out;
 
 use crate::records::{LinkName, Mac, MacvlanMode, NetworkId};
 

@@ -6,11 +6,10 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use core::net::IpAddr;
+use alloc::collections::BTreeMap;
 
 use crate::{
-    host::{Attached, Kind, Link, Mark, Place, Route, Setting, Wanted},
+    host::{Attached, Kind, Link, Mark, Place, Setting, Wanted, ways_out},
     records::{EndpointId, EndpointRecord, NetworkId, NetworkRecord, Parent},
 };
 
@@ -71,24 +70,4 @@ pub fn desired(network: &Network<'_>) -> Result<Wanted, Fault> {
         sandbox.insert(attached.interface.clone(), link);
     }
     Ok(wanted)
-}
-
-/// Over the gateways of the subnets in which the endpoint has an address, the first of each family.
-fn ways_out(network: &NetworkRecord, endpoint: &EndpointRecord) -> BTreeSet<Route> {
-    let mut routes: BTreeMap<bool, Route> = BTreeMap::new();
-    for subnet in &network.subnets {
-        let within = endpoint.addresses.iter().any(|net| subnet.prefix.contains(&net.addr()));
-        let Some(gateway) = subnet.gateway.filter(|_| within) else { continue };
-        let nowhere = match gateway {
-            IpAddr::V4(_) => IpAddr::from([0; 4]),
-            IpAddr::V6(_) => IpAddr::from([0; 16]),
-        };
-        // A prefix of length 0 fits every family.
-        let Ok(to) = ipnet::IpNet::new(nowhere, 0) else { continue };
-        // What the kernel takes for IPv6 if nothing is said: it reads back the same.
-        let metric = if gateway.is_ipv4() { 0 } else { 1024 };
-        let route = Route { to, via: Some(gateway), metric };
-        routes.entry(gateway.is_ipv4()).or_insert(route);
-    }
-    routes.into_values().collect()
 }

@@ -17,7 +17,7 @@ use netdb_gossip_core::identity::NodeId;
 pub use clash::{Clash, Holder, Settled, settle};
 
 use crate::{
-    host::{Attached, Kind, Link, Mark, Place, Port, Setting, Wanted},
+    host::{Attached, Kind, Link, Mark, Place, Plug, Port, Setting, Wanted, port_name},
     records::{
         EndpointId, EndpointRecord, LinkName, MIN_MTU, MIN_MTU_V6, NetworkId, NetworkRecord,
         PeerRecord,
@@ -105,12 +105,6 @@ pub fn mtu_over(local: IpAddr, underlay_mtu: u32) -> u32 {
     underlay_mtu.saturating_sub(if local.is_ipv4() { OVERHEAD_V4 } else { OVERHEAD_V6 })
 }
 
-/// The name of an endpoint's port on its network's bridge.
-pub fn port_name(endpoint: EndpointId) -> Option<LinkName> {
-    // As much of the id as a name has room for: 56 bits, on one host.
-    LinkName::new(format!("p{endpoint}").get(..LinkName::MAX_LEN)?).ok()
-}
-
 /// What should be there for a network.
 pub fn desired(network: &Network<'_>) -> Outcome {
     let mut outcome = Outcome { mtu: mtu(network), ..Outcome::default() };
@@ -141,7 +135,10 @@ pub fn desired(network: &Network<'_>) -> Outcome {
     for (id, attached) in &network.attached {
         let row = network.endpoints.get(&(network.node, *id));
         let (Some(row), Some(port)) = (row, port_name(*id)) else { continue };
-        let (made, end) = pair(network, (*id, row.record), attached, &bridge, outcome.mtu);
+        let (network, mtu, v6) = (network.id, outcome.mtu, network.record.has_v6());
+        let (record, bridge) = (row.record, &bridge);
+        let plug = Plug { network, id: *id, record, attached, bridge, mtu, v6 };
+        let (made, end) = plug.ends();
         links.insert(port, made);
         let sandbox = outcome.wanted.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
         sandbox.insert(attached.interface.clone(), end);
@@ -188,27 +185,4 @@ fn remote(network: &Network<'_>, link: &mut Link, outcome: &mut Outcome) {
             link.stations.insert(row.record.mac);
         }
     }
-}
-
-/// The two ends of what connects a sandbox: the port on the bridge, and the interface.
-fn pair(
-    network: &Network<'_>,
-    (id, record): (EndpointId, &EndpointRecord),
-    attached: &Attached,
-    bridge: &LinkName,
-    mtu: u32,
-) -> (Link, Link) {
-    let mark = Mark::endpoint(network.id, id);
-    let peer_at = Place::Sandbox(attached.sandbox.clone());
-    let kind = Kind::Veth { peer_at, peer: attached.interface.clone() };
-    let mut port = Link::new(mark, kind, mtu).with(Setting::DisableV6, 1);
-    port.port_of = Some((bridge.clone(), Port::TOLD));
-    port.stations.insert(record.mac);
-    let no_v6 = u32::from(!network.record.has_v6());
-    let mut end = Link::new(mark, Kind::VethEnd, mtu)
-        .with(Setting::DisableV6, no_v6)
-        .with(Setting::AcceptRa, 0);
-    end.mac = Some(record.mac);
-    end.addresses = record.addresses.iter().copied().collect();
-    (port, end)
 }

@@ -22,6 +22,7 @@ use std::{
     path::PathBuf,
 };
 
+use ipnet::IpNet;
 use netlink_packet_core::NLM_F_REQUEST;
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -134,6 +135,14 @@ impl Kernel for Linux {
 }
 
 impl Linux {
+    /// Where the host has ways to, but for the default routes.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn destinations() -> io::Result<Vec<IpNet>> {
+        read::destinations(&mut Socket::route()?)
+    }
+
     fn way(&self, to: IpAddr) -> io::Result<Way> {
         let host = self.namespaces.open(&Place::Host)?;
         let mut socket = namespace::inside(&host, Socket::route)??;

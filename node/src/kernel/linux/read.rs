@@ -24,7 +24,7 @@ use super::{GROUP, PROTOCOL, Parents, namespace::inside, settings, socket::Socke
 
 type Links = BTreeMap<LinkName, SeenLink>;
 
-/// What is in a namespace. Without `parents` it is the host's own, in which nothing of ours has entries.
+/// What is in a namespace. Without `parents` it is the host's own.
 pub(super) fn look(namespace: &File, parents: Option<&Parents>) -> io::Result<Links> {
     inside(namespace, || {
         let mut socket = Socket::route()?;
@@ -50,8 +50,6 @@ pub(super) fn look(namespace: &File, parents: Option<&Parents>) -> io::Result<Li
         addresses(&mut socket, &names, &mut links)?;
         if links.values().any(|link| link.mark.is_some()) {
             routes(&mut socket, &names, &mut links);
-        }
-        if parents.is_some() {
             entries(&mut socket, &names, &mut links)?;
         }
         for (name, link) in links.iter_mut().filter(|(_, link)| link.mark.is_some()) {
@@ -226,6 +224,16 @@ fn routes(socket: &mut Socket, names: &Parents, links: &mut Links) {
             }
         }
     }
+}
+
+/// Where the routes of the namespace that the thread is in lead to, but for the default routes.
+pub(super) fn destinations(socket: &mut Socket) -> io::Result<Vec<IpNet>> {
+    let found = socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
+    let routes = found.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewRoute(found) => route(found),
+        _ => None,
+    });
+    Ok(routes.map(|(_, route)| route.to).filter(|to| to.prefix_len() > 0).collect())
 }
 
 fn route(found: &RouteMessage) -> Option<(u32, Route)> {
