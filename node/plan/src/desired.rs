@@ -1,6 +1,11 @@
 //! All that a node wants of its kernel, of every driver and network.
 
-use crate::{firewall, host};
+use alloc::collections::BTreeSet;
+
+use crate::{
+    firewall::{self, Family, WayOut},
+    host::{self, Place},
+};
 
 /// What is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +25,16 @@ impl Desired {
         for (place, firewall) in other.firewalls {
             self.firewalls.entry(place).or_default().absorb(firewall);
         }
+    }
+}
+
+impl Desired {
+    /// The versions of IP in which packets pass between a network and elsewhere, so that the host's own links
+    /// must forward what comes in by them.
+    pub fn forwarded(&self) -> BTreeSet<Family> {
+        let bridges = self.firewalls.get(&Place::Host).into_iter().flat_map(|f| f.bridges.values());
+        let open = bridges.filter(|bridge| bridge.way_out == WayOut::Masqueraded);
+        open.flat_map(|bridge| &bridge.subnets).map(|net| Family::of(net.addr())).collect()
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// What the last look found still to do; nothing if all is as it should be.
     pub pending: Vec<Action>,
+    /// Why what has a way out doesn't get out.
+    pub closed: Option<KernelError>,
 }
 
 impl Report {
@@ -59,13 +61,17 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, K
         let plan = plan(&wanted.links, &seen);
         report.obstacles = plan.obstacles;
         report.pending.extend(plan.actions);
-        if report.is_settled() {
+        let settled = report.is_settled();
+        if settled {
             report.failures.clear();
-            break;
-        }
-        if round < ROUNDS {
+        } else if round < ROUNDS {
             report.steps += report.pending.len();
             report.failures = kernel.act(&report.pending);
+        }
+        // Not before the rules are there that keep others out.
+        report.closed = kernel.forward(&wanted.forwarded(), &seen).err();
+        if settled {
+            break;
         }
     }
     Ok(report)

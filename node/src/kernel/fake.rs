@@ -7,7 +7,7 @@ use std::{
 };
 
 use netnode_plan::{
-    firewall::SeenFirewall,
+    firewall::{Family, SeenFirewall},
     host::{Action, Model, Place, Seen},
 };
 
@@ -43,6 +43,10 @@ impl Kernel for Fake {
 
     fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError> {
         Ok(self.model.firewalls.entry(at.clone()).or_default().clone())
+    }
+
+    fn forward(&mut self, _: &BTreeSet<Family>, _: &Seen) -> Result<(), KernelError> {
+        Ok(())
     }
 
     async fn disturbed(&mut self) {

@@ -9,7 +9,7 @@ mod linux;
 use std::{collections::BTreeSet, io, net::IpAddr};
 
 use netnode_plan::{
-    firewall::SeenFirewall,
+    firewall::{Family, SeenFirewall},
     host::{Action, Place, Seen},
 };
 
@@ -30,6 +30,12 @@ pub trait Kernel: Send {
     /// # Errors
     /// It can't be read, or the namespace is not there.
     fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError>;
+
+    /// Makes the host's own links forward what comes in by them, where they lead somewhere and don't yet.
+    ///
+    /// # Errors
+    /// They can't be asked, or not be changed.
+    fn forward(&mut self, families: &BTreeSet<Family>, seen: &Seen) -> Result<(), KernelError>;
 
     /// Waits until somebody may have changed what is ours, after the last look. What can't be told in time
     /// is only seen by looking.

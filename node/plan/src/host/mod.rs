@@ -141,7 +141,8 @@ pub enum Setting {
     AddrGenMode,
     /// `ipv4/conf/*/forwarding`.
     Forwarding,
-    /// `ipv6/conf/*/forwarding`.
+    /// `ipv6/conf/*/force_forwarding`: packets from here go on though the host as a whole forwards none
+    /// (Linux 6.17).
     ForwardingV6,
     /// `ipv4/conf/*/rp_filter`.
     RpFilter,

@@ -6,6 +6,7 @@
 
 mod act;
 mod filter;
+mod forwarding;
 mod index;
 mod namespace;
 mod notices;
@@ -29,7 +30,7 @@ use netlink_packet_route::{
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric},
 };
 use netnode_plan::{
-    firewall::SeenFirewall,
+    firewall::{Family, SeenFirewall},
     host::{Action, Place, Seen},
 };
 
@@ -112,6 +113,21 @@ impl Kernel for Linux {
             self.filter = Some(found.clone());
         }
         Ok(found)
+    }
+
+    fn forward(&mut self, families: &BTreeSet<Family>, seen: &Seen) -> Result<(), KernelError> {
+        let Some(links) = seen.get(&Place::Host).filter(|_| !families.is_empty()) else {
+            return Ok(());
+        };
+        let host = self.namespaces.open(&Place::Host);
+        let done = host
+            .and_then(|host| namespace::inside(&host, || forwarding::forward(families, links)))
+            .flatten();
+        let failed = |error| KernelError::new("making the host's links forward", error);
+        for link in done.map_err(failed)? {
+            tracing::info!(%link, "it forwards from now on: a network here has a way out");
+        }
+        Ok(())
     }
 
     async fn disturbed(&mut self) {

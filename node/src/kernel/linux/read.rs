@@ -1,6 +1,11 @@
 //! Reads a namespace back: links, and of those that are ours everything that lies on them.
 
-use std::{collections::BTreeMap, fs::File, io, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use netlink_packet_route::{
@@ -13,9 +18,10 @@ use netlink_packet_route::{
     neighbour::{
         NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
     },
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
 };
 use netnode_plan::{
+    firewall::Family,
     host::{Kind, Mark, Port, Route, SeenLink},
     records::{LinkName, Mac, MacvlanMode},
 };
@@ -224,6 +230,28 @@ fn routes(socket: &mut Socket, names: &Parents, links: &mut Links) {
             }
         }
     }
+}
+
+/// The links that routes lead over, in the namespace that the thread is in.
+pub(super) fn uplinks(socket: &mut Socket, family: Family) -> io::Result<BTreeSet<u32>> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    };
+    let found = socket.dump(&RouteNetlinkMessage::GetRoute(message))?;
+    let routes = found.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewRoute(found) if found.header.kind == RouteType::Unicast => {
+            route(found)
+        }
+        _ => None,
+    });
+    // Every link has its own link-local addresses, and packets from there go no further.
+    let far = routes.filter(|(_, route)| match route.to.addr() {
+        IpAddr::V4(address) => !address.is_link_local(),
+        IpAddr::V6(address) => !address.is_unicast_link_local(),
+    });
+    Ok(far.map(|(index, _)| index).collect())
 }
 
 /// Where the routes of the namespace that the thread is in lead to, but for the default routes.

@@ -20,7 +20,7 @@ fn path(link: &LinkName, setting: Setting) -> String {
         Setting::AcceptRa => ("ipv6", "accept_ra"),
         Setting::AddrGenMode => ("ipv6", "addr_gen_mode"),
         Setting::Forwarding => ("ipv4", "forwarding"),
-        Setting::ForwardingV6 => ("ipv6", "forwarding"),
+        Setting::ForwardingV6 => ("ipv6", "force_forwarding"),
         Setting::RpFilter => ("ipv4", "rp_filter"),
         Setting::RouteLocalnet => ("ipv4", "route_localnet"),
     };
