@@ -25,6 +25,9 @@ pub struct AttachEndpoint {
     /// What the interface is to be called; the next ethN if not said.
     #[serde(default)]
     pub interface: Option<String>,
+    /// Ports of the host that are to lead to it, as `[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]`.
+    #[serde(default)]
+    pub published: Vec<String>,
 }
 
 /// An endpoint of this host.
@@ -48,6 +51,8 @@ pub struct Endpoint {
     pub addresses: Vec<String>,
     /// Its hardware address.
     pub mac: String,
+    /// Ports of the host that lead to it, as `[ADDRESS:|INTERFACE:]HOSTPORT:PORT/PROTOCOL`.
+    pub published: Vec<String>,
     /// Bytes in an IP packet, where it is known.
     pub mtu: Option<u32>,
     /// How it is doing.

@@ -12,6 +12,7 @@ pub mod host;
 pub mod local;
 pub mod macvlan;
 pub mod overlay;
+pub mod publish;
 pub mod records;
 pub mod request;
 pub mod ring;

@@ -13,14 +13,14 @@ use netnode_api::{
     endpoints::{AttachEndpoint, Endpoint, EndpointState},
     error::{Code, Problem},
 };
-use netnode_plan::records::LinkName;
+use netnode_plan::{publish::PublishError, records::LinkName};
 
 use super::{
     Control,
     problem::{Refused, body, of_write},
 };
 use crate::{
-    endpoints::{self, AttachError, DetachError, Wish},
+    endpoints::{self, AddError, AttachError, DetachError, PortError, Wish},
     ipam::TakeError,
 };
 
@@ -48,6 +48,7 @@ pub(super) async fn detach(
 fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
     let aliases = wanted.aliases.iter().map(|alias| Name::new(alias));
     let addresses = wanted.addresses.iter().map(|address| parse("addresses", address));
+    let published = wanted.published.iter().map(|port| Ok(port.parse()?));
     Ok(Wish {
         network: wanted.network,
         name: Name::new(&wanted.name)?,
@@ -59,6 +60,7 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
             .interface
             .map(|name| parse::<LinkName>("interface", &name))
             .transpose()?,
+        published: published.collect::<Result<_, Refused>>()?,
     })
 }
 
@@ -80,6 +82,7 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
         interface: local.interface.to_string(),
         addresses: local.addresses.iter().map(ToString::to_string).collect(),
         mac: local.mac.to_string(),
+        published: local.published.iter().map(ToString::to_string).collect(),
         mtu: *mtu,
         state: match state.clone() {
             endpoints::State::Ready => EndpointState::Ready,
@@ -90,6 +93,12 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
     }
 }
 
+impl From<PublishError> for Refused {
+    fn from(error: PublishError) -> Self {
+        Problem::new(Code::Invalid, error).into()
+    }
+}
+
 impl From<AttachError> for Refused {
     fn from(error: AttachError) -> Self {
         let with = |code| Problem::new(code, &error);
@@ -97,7 +106,11 @@ impl From<AttachError> for Refused {
             AttachError::Kernel(_) => with(Code::Internal)
                 .with_hint("netnode has to run as root to plug sandboxes in")
                 .into(),
-            AttachError::Exists { .. } => with(Code::Exists).into(),
+            AttachError::Exists { .. }
+            | AttachError::Port(PortError::InUse { .. })
+            | AttachError::Add(AddError::Published { .. } | AddError::Interface { .. }) => {
+                with(Code::Exists).into()
+            }
             AttachError::NoAddress { why: TakeError::Refused(_), .. } => with(Code::Full)
                 .with_hint("`netdbctl network inspect` shows who holds how much")
                 .into(),
@@ -106,12 +119,16 @@ impl From<AttachError> for Refused {
             | AttachError::None
             | AttachError::Sandbox { .. }
             | AttachError::Outside(_)
+            | AttachError::Port(_)
             | AttachError::Mac(_)
             | AttachError::Interface(_)
             | AttachError::Name(_)
             | AttachError::Record(_) => with(Code::Invalid).into(),
             AttachError::Entropy(_) => with(Code::Internal).into(),
-            AttachError::Store(_) => with(Code::Storage).into(),
+            AttachError::File(_) | AttachError::Add(AddError::File(_)) => {
+                with(Code::Storage).into()
+            }
+            AttachError::Gateway(_) => with(Code::Conflict).into(),
             AttachError::Write(error) => of_write(error).into(),
             AttachError::Stopped(stopped) => (*stopped).into(),
             AttachError::Find(error) => error.clone().into(),
@@ -128,7 +145,7 @@ impl From<DetachError> for Refused {
             DetachError::Unknown(_) => with(Code::NotFound)
                 .with_hint("`netdbctl endpoint ls` lists those of this host")
                 .into(),
-            DetachError::Store(_) => with(Code::Storage).into(),
+            DetachError::File(_) => with(Code::Storage).into(),
             DetachError::Name(_) => with(Code::Invalid).into(),
             DetachError::Write(error) => of_write(error).into(),
             DetachError::Stopped(stopped) => (*stopped).into(),

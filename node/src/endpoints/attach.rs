@@ -8,7 +8,9 @@ use std::{fs::File, io, net::IpAddr, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, WriteError};
 use netnode_plan::{
+    bridge::GATEWAY,
     catalog::{FindError, Listed, Scope},
+    publish::Published,
     records::{
         self, Driver, ENDPOINTS, EndpointId, LinkName, LinkNameError, Mac, NetworkId, PEER_KEY,
         PEERS, PeerRecord, RecordError,
@@ -23,11 +25,12 @@ use tokio::{
 
 use super::{
     Endpoint, Endpoints, State,
-    board::Command,
+    board::{AddError, Command},
+    ports::{self, PortError},
     rows::scope_of,
     store::{Local, Locals},
 };
-use crate::{ipam::TakeError, state_file::StateFileError};
+use crate::{ipam::TakeError, networks::CreateError, state_file::StateFileError};
 
 /// How long an attach waits for the kernel before it says that it is under way.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,6 +54,8 @@ pub(crate) struct Wish {
     pub(crate) sandbox: String,
     /// What the interface is to be called; the next ethN if not said.
     pub(crate) interface: Option<LinkName>,
+    /// Ports of the host that are to lead to it.
+    pub(crate) published: Vec<Published>,
 }
 
 /// Why a sandbox was not plugged in. Nothing changed.
@@ -80,7 +85,13 @@ pub(crate) enum AttachError {
     #[error("no random numbers: {0}")]
     Entropy(#[from] getrandom::Error),
     #[error(transparent)]
-    Store(#[from] StateFileError),
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Add(#[from] AddError),
+    #[error(transparent)]
+    File(#[from] StateFileError),
+    #[error("no way out of the cluster: the network {GATEWAY} can't be had: {0}")]
+    Gateway(CreateError),
     #[error(transparent)]
     Scope(#[from] ScopeError),
     #[error(transparent)]
@@ -101,7 +112,7 @@ pub(crate) enum DetachError {
     #[error("this host has no endpoint {0} on that network")]
     Unknown(Name),
     #[error(transparent)]
-    Store(#[from] StateFileError),
+    File(#[from] StateFileError),
     #[error(transparent)]
     Name(#[from] NameError),
     #[error(transparent)]
@@ -128,13 +139,14 @@ impl Endpoints {
             let path = wish.sandbox.clone();
             AttachError::Sandbox { path, error }
         })?;
+        ports::check(&listed.record, &wish.published)?;
         if listed.scope == Scope::Cluster {
             self.db.ensure_attached(scope_of(network)?.as_str()).await?;
         }
-        let mut addresses = Vec::new();
-        let attached = self.attach_with(network, &listed, wish, &mut addresses).await;
+        let mut taken = Vec::new();
+        let attached = self.attach_with(network, &listed, wish, &mut taken).await;
         if attached.is_err() {
-            self.give_back(network, &listed, &addresses).await?;
+            self.give_back(taken).await?;
         }
         attached
     }
@@ -144,14 +156,12 @@ impl Endpoints {
         network: NetworkId,
         listed: &Listed,
         wish: Wish,
-        addresses: &mut Vec<IpNet>,
+        taken: &mut Vec<(NetworkId, IpNet)>,
     ) -> Result<Endpoint, AttachError> {
-        self.take_addresses(network, listed, &wish.addresses, addresses).await?;
+        let addresses = self.take_addresses(network, listed, &wish.addresses, taken).await?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
-        let mut random = [0; 6];
-        getrandom::fill(&mut random)?;
-        let mac = wish.mac.unwrap_or_else(|| Mac::random(random));
+        let mac = wish.mac.map_or_else(random_mac, Ok)?;
         if !mac.is_an_interfaces() {
             return Err(AttachError::Mac(mac));
         }
@@ -163,16 +173,25 @@ impl Endpoints {
         let mut others = others.iter().filter(|e| e.local.sandbox == wish.sandbox);
         let default_route =
             !listed.record.options.internal && others.all(|e| !e.local.default_route);
+        let way_out = match listed.record.driver {
+            Driver::Overlay if default_route => Some(self.way_out(taken).await?),
+            Driver::Overlay if !wish.published.is_empty() => Err(PortError::NoWayOut)?,
+            _ => None,
+        };
+        let leads_to = way_out.as_ref().map_or(&addresses, |out| &out.addresses);
+        ports::check_addresses(&wish.published, leads_to)?;
         let local = Local {
             network,
             name: wish.name,
             aliases: wish.aliases,
             sandbox: wish.sandbox,
             interface,
-            addresses: addresses.clone(),
+            addresses,
             mac,
             default_route,
             moves: 0,
+            published: wish.published,
+            way_out,
         };
         let id = EndpointId(id);
         if listed.record.driver == Driver::Macvlan {
@@ -200,13 +219,14 @@ impl Endpoints {
     }
 
     /// One address in each subnet: the one that was named, or any.
-    async fn take_addresses(
+    pub(super) async fn take_addresses(
         &self,
         network: NetworkId,
         listed: &Listed,
         named: &[IpAddr],
-        taken: &mut Vec<IpNet>,
-    ) -> Result<(), AttachError> {
+        taken: &mut Vec<(NetworkId, IpNet)>,
+    ) -> Result<Vec<IpNet>, AttachError> {
+        let mut addresses = Vec::new();
         let subnets = &listed.record.subnets;
         let outside = |address: &&IpAddr| !subnets.iter().any(|s| s.prefix.contains(*address));
         if let Some(address) = named.iter().find(outside) {
@@ -221,20 +241,23 @@ impl Endpoints {
             let address = address_in(&prefix, number)
                 .and_then(|address| IpNet::new(address, prefix.prefix_len()).ok())
                 .ok_or(AttachError::NoAddress { subnet: prefix, why: TakeError::UnknownSpace })?;
-            taken.push(address);
+            taken.push((network, address));
+            addresses.push(address);
         }
-        Ok(())
+        Ok(addresses)
     }
 
     async fn give_back(
         &self,
-        network: NetworkId,
-        listed: &Listed,
-        addresses: &[IpNet],
+        addresses: impl IntoIterator<Item = (NetworkId, IpNet)>,
     ) -> Result<(), Stopped> {
-        for (place, subnet) in (0..).zip(&listed.record.subnets) {
-            for number in addresses.iter().filter_map(|net| number_in(&subnet.prefix, net.addr())) {
-                self.networks.ipam().release(SpaceId::Subnet(network, place), number).await?;
+        let catalog = self.networks.catalog();
+        for (network, net) in addresses {
+            let subnets = catalog.get(network).map(|listed| &listed.record.subnets);
+            for (place, subnet) in (0..).zip(subnets.into_iter().flatten()) {
+                if let Some(number) = number_in(&subnet.prefix, net.addr()) {
+                    self.networks.ipam().release(SpaceId::Subnet(network, place), number).await?;
+                }
             }
         }
         Ok(())
@@ -245,10 +268,10 @@ impl Endpoints {
         let all = self.list();
         let taken = |name: &str| {
             let mut here = all.iter().filter(|e| e.local.sandbox == sandbox);
-            here.any(|e| e.local.interface.as_str() == name)
+            here.any(|e| e.local.interfaces().any(|taken| taken.as_str() == name))
         };
-        // Of one name more than there are endpoints, one is free.
-        let free = (0..=all.len()).map(|n| format!("eth{n}")).find(|name| !taken(name));
+        // Of more names than there are interfaces, one is free.
+        let free = (0..=2 * all.len()).map(|n| format!("eth{n}")).find(|name| !taken(name));
         LinkName::new(&free.unwrap_or_default())
     }
 
@@ -281,9 +304,9 @@ impl Endpoints {
         };
         let Some(listed) = catalog.get(network) else { return Ok(()) };
         for (place, subnet) in (0..).zip(&listed.record.subnets) {
-            let here = locals.values().filter(|local| local.network == network);
-            let addresses = here.flat_map(|local| &local.addresses);
-            let numbers = addresses.filter_map(|net| number_in(&subnet.prefix, net.addr()));
+            let addresses = locals.values().flat_map(Local::all_addresses);
+            let here = addresses.filter(|(of, _)| *of == network);
+            let numbers = here.filter_map(|(_, net)| number_in(&subnet.prefix, net.addr()));
             let id = SpaceId::Subnet(network, place);
             self.networks.ipam().keep(id, numbers.collect()).await?;
         }
@@ -336,9 +359,8 @@ impl Endpoints {
         let local = self.withdraw(network, id).await?.ok_or_else(unknown)?;
         // Beyond that it is under way.
         let _ = timeout(PATIENCE, self.shown.clone().wait_for(|shown| shown.settled)).await;
-        self.give_back(network, &listed, &local.addresses).await?;
-        let unused = !self.list().iter().any(|e| e.local.network == network);
-        if listed.scope == Scope::Cluster && unused {
+        self.give_back(local.all_addresses()).await?;
+        if listed.scope == Scope::Cluster && !self.is_used(network) {
             let again = self.clone();
             tokio::spawn(async move { again.leave_scope(network).await });
         }
@@ -360,7 +382,7 @@ impl Endpoints {
         Ok(self.forget(id).await?)
     }
 
-    async fn forget(&self, id: EndpointId) -> Result<Option<Local>, StoreOrStopped> {
+    async fn forget(&self, id: EndpointId) -> Result<Option<Local>, FileOrStopped> {
         let (reply, removed) = oneshot::channel();
         self.tell(Command::Remove { id, reply }).await?;
         Ok(removed.await.map_err(|_| Stopped)??)
@@ -369,7 +391,7 @@ impl Endpoints {
     /// A host holds no rows of networks that it has no endpoint on; a short while excepted.
     async fn leave_scope(&self, network: NetworkId) {
         sleep(LINGER).await;
-        if self.list().iter().any(|e| e.local.network == network) {
+        if self.is_used(network) {
             return;
         }
         let Ok(name) = scope_of(network) else { return };
@@ -390,29 +412,36 @@ impl Endpoints {
     }
 }
 
+/// A hardware address that nobody has.
+pub(super) fn random_mac() -> Result<Mac, getrandom::Error> {
+    let mut random = [0; 6];
+    getrandom::fill(&mut random)?;
+    Ok(Mac::random(random))
+}
+
 /// Why an endpoint was not forgotten.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreOrStopped {
+pub(crate) enum FileOrStopped {
     #[error(transparent)]
-    Store(#[from] StateFileError),
+    File(#[from] StateFileError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
-impl From<StoreOrStopped> for AttachError {
-    fn from(error: StoreOrStopped) -> Self {
+impl From<FileOrStopped> for AttachError {
+    fn from(error: FileOrStopped) -> Self {
         match error {
-            StoreOrStopped::Store(error) => error.into(),
-            StoreOrStopped::Stopped(stopped) => stopped.into(),
+            FileOrStopped::File(error) => error.into(),
+            FileOrStopped::Stopped(stopped) => stopped.into(),
         }
     }
 }
 
-impl From<StoreOrStopped> for DetachError {
-    fn from(error: StoreOrStopped) -> Self {
+impl From<FileOrStopped> for DetachError {
+    fn from(error: FileOrStopped) -> Self {
         match error {
-            StoreOrStopped::Store(error) => error.into(),
-            StoreOrStopped::Stopped(stopped) => stopped.into(),
+            FileOrStopped::File(error) => error.into(),
+            FileOrStopped::Stopped(stopped) => stopped.into(),
         }
     }
 }

@@ -7,16 +7,17 @@ use std::{
 };
 
 use ipnet::IpNet;
-use netdb::{Event, NetworkRow, NodeId, Stopped, Watch};
+use netdb::{Event, Name, NetworkRow, NodeId, Stopped, Watch};
 use netnode_plan::{
     bridge,
     catalog::Catalog,
     desired::Desired,
     firewall::Firewall,
-    host::{Attached, Place, Wanted, port_name},
+    host::{Place, Wanted, port_name},
     macvlan,
     overlay::{self, Row},
-    records::{Driver, EndpointId, EndpointRecord, NetworkId, NetworkRecord},
+    publish::Published,
+    records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord},
     spaces::{SpaceId, number_in},
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -52,12 +53,23 @@ pub(crate) enum State {
     Error(String),
 }
 
+/// Why an endpoint was not added.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddError {
+    #[error(transparent)]
+    File(#[from] StateFileError),
+    #[error("port {port} of this host leads to endpoint {to} already, by {by}")]
+    Published { port: Published, to: Name, by: Published },
+    #[error("endpoint {with} has the interface {interface} in that sandbox already")]
+    Interface { interface: LinkName, with: Name },
+}
+
 /// What the board is told.
 pub(super) enum Command {
     Add {
         id: EndpointId,
         local: Local,
-        reply: oneshot::Sender<Result<(), StateFileError>>,
+        reply: oneshot::Sender<Result<(), AddError>>,
     },
     Remove {
         id: EndpointId,
@@ -160,9 +172,7 @@ impl Board {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Add { id, local, reply } => {
-                let mut locals = self.locals.clone();
-                locals.insert(id, local);
-                let done = self.replace(locals);
+                let done = self.add(id, local);
                 self.want();
                 // Whoever asked may be gone.
                 drop(reply.send(done));
@@ -191,6 +201,26 @@ impl Board {
                 self.want();
             }
         }
+    }
+
+    /// What two can't have goes to the first.
+    fn add(&mut self, id: EndpointId, local: Local) -> Result<(), AddError> {
+        for other in self.locals.values() {
+            for port in &local.published {
+                if let Some(by) = other.published.iter().find(|there| there.clashes(port)) {
+                    let (port, to, by) = (port.clone(), other.name.clone(), by.clone());
+                    return Err(AddError::Published { port, to, by });
+                }
+            }
+            let mut taken = other.interfaces().filter(|_| other.sandbox == local.sandbox);
+            if let Some(taken) = taken.find(|taken| local.interfaces().any(|own| own == *taken)) {
+                let (interface, with) = (taken.clone(), other.name.clone());
+                return Err(AddError::Interface { interface, with });
+            }
+        }
+        let mut locals = self.locals.clone();
+        locals.insert(id, local);
+        Ok(self.replace(locals)?)
     }
 
     fn replace(&mut self, locals: Locals) -> Result<(), StateFileError> {
@@ -231,10 +261,11 @@ impl Board {
         self.faults.clear();
         let mut mtus = BTreeMap::new();
         let catalog = self.catalog.borrow().clone();
-        let networks: BTreeSet<NetworkId> = self.locals.values().map(|l| l.network).collect();
+        let networks: BTreeSet<NetworkId> =
+            self.locals.values().flat_map(Local::networks).collect();
         for network in networks {
             let Some(listed) = catalog.get(network) else {
-                let fault = State::Error("its network was removed: detach it".into());
+                let fault = State::Error("a network of it was removed: detach it".into());
                 self.blame(network, &fault);
                 continue;
             };
@@ -243,22 +274,22 @@ impl Board {
                     let outcome = self.overlay(network, &listed.record);
                     mtus.insert(network, outcome.mtu);
                     self.judge(network, &outcome);
-                    outcome.wanted
+                    outcome.wanted.into()
                 }
                 Driver::Macvlan => match self.macvlan(network, &listed.record) {
-                    Ok(part) => part,
+                    Ok(part) => part.into(),
                     Err(fault) => {
                         self.blame(network, &State::Error(fault.to_string()));
-                        Wanted::new()
+                        Desired::default()
                     }
                 },
                 Driver::Bridge => {
                     mtus.insert(network, bridge::mtu(&listed.record, self.survey.way.mtu));
                     self.bridge(network, &listed.record)
                 }
-                Driver::Host | Driver::None => Wanted::new(),
+                Driver::Host | Driver::None => Desired::default(),
             };
-            wanted.absorb(part.into());
+            wanted.absorb(part);
         }
         let news = *self.wanted != wanted;
         if news {
@@ -283,7 +314,8 @@ impl Board {
     }
 
     fn of_network(&self, network: NetworkId) -> impl Iterator<Item = (EndpointId, &Local)> {
-        let of = self.locals.iter().filter(move |(_, local)| local.network == network);
+        let is_on = move |local: &Local| local.networks().any(|on| on == network);
+        let of = self.locals.iter().filter(move |(_, local)| is_on(local));
         of.map(|(id, local)| (*id, local))
     }
 
@@ -313,18 +345,16 @@ impl Board {
             underlay_mtu: self.survey.way.mtu,
             peers: rows.peers(),
             endpoints,
-            attached: self.of_network(network).map(|(id, local)| (id, attached(local))).collect(),
+            attached: self.of_network(network).map(|(id, local)| (id, local.attached())).collect(),
             heard: self.heard,
         })
     }
 
-    fn bridge(&self, network: NetworkId, record: &NetworkRecord) -> Wanted {
-        let records = self.own_records(network);
-        let own = self
-            .of_network(network)
-            .filter_map(|(id, local)| Some((id, (attached(local), records.get(&id)?))));
-        let (uplink_mtu, attached) = (self.survey.way.mtu, own.collect());
-        bridge::desired(&bridge::Network { id: network, record, uplink_mtu, attached })
+    fn bridge(&self, network: NetworkId, record: &NetworkRecord) -> Desired {
+        let own = self.of_network(network);
+        let endpoints = own.filter_map(|(id, local)| Some((id, local.on_bridge(network)?)));
+        let (uplink_mtu, endpoints) = (self.survey.way.mtu, endpoints.collect());
+        bridge::desired(&bridge::Network { id: network, record, uplink_mtu, endpoints })
     }
 
     fn macvlan(
@@ -337,7 +367,7 @@ impl Board {
         let parent_is_there = parent.is_some_and(|p| self.survey.foreign.contains(&p.name));
         let own = self
             .of_network(network)
-            .filter_map(|(id, local)| Some((id, (attached(local), records.get(&id)?))));
+            .filter_map(|(id, local)| Some((id, (local.attached(), records.get(&id)?))));
         macvlan::desired(&macvlan::Network {
             id: network,
             record,
@@ -370,6 +400,13 @@ impl Board {
         }
     }
 
+    /// Whether it is on a bridge of this host that packets pass from and to elsewhere.
+    fn leads_out(&self, local: &Local) -> bool {
+        let catalog = self.catalog.borrow();
+        let mut records = local.networks().filter_map(|on| Some(&catalog.get(on)?.record));
+        records.any(|on| on.driver == Driver::Bridge && !on.options.internal)
+    }
+
     /// The keeper compared.
     fn compared(&mut self, told: &Told) {
         if !Arc::ptr_eq(&told.wanted, &self.wanted) {
@@ -380,6 +417,10 @@ impl Board {
             let state = match (&told.report, self.faults.get(id)) {
                 (_, Some(fault)) => fault.clone(),
                 (Err(error), None) => State::Error(error.to_string()),
+                (Ok(Report { closed: Some(error), .. }), None) if self.leads_out(local) => {
+                    let help = "`sysctl -w net.ipv4.ip_forward=1` does it for all";
+                    State::Error(format!("{error}; {help}"))
+                }
                 (Ok(report), None) => state_of(report, *id, local),
             };
             states.insert(*id, state);
@@ -394,24 +435,17 @@ impl Board {
     }
 }
 
-fn attached(local: &Local) -> Attached {
-    Attached {
-        sandbox: local.sandbox.clone(),
-        interface: local.interface.clone(),
-        default_route: local.default_route,
-    }
-}
-
 /// What a comparison says of one endpoint.
 fn state_of(report: &Report, id: EndpointId, local: &Local) -> State {
     use netnode_plan::host::Obstacle;
-    let ours = [port_name(id), bridge::bridge_name(local.network)];
+    let bridges = local.networks().filter_map(bridge::bridge_name);
+    let ours: BTreeSet<LinkName> = bridges.chain(port_name(id)).collect();
     let hinders = |obstacle: &&Obstacle| match obstacle {
         Obstacle::Foreign { at: Place::Sandbox(path), name } => {
-            *path == local.sandbox && *name == local.interface
+            *path == local.sandbox && local.interfaces().any(|own| own == name)
         }
         Obstacle::Foreign { at: Place::Network(network), .. } => *network == local.network,
-        Obstacle::Foreign { at: Place::Host, name } => ours.iter().flatten().any(|own| own == name),
+        Obstacle::Foreign { at: Place::Host, name } => ours.contains(name),
         Obstacle::SandboxGone(path) => *path == local.sandbox,
     };
     if let Some(obstacle) = report.obstacles.iter().find(hinders) {

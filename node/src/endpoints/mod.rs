@@ -4,12 +4,16 @@
 //! | --- | --- |
 //! | `attach` | plugging a sandbox in and out: addresses, rows, waiting for the kernel |
 //! | `board` | the task that turns rows and this host's endpoints into what the kernel should be like |
+//! | `gateway` | the way out of an overlay |
+//! | `ports` | which ports an endpoint may publish |
 //! | `rows` | the rows of all networks that this node takes part in |
 //! | `store` | this host's endpoints on disk |
 //! | `survey` | what the host is like, apart from what we make |
 
 mod attach;
 mod board;
+mod gateway;
+mod ports;
 mod rows;
 mod store;
 mod survey;
@@ -34,8 +38,9 @@ use tokio::{
 };
 
 pub(crate) use attach::{AttachError, DetachError, Wish};
-pub(crate) use board::State;
+pub(crate) use board::{AddError, State};
 use board::{Board, Command, Keeper, Shown};
+pub(crate) use ports::PortError;
 pub(crate) use store::Local;
 use store::{Locals, Store};
 use survey::Survey;
@@ -167,10 +172,15 @@ impl Endpoints {
     /// How many nodes take part in a network.
     pub(crate) async fn nodes_on(&self, network: NetworkId) -> Result<usize, Stopped> {
         let Ok(scope) = rows::scope_of(network) else { return Ok(0) };
-        let here = usize::from(self.list().iter().any(|e| e.local.network == network));
+        let here = usize::from(self.is_used(network));
         let known = self.db.known_networks().await?;
         let nodes = known.iter().find(|(name, _)| *name == scope).map_or(0, |(_, nodes)| *nodes);
         Ok(nodes.max(here))
+    }
+
+    /// Whether an endpoint of this host is on a network.
+    fn is_used(&self, network: NetworkId) -> bool {
+        self.list().iter().any(|endpoint| endpoint.local.networks().any(|on| on == network))
     }
 
     /// Whether a network is this host's alone: nobody else has to know of its endpoints.
@@ -189,7 +199,7 @@ impl Endpoints {
     /// What was attached before is published again, and the kernel is looked at once the rows of its
     /// networks are here: until then nothing is touched, so that traffic goes on.
     async fn take_up(&self, locals: Locals, ready: &watch::Sender<bool>) {
-        let networks: BTreeSet<NetworkId> = locals.values().map(|local| local.network).collect();
+        let networks: BTreeSet<NetworkId> = locals.values().flat_map(Local::networks).collect();
         for network in &networks {
             if self.keep_addresses(*network, &locals).await.is_err() {
                 return;

@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use ipnet::IpNet;
 use netdb::Name;
-use netnode_plan::records::{EndpointId, EndpointRecord, LinkName, Mac, NetworkId};
+use netnode_plan::{
+    bridge,
+    host::Attached,
+    publish::Published,
+    records::{EndpointId, EndpointRecord, LinkName, Mac, NetworkId},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::state_file::{StateFile, StateFileError};
@@ -28,9 +33,66 @@ pub(crate) struct Local {
     pub(crate) default_route: bool,
     /// How often it moved from one node to another.
     pub(crate) moves: u32,
+    /// Ports of the host that lead to it.
+    #[serde(default)]
+    pub(crate) published: Vec<Published>,
+    /// On an overlay: how its sandbox gets out of the cluster, if by this endpoint.
+    #[serde(default)]
+    pub(crate) way_out: Option<WayOut>,
+}
+
+/// A sandbox's place on the host's gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WayOut {
+    /// The gateway.
+    pub(crate) network: NetworkId,
+    /// What the interface is called in the sandbox.
+    pub(crate) interface: LinkName,
+    pub(crate) addresses: Vec<IpNet>,
+    pub(crate) mac: Mac,
 }
 
 impl Local {
+    /// The networks that it is on: its own, and the one that leads out.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = NetworkId> {
+        [self.network].into_iter().chain(self.way_out.iter().map(|out| out.network))
+    }
+
+    /// The interfaces that it has in its sandbox.
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = &LinkName> {
+        [&self.interface].into_iter().chain(self.way_out.iter().map(|out| &out.interface))
+    }
+
+    /// All its addresses, each with the network that it is of.
+    pub(crate) fn all_addresses(&self) -> impl Iterator<Item = (NetworkId, IpNet)> {
+        let own = self.addresses.iter().map(|net| (self.network, *net));
+        let out = self.way_out.iter();
+        own.chain(out.flat_map(|out| out.addresses.iter().map(|net| (out.network, *net))))
+    }
+
+    /// What it is on its own network.
+    pub(crate) fn attached(&self) -> Attached {
+        Attached {
+            sandbox: self.sandbox.clone(),
+            interface: self.interface.clone(),
+            default_route: self.default_route,
+        }
+    }
+
+    /// What it is on a network of the bridge driver, if it is on that: ports lead to where the way out
+    /// begins.
+    pub(crate) fn on_bridge(&self, network: NetworkId) -> Option<bridge::Endpoint> {
+        let published = self.published.clone();
+        if self.network == network {
+            let (attached, addresses) = (self.attached(), self.addresses.clone());
+            return Some(bridge::Endpoint { attached, mac: self.mac, addresses, published });
+        }
+        let WayOut { interface, addresses, mac, .. } =
+            self.way_out.clone().filter(|out| out.network == network)?;
+        let attached = Attached { sandbox: self.sandbox.clone(), interface, default_route: true };
+        Some(bridge::Endpoint { attached, mac, addresses, published })
+    }
+
     /// What the other nodes are told: where its node takes tunnelled packets, and how large they may be.
     pub(crate) fn record(&self, tunnel: IpAddr, mtu: u32) -> EndpointRecord {
         EndpointRecord {
@@ -99,7 +161,18 @@ mod tests {
             mac: Mac([2, 0, 0, 0, 0, 1]),
             default_route: true,
             moves: 3,
+            published: vec!["[::1]:8080:80/udp".parse().unwrap()],
+            way_out: Some(WayOut {
+                network: NetworkId([2; 16]),
+                interface: LinkName::new("gw0").unwrap(),
+                addresses: vec!["172.18.0.2/20".parse().unwrap()],
+                mac: Mac([2, 0, 0, 0, 0, 2]),
+            }),
         };
+        assert_eq!(local.networks().count(), local.interfaces().count());
+        assert_eq!(local.all_addresses().count(), 2);
+        let out = local.on_bridge(NetworkId([2; 16])).unwrap();
+        assert_eq!((out.mac, out.published.len()), (Mac([2, 0, 0, 0, 0, 2]), 1));
         let all: Locals = [(EndpointId([9; 16]), local)].into();
         store.save(&all).unwrap();
         assert_eq!(store.load().unwrap(), all);

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use netdb_gossip_core::identity::Name;
 use netnode_plan::{
-    bridge::{Network, bridge_name, desired},
+    bridge::{Endpoint, Network, bridge_name, desired},
+    desired::Desired,
+    firewall::Firewall,
     host::{Attached, Place, Wanted},
-    records::{
-        Driver, EndpointId, EndpointRecord, Mac, NetworkId, NetworkOptions, NetworkRecord, Subnet,
-    },
+    records::{Driver, EndpointId, Mac, NetworkId, NetworkOptions, NetworkRecord, Subnet},
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Bridge {
     pub(crate) id: NetworkId,
     pub(crate) record: NetworkRecord,
-    boxes: Vec<(String, EndpointRecord)>,
+    pub(crate) endpoints: Vec<Endpoint>,
 }
 
 impl Bridge {
@@ -40,50 +40,39 @@ impl Bridge {
             options: NetworkOptions::default(),
             created_us: 1,
         };
-        Self { id: NetworkId([number; 16]), record, boxes: Vec::new() }
+        Self { id: NetworkId([number; 16]), record, endpoints: Vec::new() }
     }
 
     /// Plugs a sandbox in; its addresses end in `nth`.
     pub(crate) fn plug(&mut self, sandbox: &Path, nth: u8) {
         let [number, ..] = self.id.0;
-        let record = EndpointRecord {
-            network: self.id,
-            name: Name::new(&format!("e{nth}")).unwrap(),
-            aliases: vec![],
+        let sandbox = sandbox.to_str().unwrap().to_owned();
+        self.endpoints.push(Endpoint {
+            attached: Attached { sandbox, interface: link("eth0"), default_route: true },
+            mac: Mac([2, 0, 0, 0, number, nth]),
             addresses: vec![
                 format!("10.{number}.0.{nth}/24").parse().unwrap(),
                 format!("fd{number:02}::{nth}/64").parse().unwrap(),
             ],
-            mac: Mac([2, 0, 0, 0, number, nth]),
-            sandbox: "x".into(),
-            tunnels: vec![],
-            moves: 0,
-            mtu: UNDERLAY_MTU,
-        };
-        self.boxes.push((sandbox.to_str().unwrap().to_owned(), record));
-    }
-
-    pub(crate) fn network(&self) -> Network<'_> {
-        let [number, ..] = self.id.0;
-        let attached = (1..).zip(&self.boxes).map(|(nth, (sandbox, record))| {
-            let (sandbox, interface) = (sandbox.clone(), link("eth0"));
-            let attached = Attached { sandbox, interface, default_route: true };
-            (EndpointId([number ^ (nth << 4); 16]), (attached, record))
+            published: vec![],
         });
-        let attached = attached.collect();
-        Network { id: self.id, record: &self.record, uplink_mtu: UNDERLAY_MTU, attached }
     }
 
-    pub(crate) fn wanted(&self) -> Wanted {
-        desired(&self.network())
+    pub(crate) fn wanted(&self) -> Desired {
+        let [number, ..] = self.id.0;
+        let id = |nth: u8| EndpointId([number ^ (nth << 4); 16]);
+        let endpoints = (1..).map(id).zip(self.endpoints.iter().cloned()).collect();
+        let (record, uplink_mtu) = (&self.record, UNDERLAY_MTU);
+        desired(&Network { id: self.id, record, uplink_mtu, endpoints })
     }
 }
 
-fn left(boxes: &[&Path]) -> Wanted {
+fn left(boxes: &[&Path]) -> Desired {
     let place = |path: &&Path| Place::Sandbox(path.to_str().unwrap().into());
-    boxes.iter().map(|path| (place(path), BTreeMap::new())).collect()
+    let links: Wanted = boxes.iter().map(|path| (place(path), BTreeMap::new())).collect();
+    let firewalls = [(Place::Host, Firewall::default())].into();
+    Desired { links, firewalls }
 }
-
 #[test]
 fn endpoints_reach_each_other_and_the_host_and_leave_nothing() {
     let test = "endpoints_reach_each_other_and_the_host_and_leave_nothing";

@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOG: &str = "log";
 
 /// A netnode in the namespace of one of the lab's hosts.
-struct Daemon {
+pub(crate) struct Daemon {
     namespace: PathBuf,
     address: String,
     folder: tempfile::TempDir,
     name: String,
     child: Option<Child>,
-    client: Client,
+    pub(crate) client: Client,
     runtime: Runtime,
 }
 
@@ -75,14 +75,14 @@ impl Daemon {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let child =
             inside(&self.namespace, || self.command(&[]).stdout(Stdio::null()).spawn().unwrap());
         self.child = Some(child);
         until("it answers", || self.ask(self.client.status()).is_ok());
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -100,30 +100,52 @@ impl Daemon {
         lines.filter(|line| line.contains(" dst ")).map(str::to_owned).collect()
     }
 
-    fn ask<T>(
+    pub(crate) fn ask<T>(
         &self,
         question: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
         self.runtime.block_on(question)
     }
 
-    fn create(&self, name: &str) {
-        let (name, driver) = (name.to_owned(), "overlay".to_owned());
-        let wanted = CreateNetwork { name, driver, ipv6: true, ..CreateNetwork::default() };
+    /// Creates a network with a subnet of each family.
+    pub(crate) fn create(&self, driver: &str, name: &str, internal: bool) {
+        let (name, driver) = (name.to_owned(), driver.to_owned());
+        let wanted =
+            CreateNetwork { name, driver, internal, ipv6: true, ..CreateNetwork::default() };
         self.ask(self.client.create_network(&wanted)).unwrap();
     }
 
-    fn attach(&self, network: &str, name: &str, sandbox: &Path) -> Endpoint {
-        let netns = sandbox.to_str().unwrap().to_owned();
-        let (network, name) = (network.to_owned(), name.to_owned());
-        let wanted = AttachEndpoint { network, name, netns, ..AttachEndpoint::default() };
-        let endpoint = self.ask(self.client.attach_endpoint(&wanted)).unwrap();
+    pub(crate) fn attach(&self, network: &str, name: &str, sandbox: &Path) -> Endpoint {
+        let endpoint = self.publish(network, name, sandbox, &[]).unwrap();
         assert_eq!(endpoint.state, EndpointState::Ready, "{endpoint:?}");
         endpoint
     }
+
+    /// The same with ports of the host.
+    pub(crate) fn publish(
+        &self,
+        network: &str,
+        name: &str,
+        sandbox: &Path,
+        ports: &[&str],
+    ) -> Result<Endpoint, ClientError> {
+        let netns = sandbox.to_str().unwrap().to_owned();
+        let (network, name) = (network.to_owned(), name.to_owned());
+        let published = ports.iter().map(|port| (*port).to_owned()).collect();
+        let wanted =
+            AttachEndpoint { network, name, netns, published, ..AttachEndpoint::default() };
+        self.ask(self.client.attach_endpoint(&wanted))
+    }
+
+    pub(crate) fn until_ready(&self, endpoint: &Endpoint) {
+        until("it is taken up", || {
+            let all = self.ask(self.client.endpoints()).unwrap();
+            all.iter().any(|e| e.id == endpoint.id && e.state == EndpointState::Ready)
+        });
+    }
 }
 
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !reached() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
@@ -131,10 +153,9 @@ fn until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// A cluster with a network `web`, one daemon on each host.
-fn cluster(lab: &Lab) -> Vec<Daemon> {
-    let mut daemons: Vec<Daemon> =
-        (0..lab.hosts.len()).map(|host| Daemon::new(lab, host)).collect();
+/// A cluster with an overlay `web`, one daemon on each of the first hosts.
+pub(crate) fn cluster(lab: &Lab, hosts: usize) -> Vec<Daemon> {
+    let mut daemons: Vec<Daemon> = (0..hosts).map(|host| Daemon::new(lab, host)).collect();
     let token = daemons[0].once(&["init"]);
     let first = format!("{}:7117", daemons[0].address);
     for (nth, daemon) in daemons.iter_mut().enumerate() {
@@ -144,18 +165,16 @@ fn cluster(lab: &Lab) -> Vec<Daemon> {
         daemon.start();
     }
     for daemon in &daemons {
-        until("all know all", || {
-            daemon.ask(daemon.client.members()).unwrap().len() == lab.hosts.len()
-        });
+        until("all know all", || daemon.ask(daemon.client.members()).unwrap().len() == hosts);
     }
-    daemons[0].create("web");
+    daemons[0].create("overlay", "web", false);
     for daemon in &daemons {
         until("all know the network", || daemon.ask(daemon.client.network("web")).is_ok());
     }
     daemons
 }
 
-fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
+pub(crate) fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     let of = |text: &String| text.split('/').next().unwrap().parse().unwrap();
     endpoint.addresses.iter().map(of).collect()
 }
@@ -164,7 +183,7 @@ fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
 fn what_is_attached_is_reached_from_everywhere_and_what_is_not_is_not() {
     let test = "what_is_attached_is_reached_from_everywhere_and_what_is_not_is_not";
     let Some(lab) = Lab::new(test, 3) else { return };
-    let daemons = cluster(&lab);
+    let daemons = cluster(&lab, 3);
     let mut plugged = Vec::new();
     for (host, daemon) in daemons.iter().enumerate() {
         for nth in 0..2 {
@@ -192,7 +211,7 @@ fn what_is_attached_is_reached_from_everywhere_and_what_is_not_is_not() {
 fn killing_and_restarting_netnode_never_interrupts_traffic() {
     let test = "killing_and_restarting_netnode_never_interrupts_traffic";
     let Some(lab) = Lab::new(test, 2) else { return };
-    let mut daemons = cluster(&lab);
+    let mut daemons = cluster(&lab, 2);
     let (here, there) = (lab.namespace("here"), lab.namespace("there"));
     let endpoint = daemons[0].attach("web", "here", &here);
     let other = daemons[1].attach("web", "there", &there);
@@ -203,10 +222,7 @@ fn killing_and_restarting_netnode_never_interrupts_traffic() {
             daemons[0].kill();
             thread::sleep(Duration::from_millis(500));
             daemons[0].start();
-            until("it is taken up", || {
-                let all = daemons[0].ask(daemons[0].client.endpoints()).unwrap();
-                all.iter().any(|e| e.id == endpoint.id && e.state == EndpointState::Ready)
-            });
+            daemons[0].until_ready(&endpoint);
         }
     });
     assert_eq!(lost, 0, "of {sent}");

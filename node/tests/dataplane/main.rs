@@ -16,3 +16,4 @@ mod many;
 mod overlay;
 mod ping;
 mod talk;
+mod ways;

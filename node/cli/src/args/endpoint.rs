@@ -50,6 +50,9 @@ pub(crate) struct Attach {
     /// What the interface is to be called; the next ethN if not said
     #[arg(long)]
     pub(crate) interface: Option<String>,
+    /// A port of this host that is to lead to it; tcp if not said
+    #[arg(long, short, value_name = "[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]")]
+    pub(crate) publish: Vec<String>,
     /// The network namespace, by the path that leads to it
     #[arg(long, value_name = "PATH", required_unless_present = "pid", conflicts_with = "pid")]
     pub(crate) netns: Option<String>,

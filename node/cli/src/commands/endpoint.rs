@@ -16,11 +16,12 @@ use crate::{
     text,
 };
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     Column::new("NETWORK", 8),
     Column::new("NAME", 8),
     Column::new("ADDRESSES", 18),
     Column::new("INTERFACE", 5),
+    Column::new("PORTS", 8),
     Column::new("STATE", 5),
     Column::new("NETNS", 12),
 ];
@@ -60,6 +61,7 @@ async fn attach(wanted: Attach, client: &Client, io: &mut Io<'_>) -> Result<(), 
         mac: wanted.mac,
         netns,
         interface: wanted.interface,
+        published: wanted.publish,
     };
     let endpoint = client.attach_endpoint(&request).await?;
     if wanted.json.json {
@@ -78,6 +80,7 @@ fn cells(endpoint: &Shown) -> Vec<Cell> {
         Cell::new(&*endpoint.name),
         Cell::new(endpoint.addresses.join(" ")),
         Cell::new(&*endpoint.interface),
+        Cell::new(endpoint.published.join(" ")),
         Cell::new(state).look(look),
         Cell::new(&*endpoint.netns),
     ]

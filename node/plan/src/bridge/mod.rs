@@ -7,14 +7,21 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::BTreeMap, format};
+use alloc::{collections::BTreeMap, format, vec::Vec};
 
 use ipnet::IpNet;
 
 use crate::{
-    host::{Attached, Kind, Link, Mark, Place, Plug, Setting, Wanted, port_name, ways_out},
-    records::{EndpointId, EndpointRecord, LinkName, Mac, NetworkId, NetworkRecord},
+    desired::Desired,
+    firewall::{self, Firewall, WayOut},
+    host::{Attached, Kind, Link, Mark, Place, Plug, Port, Setting, port_name, ways_out},
+    publish::Published,
+    records::{EndpointId, LinkName, Mac, NetworkId, NetworkRecord},
 };
+
+/// The name of the network that leads the endpoints of overlays out of the cluster, as Docker's
+/// `docker_gwbridge` does. Who wants it to be of another kind, creates it before.
+pub const GATEWAY: &str = "netnode_gwbridge";
 
 /// What the wanted state of one network follows from.
 #[derive(Clone, Debug)]
@@ -26,7 +33,20 @@ pub struct Network<'a> {
     /// MTU of the host's way out, in bytes.
     pub uplink_mtu: u32,
     /// Its endpoints.
-    pub attached: BTreeMap<EndpointId, (Attached, &'a EndpointRecord)>,
+    pub endpoints: BTreeMap<EndpointId, Endpoint>,
+}
+
+/// An endpoint of such a network.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its sandbox.
+    pub attached: Attached,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Its addresses.
+    pub addresses: Vec<IpNet>,
+    /// Ports of the host that lead to it.
+    pub published: Vec<Published>,
 }
 
 /// The name of a network's bridge, as Docker makes it: `br-` and the first twelve digits of the id.
@@ -40,28 +60,44 @@ pub fn mtu(record: &NetworkRecord, uplink_mtu: u32) -> u32 {
 }
 
 /// What should be there for a network.
-pub fn desired(network: &Network<'_>) -> Wanted {
-    let mut wanted = Wanted::new();
-    let Some(name) = bridge_name(network.id).filter(|_| !network.attached.is_empty()) else {
-        return wanted;
+pub fn desired(network: &Network<'_>) -> Desired {
+    let mut desired = Desired::default();
+    let Some(name) = bridge_name(network.id).filter(|_| !network.endpoints.is_empty()) else {
+        return desired;
     };
-    let mtu = mtu(network.record, network.uplink_mtu);
+    let record = network.record;
+    let mtu = mtu(record, network.uplink_mtu);
     let mut ports = BTreeMap::from([(name.clone(), bridge(network, mtu))]);
-    for (id, (attached, record)) in &network.attached {
+    for (id, endpoint) in &network.endpoints {
         let Some(port) = port_name(*id) else { continue };
-        let v6 = network.record.has_v6();
-        let (network_id, bridge) = (network.id, &name);
-        let plug = Plug { network: network_id, id: *id, record, attached, bridge, mtu, v6 };
+        let plug = Plug {
+            network: network.id,
+            id: *id,
+            mac: endpoint.mac,
+            addresses: &endpoint.addresses,
+            attached: &endpoint.attached,
+            bridge: &name,
+            mtu,
+            v6: record.has_v6(),
+            port: Port {
+                // Sandboxes of different overlays meet there.
+                isolated: record.name.as_str() == GATEWAY,
+                hairpin: !endpoint.published.is_empty(),
+                ..Port::TOLD
+            },
+        };
         let (made, mut end) = plug.ends();
-        if attached.default_route && !network.record.options.internal {
-            end.routes = ways_out(network.record, record);
+        if endpoint.attached.default_route && !record.options.internal {
+            end.routes = ways_out(record, &endpoint.addresses);
         }
         ports.insert(port, made);
-        let sandbox = wanted.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
-        sandbox.insert(attached.interface.clone(), end);
+        let sandbox = Place::Sandbox(endpoint.attached.sandbox.clone());
+        let interface = endpoint.attached.interface.clone();
+        desired.links.entry(sandbox).or_default().insert(interface, end);
     }
-    wanted.insert(Place::Host, ports);
-    wanted
+    desired.links.insert(Place::Host, ports);
+    desired.firewalls.insert(Place::Host, firewall(network, name));
+    desired
 }
 
 /// The bridge with the gateways' addresses. Its hardware address comes from the network's id: a bridge that
@@ -69,19 +105,34 @@ pub fn desired(network: &Network<'_>) -> Wanted {
 fn bridge(network: &Network<'_>, mtu: u32) -> Link {
     let record = network.record;
     let way_out = u32::from(!record.options.internal);
+    let publishes = network.endpoints.values().any(|endpoint| !endpoint.published.is_empty());
     let mut link = Link::new(Mark::network(network.id), Kind::Bridge, mtu)
         .with(Setting::DisableV6, u32::from(!record.has_v6()))
         .with(Setting::AcceptRa, 0)
-        .with(Setting::Forwarding, way_out);
+        .with(Setting::Forwarding, way_out)
+        // Answers to what the host itself asked a published port for, from 127.0.0.1.
+        .with(Setting::RouteLocalnet, u32::from(publishes));
     if record.has_v6() {
         link = link.with(Setting::ForwardingV6, way_out);
     }
-    let NetworkId([a, b, c, d, e, f, ..]) = network.id;
-    link.mac = Some(Mac::random([a, b, c, d, e, f]));
+    link.mac = network.id.0.first_chunk().copied().map(Mac::random);
     let gateways = record
         .subnets
         .iter()
         .filter_map(|subnet| IpNet::new(subnet.gateway?, subnet.prefix.prefix_len()).ok());
     link.addresses = gateways.collect();
     link
+}
+
+fn firewall(network: &Network<'_>, name: LinkName) -> Firewall {
+    let record = network.record;
+    let way_out = if record.options.internal { WayOut::Closed } else { WayOut::Masqueraded };
+    let subnets = record.subnets.iter().map(|subnet| subnet.prefix).collect();
+    let mut firewall = Firewall::default();
+    firewall.bridges.insert(name, firewall::Bridge { subnets, way_out });
+    for endpoint in network.endpoints.values() {
+        let ports = endpoint.published.iter();
+        firewall.published.extend(ports.filter_map(|port| port.lead_to(&endpoint.addresses)));
+    }
+    firewall
 }

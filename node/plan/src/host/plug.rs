@@ -3,8 +3,10 @@
 
 use alloc::format;
 
+use ipnet::IpNet;
+
 use super::{Attached, Kind, Link, Mark, Place, Port, Setting};
-use crate::records::{EndpointId, EndpointRecord, LinkName, NetworkId};
+use crate::records::{EndpointId, LinkName, Mac, NetworkId};
 
 /// An endpoint that is to be plugged into a bridge.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +15,10 @@ pub struct Plug<'a> {
     pub network: NetworkId,
     /// Its id.
     pub id: EndpointId,
-    /// What it is.
-    pub record: &'a EndpointRecord,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Its addresses.
+    pub addresses: &'a [IpNet],
     /// Its sandbox.
     pub attached: &'a Attached,
     /// The bridge.
@@ -23,6 +27,8 @@ pub struct Plug<'a> {
     pub mtu: u32,
     /// Whether the network has IPv6.
     pub v6: bool,
+    /// How it is a port of the bridge.
+    pub port: Port,
 }
 
 /// The name of an endpoint's port on a bridge.
@@ -38,13 +44,13 @@ impl Plug<'_> {
         let peer_at = Place::Sandbox(self.attached.sandbox.clone());
         let kind = Kind::Veth { peer_at, peer: self.attached.interface.clone() };
         let mut port = Link::new(mark, kind, self.mtu).with(Setting::DisableV6, 1);
-        port.port_of = Some((self.bridge.clone(), Port::TOLD));
-        port.stations.insert(self.record.mac);
+        port.port_of = Some((self.bridge.clone(), self.port));
+        port.stations.insert(self.mac);
         let mut end = Link::new(mark, Kind::VethEnd, self.mtu)
             .with(Setting::DisableV6, u32::from(!self.v6))
             .with(Setting::AcceptRa, 0);
-        end.mac = Some(self.record.mac);
-        end.addresses = self.record.addresses.iter().copied().collect();
+        end.mac = Some(self.mac);
+        end.addresses = self.addresses.iter().copied().collect();
         (port, end)
     }
 }

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Route;
-use crate::records::{EndpointRecord, NetworkRecord};
+use crate::records::NetworkRecord;
 
 impl Route {
     /// The default route over a gateway.
@@ -22,11 +22,11 @@ impl Route {
     }
 }
 
-/// Over the gateways of the subnets in which the endpoint has an address, the first of each family.
-pub fn ways_out(network: &NetworkRecord, endpoint: &EndpointRecord) -> BTreeSet<Route> {
+/// Over the gateways of the subnets in which an endpoint has an address, the first of each family.
+pub fn ways_out(network: &NetworkRecord, addresses: &[IpNet]) -> BTreeSet<Route> {
     let mut routes: BTreeMap<bool, Route> = BTreeMap::new();
     for subnet in &network.subnets {
-        let within = endpoint.addresses.iter().any(|net| subnet.prefix.contains(&net.addr()));
+        let within = addresses.iter().any(|net| subnet.prefix.contains(&net.addr()));
         let Some(gateway) = subnet.gateway.filter(|_| within) else { continue };
         if let Some(route) = Route::default_over(gateway) {
             routes.entry(gateway.is_ipv4()).or_insert(route);

@@ -64,7 +64,7 @@ pub fn desired(network: &Network<'_>) -> Result<Wanted, Fault> {
         link.mac = Some(record.mac);
         link.addresses = record.addresses.iter().copied().collect();
         if attached.default_route && !options.internal {
-            link.routes = ways_out(network.record, record);
+            link.routes = ways_out(network.record, &record.addresses);
         }
         let sandbox = wanted.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
         sandbox.insert(attached.interface.clone(), link);

@@ -135,9 +135,17 @@ pub fn desired(network: &Network<'_>) -> Outcome {
     for (id, attached) in &network.attached {
         let row = network.endpoints.get(&(network.node, *id));
         let (Some(row), Some(port)) = (row, port_name(*id)) else { continue };
-        let (network, mtu, v6) = (network.id, outcome.mtu, network.record.has_v6());
-        let (record, bridge) = (row.record, &bridge);
-        let plug = Plug { network, id: *id, record, attached, bridge, mtu, v6 };
+        let plug = Plug {
+            network: network.id,
+            id: *id,
+            mac: row.record.mac,
+            addresses: &row.record.addresses,
+            attached,
+            bridge: &bridge,
+            mtu: outcome.mtu,
+            v6: network.record.has_v6(),
+            port: Port::TOLD,
+        };
         let (made, end) = plug.ends();
         links.insert(port, made);
         let sandbox = outcome.wanted.entry(Place::Sandbox(attached.sandbox.clone())).or_default();

@@ -1,0 +1,65 @@
+//! The way out of an overlay: its sandboxes are plugged into a bridge network of this host as well, which
+//! comes with the first of them.
+
+use std::{collections::BTreeMap, path::Path};
+
+use ipnet::IpNet;
+use netdb::Name;
+use netnode_plan::{
+    bridge::GATEWAY,
+    catalog::{Listed, Scope},
+    local::LocalError,
+    records::{Driver, LinkName, NetworkId},
+    request::NetworkRequest,
+};
+
+use super::{AttachError, Endpoints, attach::random_mac, store::WayOut};
+use crate::networks::CreateError;
+
+/// What the interface is called in the sandbox.
+const INTERFACE: &str = "gw0";
+/// There if the kernel has IPv6.
+const IPV6: &str = "/proc/sys/net/ipv6";
+
+impl Endpoints {
+    /// Addresses on the gateway for one more sandbox; what is taken is noted.
+    pub(super) async fn way_out(
+        &self,
+        taken: &mut Vec<(NetworkId, IpNet)>,
+    ) -> Result<WayOut, AttachError> {
+        let (network, listed) = self.gateway().await?;
+        let addresses = self.take_addresses(network, &listed, &[], taken).await?;
+        Ok(WayOut { network, interface: LinkName::new(INTERFACE)?, addresses, mac: random_mac()? })
+    }
+
+    async fn gateway(&self) -> Result<(NetworkId, Listed), AttachError> {
+        let is_one = |listed: &Listed| {
+            listed.scope == Scope::Local && listed.record.driver == Driver::Bridge
+        };
+        let find = || self.networks.find(GATEWAY).ok().filter(|(_, listed)| is_one(listed));
+        if let Some(found) = find() {
+            return Ok(found);
+        }
+        let request = NetworkRequest {
+            name: Name::new(GATEWAY)?,
+            driver: Driver::Bridge,
+            scope: None,
+            subnets: Vec::new(),
+            ranges: Vec::new(),
+            gateways: Vec::new(),
+            aux: Vec::new(),
+            options: Vec::new(),
+            internal: false,
+            attachable: false,
+            labels: BTreeMap::new(),
+        };
+        match self.networks.create(request, Path::new(IPV6).exists()).await {
+            Ok(created) => Ok(created),
+            Err(error @ CreateError::Local(LocalError::Exists { .. })) => {
+                // Another attach made it meanwhile; or it is nothing that leads out.
+                find().ok_or(AttachError::Gateway(error))
+            }
+            Err(error) => Err(AttachError::Gateway(error)),
+        }
+    }
+}
