@@ -128,11 +128,10 @@ impl From<AttachError> for Refused {
             AttachError::File(_) | AttachError::Add(AddError::File(_)) => {
                 with(Code::Storage).into()
             }
-            AttachError::Gateway(_) => with(Code::Conflict).into(),
             AttachError::Write(error) => of_write(error).into(),
             AttachError::Stopped(stopped) => (*stopped).into(),
             AttachError::Find(error) => error.clone().into(),
-            AttachError::Scope(_) => with(Code::Conflict).into(),
+            AttachError::Scope(_) | AttachError::Gateway(_) => with(Code::Conflict).into(),
         }
     }
 }

@@ -205,9 +205,7 @@ impl Endpoints {
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.
     async fn enter(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
         let _changing = self.changing.lock().await;
-        let (reply, stored) = oneshot::channel();
-        self.tell(Command::Add { id, local: local.clone(), reply }).await?;
-        stored.await.map_err(|_| Stopped)??;
+        self.put(id, local).await?;
         self.tell(Command::Begin(Vec::new())).await?;
         if !self.is_own(local.network)
             && let Err(error) = self.publish(id, local).await
@@ -247,7 +245,7 @@ impl Endpoints {
         Ok(addresses)
     }
 
-    async fn give_back(
+    pub(super) async fn give_back(
         &self,
         addresses: impl IntoIterator<Item = (NetworkId, IpNet)>,
     ) -> Result<(), Stopped> {
@@ -379,7 +377,21 @@ impl Endpoints {
             // The row may be gone already.
             let _ = scope.table(ENDPOINTS, Lifetime::Owner)?.delete(id.0).await;
         }
-        Ok(self.forget(id).await?)
+        let local = self.forget(id).await?;
+        if let Some(local) = &local
+            && let Err(error) = self.pass_on(local).await
+        {
+            tracing::warn!(sandbox = %local.sandbox, "it has no way out any more: {error}");
+        }
+        Ok(local)
+    }
+
+    /// Stores what an endpoint is, and has the kernel asked for it.
+    pub(super) async fn put(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
+        let (reply, stored) = oneshot::channel();
+        let local = Box::new(local.clone());
+        self.tell(Command::Add { id, local, reply }).await?;
+        Ok(stored.await.map_err(|_| Stopped)??)
     }
 
     async fn forget(&self, id: EndpointId) -> Result<Option<Local>, FileOrStopped> {

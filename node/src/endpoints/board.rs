@@ -66,9 +66,10 @@ pub(crate) enum AddError {
 
 /// What the board is told.
 pub(super) enum Command {
+    /// Of an endpoint that is there, it is what it is from now on.
     Add {
         id: EndpointId,
-        local: Local,
+        local: Box<Local>,
         reply: oneshot::Sender<Result<(), AddError>>,
     },
     Remove {
@@ -172,7 +173,7 @@ impl Board {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Add { id, local, reply } => {
-                let done = self.add(id, local);
+                let done = self.add(id, *local);
                 self.want();
                 // Whoever asked may be gone.
                 drop(reply.send(done));
@@ -203,9 +204,9 @@ impl Board {
         }
     }
 
-    /// What two can't have goes to the first.
+    /// Adds one, or says anew what it is. What two can't have goes to the first.
     fn add(&mut self, id: EndpointId, local: Local) -> Result<(), AddError> {
-        for other in self.locals.values() {
+        for (_, other) in self.locals.iter().filter(|(other, _)| **other != id) {
             for port in &local.published {
                 if let Some(by) = other.published.iter().find(|there| there.clashes(port)) {
                     let (port, to, by) = (port.clone(), other.name.clone(), by.clone());

@@ -1,5 +1,5 @@
 //! The way out of an overlay: its sandboxes are plugged into a bridge network of this host as well, which
-//! comes with the first of them.
+//! comes with the first of them; and which of a sandbox's endpoints is its way to everywhere.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,7 +13,7 @@ use netnode_plan::{
     request::NetworkRequest,
 };
 
-use super::{AttachError, Endpoints, attach::random_mac, store::WayOut};
+use super::{AttachError, Endpoints, Local, attach::random_mac, store::WayOut};
 use crate::networks::CreateError;
 
 /// What the interface is called in the sandbox.
@@ -30,6 +30,34 @@ impl Endpoints {
         let (network, listed) = self.gateway().await?;
         let addresses = self.take_addresses(network, &listed, &[], taken).await?;
         Ok(WayOut { network, interface: LinkName::new(INTERFACE)?, addresses, mac: random_mac()? })
+    }
+
+    /// The way to everywhere of a sandbox goes over to the next of its endpoints that leads out.
+    pub(super) async fn pass_on(&self, gone: &Local) -> Result<(), AttachError> {
+        let catalog = self.networks.catalog();
+        let leads_out = |local: &Local| {
+            catalog.get(local.network).is_some_and(|listed| !listed.record.options.internal)
+        };
+        let left = self.list().into_iter().filter(|left| {
+            gone.default_route && left.local.sandbox == gone.sandbox && leads_out(&left.local)
+        });
+        let Some(heir) = left.min_by(|one, other| one.local.interface.cmp(&other.local.interface))
+        else {
+            return Ok(());
+        };
+        let (mut local, mut taken) = (Local { default_route: true, ..heir.local }, Vec::new());
+        let driver = catalog.get(local.network).map(|listed| listed.record.driver);
+        let went = async {
+            if driver == Some(Driver::Overlay) {
+                local.way_out = Some(self.way_out(&mut taken).await?);
+            }
+            self.put(heir.id, &local).await
+        };
+        let went = went.await;
+        if went.is_err() {
+            self.give_back(taken).await?;
+        }
+        went
     }
 
     async fn gateway(&self) -> Result<(NetworkId, Listed), AttachError> {

@@ -190,9 +190,14 @@ fn an_overlay_leads_out_by_the_host_of_each_endpoint() {
     let (shut, _) = site.plug("shut", "shut", &[]);
     assert_eq!(links(&shut), ["lo", "eth0"]);
     assert!(is_shut(&shut, "192.0.2.3:80"));
+    // The way out goes over to the next of a sandbox's endpoints.
+    site.daemons[0].create("overlay", "more", false);
+    site.daemons[0].attach("more", "here", &here);
+    site.daemons[0].ask(site.daemons[0].client.detach_endpoint("web", "here")).unwrap();
+    assert_eq!(ask(&here, "192.0.2.3:80"), Some("::ffff:192.0.2.1".into()));
     let gateway = site.daemons[0].client.remove_network("netnode_gwbridge");
     assert!(site.daemons[0].ask(gateway).is_err(), "in use");
-    for (network, name) in [("web", "here"), ("web", "mate"), ("shut", "shut")] {
+    for (network, name) in [("more", "here"), ("web", "mate"), ("shut", "shut")] {
         site.daemons[0].ask(site.daemons[0].client.detach_endpoint(network, name)).unwrap();
     }
     assert_eq!(links(site.host(0)), ["lo", "eth0"]);
