@@ -452,6 +452,9 @@ fn state_of(report: &Report, id: EndpointId, local: &Local) -> State {
     if let Some(obstacle) = report.obstacles.iter().find(hinders) {
         return State::Error(obstacle.to_string());
     }
+    if let Some(blocked) = report.blocked.iter().find(|blocked| ours.contains(&blocked.bridge)) {
+        return State::Error(blocked.to_string());
+    }
     if report.is_settled() {
         return State::Ready;
     }

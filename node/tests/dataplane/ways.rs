@@ -3,18 +3,20 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::Duration,
 };
 
+use netdb_tests::skips;
 use netnode_api::{
     endpoints::{Endpoint, EndpointState},
     networks::CreateNetwork,
 };
 
 use crate::{
-    daemon::{Daemon, addresses, cluster},
-    lab::{Lab, inside, links},
+    daemon::{Daemon, addresses, cluster, until},
+    lab::{Lab, by_hand, inside, links},
     ping::{answers, is_silent, lost_during},
     talk::{ask, ask_udp, is_shut, serve},
 };
@@ -162,6 +164,29 @@ fn a_bridge_works_on_while_netnode_is_killed_and_restarted() {
     assert!(addresses(&other).iter().all(|address| !addresses(&endpoint).contains(address)));
     let sandbox = site.lab.namespace("third");
     assert!(site.daemons[0].publish("one", "third", &sandbox, &["8080:80"]).is_err());
+}
+
+#[test]
+fn an_endpoint_shows_who_drops_its_packets() {
+    let test = "an_endpoint_shows_who_drops_its_packets";
+    let Some(site) = Site::new(test, 1) else { return };
+    if Command::new("nft").arg("--version").output().is_err() {
+        return skips::left_out(test, "nft is not installed");
+    }
+    site.daemons[0].create("bridge", "one", false);
+    site.plug("one", "one", &[]);
+    by_hand(site.host(0), "nft add table inet wall");
+    let drops = "{ type filter hook forward priority 0 ; policy drop ; }";
+    by_hand(site.host(0), &format!("nft add chain inet wall shut {drops}"));
+    until("it is told", || {
+        let all = site.daemons[0].ask(site.daemons[0].client.endpoints()).unwrap();
+        matches!(&all[0].state, EndpointState::Error(why) if why.contains("blocked by inet wall/shut"))
+    });
+    by_hand(site.host(0), "nft delete table inet wall");
+    until("it is over", || {
+        let all = site.daemons[0].ask(site.daemons[0].client.endpoints()).unwrap();
+        all[0].state == EndpointState::Ready
+    });
 }
 
 #[test]
