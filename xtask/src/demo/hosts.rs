@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -19,6 +19,8 @@ use netdb_tests::{
     hosts::Hosts,
     ping::{answers, lost_during},
 };
+
+use tokio::time::sleep;
 
 use super::report::Report;
 use crate::{
@@ -32,6 +34,8 @@ const SANDBOXES: usize = 2;
 const NETWORK: &str = "web";
 /// Bytes of payload of a ping.
 const PAYLOAD: usize = 56;
+/// How long netnode is away, and how long the ping goes on when it is back.
+const WHILE: Duration = Duration::from_millis(500);
 /// Names the option by which this program is told that it is apart.
 pub(super) const OPTION: &str = "--apart";
 
@@ -120,15 +124,18 @@ fn killed(
     let to = *last.1.first().context("it has an address")?;
     let node = cluster.nodes.first_mut().context("there is a node")?;
     let runtime = tokio::runtime::Handle::current();
-    let (loss, started) = tokio::task::block_in_place(|| {
+    let (loss, done): (_, Result<()>) = tokio::task::block_in_place(|| {
         lost_during(&first.0, to, || {
             runtime.block_on(async {
                 node.kill()?;
-                node.start().await.map(drop)
+                sleep(WHILE).await;
+                node.start().await?;
+                sleep(WHILE).await;
+                Ok(())
             })
         })
     })?;
-    started?;
+    done?;
     ensure!(loss.sent > 0, "no ping was sent");
     let what = format!("pings lost while {} is killed and started again", node.name());
     report.check(&what, loss.lost == 0, &format!("{} of {}", loss.lost, loss.sent));
