@@ -29,10 +29,26 @@ pub async fn create_overlay(nodes: &[Node], name: &str) -> Result<()> {
 
 /// Plugs a sandbox of the node's host into a network; it is ready then.
 pub async fn plug(node: &Node, network: &str, name: &str, sandbox: &Path) -> Result<Endpoint> {
+    attach(node, network, name, sandbox, false).await
+}
+
+/// Has an endpoint of another host go on in a sandbox of this node's host.
+pub async fn move_here(node: &Node, network: &str, name: &str, sandbox: &Path) -> Result<Endpoint> {
+    attach(node, network, name, sandbox, true).await
+}
+
+async fn attach(
+    node: &Node,
+    network: &str,
+    name: &str,
+    sandbox: &Path,
+    move_here: bool,
+) -> Result<Endpoint> {
     let wanted = AttachEndpoint {
         network: network.to_owned(),
         name: name.to_owned(),
         netns: sandbox.display().to_string(),
+        move_here,
         ..AttachEndpoint::default()
     };
     let endpoint = node.client().attach_endpoint(&wanted).await?;

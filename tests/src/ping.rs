@@ -20,6 +20,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two requests of a running ping.
 const PERIOD: Duration = Duration::from_millis(20);
+/// The same where a gap is to be measured.
+const QUICK: Duration = Duration::from_millis(1);
 /// Bytes of payload where their number does not matter, as `ping` sends them.
 const PAYLOAD: usize = 56;
 /// Type, code, checksum, identifier, sequence.
@@ -107,6 +109,37 @@ pub fn lost_during<T>(from: &Path, to: IpAddr, work: impl FnOnce() -> T) -> Resu
         done.store(true, Ordering::Relaxed);
         let loss = pinging.join().map_err(|_| anyhow!("the ping was lost"))??;
         Ok((loss, came))
+    })
+}
+
+/// The longest time without an answer while something was done, to requests that follow each other within
+/// a few milliseconds.
+pub fn gap_during<T>(from: &Path, to: IpAddr, work: impl FnOnce() -> T) -> Result<(Duration, T)> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let pinging = scope.spawn(|| {
+            inside(from, || {
+                let pinger = Pinger::new(to, PAYLOAD)?;
+                pinger.socket.set_read_timeout(Some(QUICK))?;
+                let (mut last, mut gap) = (Instant::now(), Duration::ZERO);
+                let mut sequences = (0..u16::MAX).cycle();
+                while !done.load(Ordering::Relaxed) {
+                    // There may be no way for a moment.
+                    let _ = pinger.send(sequences.next().unwrap_or_default());
+                    if pinger.receive(None, Instant::now() + QUICK)? {
+                        last = Instant::now();
+                        thread::sleep(QUICK);
+                    } else {
+                        gap = gap.max(last.elapsed());
+                    }
+                }
+                Ok::<_, anyhow::Error>(gap.max(last.elapsed()))
+            })?
+        });
+        let came = work();
+        done.store(true, Ordering::Relaxed);
+        let gap = pinging.join().map_err(|_| anyhow!("the ping was lost"))??;
+        Ok((gap, came))
     })
 }
 

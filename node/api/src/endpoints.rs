@@ -28,6 +28,10 @@ pub struct AttachEndpoint {
     /// Ports of the host that are to lead to it, as `[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]`.
     #[serde(default)]
     pub published: Vec<String>,
+    /// It is on another host, and goes on here with its addresses, hardware address and aliases; that host
+    /// gives it up when it hears of it.
+    #[serde(default)]
+    pub move_here: bool,
 }
 
 /// An endpoint of this host.

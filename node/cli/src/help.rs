@@ -117,6 +117,7 @@ Examples:
   netdbctl endpoint attach --network web --name api-1 --netns /run/netns/box
   netdbctl endpoint attach --network web --name api-2 --ip 10.0.0.9 --pid 4711
   netdbctl endpoint attach --network box --name www -p 8080:80 -p [::1]:53:53/udp --netns /run/netns/www
+  netdbctl endpoint attach --network web --name api-1 --move --netns /run/netns/elsewhere
   netdbctl endpoint ls
   netdbctl endpoint detach --network web --name api-1";
 

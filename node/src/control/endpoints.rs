@@ -46,6 +46,12 @@ pub(super) async fn detach(
 }
 
 fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
+    let told = !(wanted.addresses.is_empty() && wanted.aliases.is_empty()) || wanted.mac.is_some();
+    if wanted.move_here && told {
+        let why =
+            "an endpoint that moves keeps its addresses, its hardware address and its aliases";
+        return Err(Problem::new(Code::Invalid, why).into());
+    }
     let aliases = wanted.aliases.iter().map(|alias| Name::new(alias));
     let addresses = wanted.addresses.iter().map(|address| parse("addresses", address));
     let published = wanted.published.iter().map(|port| Ok(port.parse()?));
@@ -61,6 +67,7 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
             .map(|name| parse::<LinkName>("interface", &name))
             .transpose()?,
         published: published.collect::<Result<_, Refused>>()?,
+        takes_over: wanted.move_here,
     })
 }
 
@@ -115,6 +122,9 @@ impl From<AttachError> for Refused {
                 .with_hint("`netdbctl network inspect` shows who holds how much")
                 .into(),
             AttachError::NoAddress { .. } => with(Code::Starting).into(),
+            AttachError::NotThere(_) => {
+                with(Code::NotFound).with_hint("leave out --move to make a new one").into()
+            }
             AttachError::Host
             | AttachError::None
             | AttachError::Sandbox { .. }

@@ -56,6 +56,18 @@ pub(crate) struct Wish {
     pub(crate) interface: Option<LinkName>,
     /// Ports of the host that are to lead to it.
     pub(crate) published: Vec<Published>,
+    /// It is on another host, and goes on here.
+    pub(crate) takes_over: bool,
+}
+
+/// What an endpoint is known by, wherever it is.
+pub(super) struct Identity {
+    pub(super) id: EndpointId,
+    pub(super) addresses: Vec<IpNet>,
+    pub(super) mac: Mac,
+    pub(super) aliases: Vec<Name>,
+    /// How often it moved from one node to another.
+    pub(super) moves: u32,
 }
 
 /// Why a sandbox was not plugged in. Nothing changed.
@@ -74,6 +86,8 @@ pub(crate) enum AttachError {
     Sandbox { path: String, error: io::Error },
     #[error("this host has an endpoint {name} on that network already: {id}")]
     Exists { name: Name, id: EndpointId },
+    #[error("no other host has an endpoint {0} on that network: there is nothing to move")]
+    NotThere(Name),
     #[error("address {0} is in none of the network's subnets")]
     Outside(IpAddr),
     #[error("no address of {subnet} can be given: {why}")]
@@ -158,13 +172,12 @@ impl Endpoints {
         wish: Wish,
         taken: &mut Vec<(NetworkId, IpNet)>,
     ) -> Result<Endpoint, AttachError> {
-        let addresses = self.take_addresses(network, listed, &wish.addresses, taken).await?;
-        let mut id = [0; 16];
-        getrandom::fill(&mut id)?;
-        let mac = wish.mac.map_or_else(random_mac, Ok)?;
-        if !mac.is_an_interfaces() {
-            return Err(AttachError::Mac(mac));
-        }
+        let known = if wish.takes_over {
+            self.taken_over(network, &wish.name).await?
+        } else {
+            self.new_identity(network, listed, &wish, taken).await?
+        };
+        let Identity { id, addresses, mac, aliases, moves } = known;
         let interface = match wish.interface {
             Some(interface) => interface,
             None => self.free_interface(&wish.sandbox)?,
@@ -183,23 +196,41 @@ impl Endpoints {
         let local = Local {
             network,
             name: wish.name,
-            aliases: wish.aliases,
+            aliases,
             sandbox: wish.sandbox,
             interface,
             addresses,
             mac,
             default_route,
-            moves: 0,
+            moves,
             published: wish.published,
             way_out,
         };
-        let id = EndpointId(id);
         if listed.record.driver == Driver::Macvlan {
             // Its parent may have been made just before.
             self.survey().await;
         }
         self.enter(id, &local).await?;
         Ok(self.settled(id).await.ok_or(Stopped)?)
+    }
+
+    /// A new endpoint: addresses that it wished for or others, a random id.
+    async fn new_identity(
+        &self,
+        network: NetworkId,
+        listed: &Listed,
+        wish: &Wish,
+        taken: &mut Vec<(NetworkId, IpNet)>,
+    ) -> Result<Identity, AttachError> {
+        let addresses = self.take_addresses(network, listed, &wish.addresses, taken).await?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)?;
+        let mac = wish.mac.map_or_else(random_mac, Ok)?;
+        if !mac.is_an_interfaces() {
+            return Err(AttachError::Mac(mac));
+        }
+        let (id, aliases) = (EndpointId(id), wish.aliases.clone());
+        Ok(Identity { id, addresses, mac, aliases, moves: 0 })
     }
 
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.
@@ -351,18 +382,27 @@ impl Endpoints {
     /// Plugs an endpoint out.
     pub(crate) async fn detach(&self, network: &str, name: &Name) -> Result<Local, DetachError> {
         self.started().await?;
-        let (network, listed) = self.networks.find(network)?;
+        let (network, _) = self.networks.find(network)?;
         let unknown = || DetachError::Unknown(name.clone());
         let id = self.find(network, name).ok_or_else(unknown)?;
-        let local = self.withdraw(network, id).await?.ok_or_else(unknown)?;
+        self.give_up(network, id).await?.ok_or_else(unknown)
+    }
+
+    /// Lets go of an endpoint of this host, if it has it, and of all that it had.
+    pub(super) async fn give_up(
+        &self,
+        network: NetworkId,
+        id: EndpointId,
+    ) -> Result<Option<Local>, DetachError> {
+        let Some(local) = self.withdraw(network, id).await? else { return Ok(None) };
         // Beyond that it is under way.
         let _ = timeout(PATIENCE, self.shown.clone().wait_for(|shown| shown.settled)).await;
         self.give_back(local.all_addresses()).await?;
-        if listed.scope == Scope::Cluster && !self.is_used(network) {
+        if !self.is_own(network) && !self.is_used(network) {
             let again = self.clone();
             tokio::spawn(async move { again.leave_scope(network).await });
         }
-        Ok(local)
+        Ok(Some(local))
     }
 
     /// Takes back what [`Self::enter`] said, from the other nodes first: they send nothing more before the

@@ -112,6 +112,8 @@ pub(super) struct Shown {
     pub(super) tunnel_mtu: u32,
     /// Whether the kernel is as it should be, as far as it can be.
     pub(super) settled: bool,
+    /// Endpoints of this host that another node has by now.
+    pub(super) moved: BTreeMap<EndpointId, NodeId>,
 }
 
 pub(super) struct Board {
@@ -305,13 +307,21 @@ impl Board {
                 keeper.start(self.wants.subscribe());
             }
         }
-        let locals = self.locals.clone();
+        let (locals, moved) = (self.locals.clone(), self.moved());
         let tunnel_mtu = overlay::mtu_over(self.survey.way.from, self.survey.way.mtu);
         self.shown.send_modify(|shown| {
             let states = shown.states.clone();
             let settled = shown.settled && !news;
-            *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled });
+            *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled, moved });
         });
+    }
+
+    /// Endpoints of this node that another has by now.
+    fn moved(&self) -> BTreeMap<EndpointId, NodeId> {
+        let own = self.locals.iter().map(|(id, local)| (*id, local.moves)).collect();
+        let networks: BTreeSet<NetworkId> = self.locals.values().map(|l| l.network).collect();
+        let rows = networks.into_iter().filter_map(|network| self.rows.of(network));
+        overlay::moved_away(rows.flat_map(Rows::records), self.node, &own)
     }
 
     fn of_network(&self, network: NetworkId) -> impl Iterator<Item = (EndpointId, &Local)> {

@@ -5,6 +5,7 @@
 //! | `attach` | plugging a sandbox in and out: addresses, rows, waiting for the kernel |
 //! | `board` | the task that turns rows and this host's endpoints into what the kernel should be like |
 //! | `gateway` | the way out of an overlay |
+//! | `moves` | endpoints that go on elsewhere |
 //! | `ports` | which ports an endpoint may publish |
 //! | `rows` | the rows of all networks that this node takes part in |
 //! | `store` | this host's endpoints on disk |
@@ -13,6 +14,7 @@
 mod attach;
 mod board;
 mod gateway;
+mod moves;
 mod ports;
 mod rows;
 mod store;
@@ -155,6 +157,7 @@ impl Endpoints {
         let again = endpoints.clone();
         tokio::spawn(async move { again.take_up(locals, &get_ready).await });
         tokio::spawn(endpoints.clone().keep_surveyed());
+        tokio::spawn(endpoints.clone().follow_moves());
         Ok(endpoints)
     }
 

@@ -96,6 +96,10 @@ impl Rows {
         rows
     }
 
+    pub(super) fn records(&self) -> impl Iterator<Item = (&(NodeId, EndpointId), &EndpointRecord)> {
+        self.endpoints.iter().map(|(holder, held)| (holder, &held.record))
+    }
+
     pub(super) fn peers(&self) -> Vec<Row<'_, PeerRecord>> {
         let peers = self.peers.iter();
         peers

@@ -237,7 +237,7 @@ fn killing_and_restarting_netnode_never_interrupts_traffic() {
 fn a_node_that_starts_alone_keeps_the_ways_to_the_others() {
     let test = "a_node_that_starts_alone_keeps_the_ways_to_the_others";
     let Some(lab) = Lab::new(test, 2) else { return };
-    let mut daemons = cluster(&lab);
+    let mut daemons = cluster(&lab, lab.hosts.len());
     let (here, there) = (lab.namespace("here"), lab.namespace("there"));
     let endpoint = daemons[0].attach("web", "here", &here);
     let other = daemons[1].attach("web", "there", &there);
@@ -266,7 +266,7 @@ fn a_node_that_starts_alone_keeps_the_ways_to_the_others() {
 fn a_smaller_underlay_is_everybodys_mtu() {
     let test = "a_smaller_underlay_is_everybodys_mtu";
     let Some(lab) = Lab::new(test, 2) else { return };
-    let daemons = cluster(&lab);
+    let daemons = cluster(&lab, lab.hosts.len());
     let (here, there) = (lab.namespace("here"), lab.namespace("there"));
     daemons[0].attach("web", "here", &here);
     let other = daemons[1].attach("web", "there", &there);
@@ -276,4 +276,48 @@ fn a_smaller_underlay_is_everybodys_mtu() {
         [&here, &there].iter().all(|at| by_hand(at, "ip link show dev eth0").contains("mtu 1350"))
     });
     assert!(answers(&here, addresses(&other)[0], 1350 - HEADERS_V4));
+}
+
+#[test]
+fn an_endpoint_moves_and_is_reached_where_it_went() {
+    let test = "an_endpoint_moves_and_is_reached_where_it_went";
+    let Some(lab) = Lab::new(test, 3) else { return };
+    let mut daemons = cluster(&lab, lab.hosts.len());
+    let (old, new, watcher) =
+        (lab.namespace("old"), lab.namespace("new"), lab.namespace("watcher"));
+    let before = daemons[0].attach("web", "api", &old);
+    daemons[2].attach("web", "watcher", &watcher);
+    let to = addresses(&before)[0];
+    assert!(answers(&watcher, to, 56));
+    let moved = AttachEndpoint {
+        network: "web".to_owned(),
+        name: "api".to_owned(),
+        netns: new.to_str().unwrap().to_owned(),
+        move_here: true,
+        ..AttachEndpoint::default()
+    };
+    // It is here already.
+    assert!(daemons[0].ask(daemons[0].client.attach_endpoint(&moved)).is_err());
+    let after = daemons[1].ask(daemons[1].client.attach_endpoint(&moved)).unwrap();
+    assert_eq!(
+        (&after.id, &after.addresses, &after.mac),
+        (&before.id, &before.addresses, &before.mac)
+    );
+    until("its old host has given it up", || {
+        let all = daemons[0].ask(daemons[0].client.endpoints()).unwrap();
+        all.is_empty() && links(&old) == ["lo"]
+    });
+    assert!(answers(&watcher, to, 56));
+    // The host that it was on does not give its address to another.
+    let third = lab.namespace("third");
+    assert!(!addresses(&daemons[0].attach("web", "third", &third)).contains(&to));
+    // Back again, while the host that it went to is down: that one gives it up when it is back.
+    daemons[1].kill();
+    let moved = AttachEndpoint { netns: old.to_str().unwrap().to_owned(), ..moved };
+    daemons[0].ask(daemons[0].client.attach_endpoint(&moved)).unwrap();
+    assert!(answers(&watcher, to, 56));
+    daemons[1].start();
+    until("it is given up there", || links(&new) == ["lo"]);
+    assert!(answers(&watcher, to, 56));
+    assert!(daemons[1].ask(daemons[1].client.endpoints()).unwrap().is_empty());
 }

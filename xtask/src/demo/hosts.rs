@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use netdb_tests::{
     binaries::Binaries,
     cluster::Cluster,
-    endpoints::{addresses, create_overlay, plug},
+    endpoints::{addresses, create_overlay, move_here, plug},
     hosts::Hosts,
-    ping::{answers, lost_during},
+    ping::{answers, gap_during, lost_during},
 };
 
 use tokio::time::sleep;
@@ -111,7 +111,38 @@ async fn containers(hosts: &Hosts, cluster: &mut Cluster, report: &mut Report) -
     }
     let found = format!("{answered} of {asked}");
     report.check("each pings each, over IPv4 and IPv6", answered == asked, &found);
-    killed(cluster, &plugged, report)
+    killed(cluster, &plugged, report)?;
+    moved(hosts, cluster, &plugged, report)
+}
+
+/// The first container of the first host goes on on the second, as a scheduler would have it.
+fn moved(
+    hosts: &Hosts,
+    cluster: &Cluster,
+    plugged: &[(PathBuf, Vec<IpAddr>)],
+    report: &mut Report,
+) -> Result<()> {
+    let (first, last) = plugged.first().zip(plugged.last()).context("there are containers")?;
+    let to = *first.1.first().context("it has an address")?;
+    let [old, new, ..] = cluster.nodes.as_slice() else { bail!("the cluster has several nodes") };
+    let name = format!("{}-1", old.name());
+    let sandbox = hosts.namespaces.make(&format!("{name}-moved"))?;
+    let runtime = tokio::runtime::Handle::current();
+    let (gap, done): (_, Result<()>) = tokio::task::block_in_place(|| {
+        gap_during(&last.0, to, || {
+            runtime.block_on(async {
+                sleep(WHILE).await;
+                move_here(new, NETWORK, &name, &sandbox).await?;
+                sleep(WHILE).await;
+                Ok(())
+            })
+        })
+    })?;
+    done?;
+    let what = format!("{name} moves from {} to {}: longest gap of a ping", old.name(), new.name());
+    report.took(&what, gap);
+    report.check("it is reached where it went", answers(&last.0, to, PAYLOAD)?, &to.to_string());
+    Ok(())
 }
 
 /// Traffic does not need netnode.

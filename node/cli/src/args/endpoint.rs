@@ -53,6 +53,9 @@ pub(crate) struct Attach {
     /// A port of this host that is to lead to it; tcp if not said
     #[arg(long, short, value_name = "[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]")]
     pub(crate) publish: Vec<String>,
+    /// It is on another host and goes on here, with its addresses; the other host gives it up
+    #[arg(long = "move", conflicts_with_all = ["ip", "mac", "alias"])]
+    pub(crate) move_here: bool,
     /// The network namespace, by the path that leads to it
     #[arg(long, value_name = "PATH", required_unless_present = "pid", conflicts_with = "pid")]
     pub(crate) netns: Option<String>,

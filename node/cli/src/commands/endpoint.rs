@@ -62,6 +62,7 @@ async fn attach(wanted: Attach, client: &Client, io: &mut Io<'_>) -> Result<(), 
         netns,
         interface: wanted.interface,
         published: wanted.publish,
+        move_here: wanted.move_here,
     };
     let endpoint = client.attach_endpoint(&request).await?;
     if wanted.json.json {

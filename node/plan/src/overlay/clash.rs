@@ -85,6 +85,23 @@ pub fn settle(rows: &BTreeMap<Holder, Row<'_, EndpointRecord>>) -> Settled {
     settled
 }
 
+/// Where endpoints of `node` went on, later than here: each with the node that has it by now. `own` are
+/// their move counters.
+pub fn moved_away<'a>(
+    rows: impl IntoIterator<Item = (&'a Holder, &'a EndpointRecord)>,
+    node: NodeId,
+    own: &BTreeMap<EndpointId, u32>,
+) -> BTreeMap<EndpointId, NodeId> {
+    let mut latest: BTreeMap<EndpointId, (u32, NodeId)> = BTreeMap::new();
+    for ((owner, id), record) in rows.into_iter().filter(|((owner, _), _)| *owner != node) {
+        let later = own.get(id).is_some_and(|moves| record.moves > *moves);
+        if later && latest.get(id).is_none_or(|known| (record.moves, *owner) > *known) {
+            latest.insert(*id, (record.moves, *owner));
+        }
+    }
+    latest.into_iter().map(|(id, (_, owner))| (id, owner)).collect()
+}
+
 fn claim<K: Ord>(
     rows: &BTreeMap<Holder, Row<'_, EndpointRecord>>,
     holders: &mut BTreeMap<K, Holder>,

@@ -14,7 +14,7 @@ use core::net::IpAddr;
 
 use netdb_gossip_core::identity::NodeId;
 
-pub use clash::{Clash, Holder, Settled, settle};
+pub use clash::{Clash, Holder, Settled, moved_away, settle};
 
 use crate::{
     host::{Attached, Kind, Link, Mark, Place, Plug, Port, Setting, Wanted, port_name},

@@ -117,6 +117,21 @@ fn a_moved_endpoint_is_where_it_moved_to() {
 }
 
 #[test]
+fn what_moved_away_is_known_by_its_counter() {
+    let rows = [
+        ((ME, id(1)), endpoint(1, "192.0.2.1", 0)),
+        ((OTHER, id(1)), endpoint(1, "192.0.2.2", 1)),
+        ((THIRD, id(1)), endpoint(1, "192.0.2.3", 2)),
+        // Of the same age: a clash, and not a move.
+        ((OTHER, id(2)), endpoint(2, "192.0.2.2", 0)),
+        ((OTHER, id(3)), endpoint(3, "192.0.2.2", 9)),
+    ];
+    let own = [(id(1), 0), (id(2), 0)].into();
+    let moved = moved_away(rows.iter().map(|(holder, record)| (holder, record)), ME, &own);
+    assert_eq!(moved, [(id(1), THIRD)].into());
+}
+
+#[test]
 fn a_live_endpoint_wins_an_address_over_a_remembered_one() {
     let mut given_again = endpoint(3, "192.0.2.3", 0);
     given_again.addresses = endpoint(2, "192.0.2.2", 0).addresses;
