@@ -25,6 +25,8 @@ pub(crate) enum Action {
     Join {
         token: String,
         peers: Vec<String>,
+        /// The node that this host ran before it was installed anew.
+        replaces: Option<String>,
     },
     ConfigCheck,
     ConfigShow {
@@ -66,8 +68,13 @@ The token comes from `netdbctl token show` on a node of the cluster; `-` reads i
 where other users of this host don't see it. Addresses are those of running nodes, with or without
 port; they are asked one after the other.
 
+A host that was installed anew has a new identity. With --replace it takes over the addresses, subnets
+and VNIs that its old node held, as `netdbctl ipam reclaim` gives them to others: the old node must be
+down for good, and all other nodes must be there.
+
 Examples:
   netnode join ndb1-... 10.0.0.1 10.0.0.2:7941
+  netnode join --replace host-3 ndb1-... 10.0.0.1
   ssh root@host-1 netdbctl token show | netnode join - host-1";
 
 const AFTER_CONFIG: &str = "\
@@ -116,7 +123,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<CommandL
         Some(("join", sub)) => {
             let token = sub.get_one::<String>("token").cloned().unwrap_or_default();
             let peers = sub.get_many::<String>("address").unwrap_or_default().cloned().collect();
-            (sub, Action::Join { token, peers })
+            let replaces = sub.get_one::<String>("replace").cloned();
+            (sub, Action::Join { token, peers, replaces })
         }
         Some(("config", sub)) => match sub.subcommand() {
             Some(("show", sub)) => (sub, Action::ConfigShow { json: sub.get_flag("json") }),
@@ -152,6 +160,10 @@ pub(crate) fn command() -> Command {
         .num_args(1..)
         .value_name("ADDRESS")
         .help("Running nodes of the cluster");
+    let replace = Arg::new("replace")
+        .long("replace")
+        .value_name("NODE")
+        .help("Take over what this host's old node held: its name, its id, or the start of that");
     let config = Command::new("config")
         .about("Check or show the settings")
         .after_help(AFTER_CONFIG)
@@ -190,7 +202,8 @@ pub(crate) fn command() -> Command {
                 .about("Enter a cluster")
                 .after_help(AFTER_JOIN)
                 .arg(token)
-                .arg(address),
+                .arg(address)
+                .arg(replace),
         )
         .subcommand(config)
         .subcommand(
@@ -267,7 +280,11 @@ mod tests {
     fn joining_takes_a_token_and_addresses() {
         let parsed_join = parsed("netnode join ndb1-x 10.0.0.1 host:7941 --name a").unwrap();
         let peers = vec!["10.0.0.1".to_owned(), "host:7941".to_owned()];
-        assert_eq!(parsed_join.action, Action::Join { token: "ndb1-x".into(), peers });
+        let (token, replaces) = ("ndb1-x".to_owned(), None);
+        assert_eq!(parsed_join.action, Action::Join { token, peers, replaces });
+        let again = parsed("netnode join --replace old ndb1-x 10.0.0.1").unwrap();
+        let old = |action: &Action| matches!(action, Action::Join { replaces, .. } if replaces.as_deref() == Some("old"));
+        assert!(old(&again.action), "{again:?}");
         assert!(parsed("netnode join ndb1-x").is_err());
         assert!(parsed("netnode jion").unwrap_err().contains("join"));
     }

@@ -6,9 +6,10 @@
 mod news;
 mod reload;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use netdb::{Farewell, NetDb, OpenError};
+use netdb::{Farewell, NetDb, OpenError, StopError};
+use netnode_api::node::Left;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -20,10 +21,11 @@ use crate::{
     Failure,
     control::{self, Control, ControlSocket, ORDERS, Order, Server},
     endpoints::Endpoints,
+    ipam::{Handover, Ipam, replace},
     logging::Logging,
     networks::Networks,
     service,
-    settings::{self, MetricsAddress, Resolved, Sources},
+    settings::{self, MetricsAddress, Resolved, Settings, Sources},
     setup,
 };
 use reload::Live;
@@ -67,7 +69,8 @@ pub(crate) async fn run(
     let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (stop, stopping) = watch::channel(false);
-    let (networks, endpoints) = take_part(&db, &settings.state_dir).await?;
+    let (networks, endpoints) = take_part(&db, settings).await?;
+    let ipam = networks.ipam().clone();
     let control = Control::new(db.clone(), networks, endpoints, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
@@ -94,7 +97,7 @@ pub(crate) async fn run(
                     tracing::info!("leaving the cluster for good");
                     service::stopping();
                     // Whoever asked may have gone away.
-                    let _ = reply.send(db.leave().await);
+                    let _ = reply.send(leave(&db, &ipam).await);
                     break End::Left;
                 }
                 Order::Settings(reply) => {
@@ -118,14 +121,36 @@ pub(crate) async fn run(
 }
 
 /// Networks are known and given numbers for, and this host's endpoints are taken up.
-async fn take_part(db: &NetDb, state_dir: &Path) -> Result<(Networks, Endpoints), Failure> {
-    let networks = Networks::start(db, setup::is_founder(state_dir), state_dir).await;
+async fn take_part(db: &NetDb, settings: &Settings) -> Result<(Networks, Endpoints), Failure> {
+    let (state_dir, ring) = (&settings.state_dir, settings.to_ring_config());
+    let networks = Networks::start(db, setup::is_founder(state_dir), state_dir, ring);
     let networks = networks
+        .await
         .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
+    replace::begin(db, networks.ipam(), state_dir);
     let endpoints = Endpoints::start(db, &networks, state_dir).await;
     let endpoints =
         endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
     Ok((networks, endpoints))
+}
+
+/// Hands over what this node holds, and leaves; what nobody took waits for an administrator.
+async fn leave(db: &NetDb, ipam: &Ipam) -> Result<Left, StopError> {
+    // A node that ended by itself has nothing to hand over any more.
+    let handover = ipam.hand_over().await.unwrap_or_default();
+    let Handover { taken, left, others } = handover;
+    let mut warnings = Vec::new();
+    if left > 0 && others {
+        let id = db.id();
+        let warning = format!(
+            "no other node took {left} ranges of numbers in time: `netdbctl ipam reclaim {id}` on one \
+             that stays gives them to others"
+        );
+        tracing::warn!("{warning}");
+        warnings.push(warning);
+    }
+    db.leave().await?;
+    Ok(Left { ranges_handed_over: taken, ranges_left: left, warnings })
 }
 
 async fn bind_metrics(address: Option<MetricsAddress>) -> Result<Option<TcpListener>, Failure> {

@@ -117,7 +117,9 @@ fn run(command_line: CommandLine) -> Result<(), Failure> {
         Action::Completions(shell) => generated::completions(shell, out),
         Action::Man(dir) => generated::man(&dir, out),
         Action::Init => block_on(setup::init(&resolved, out)),
-        Action::Join { token, peers } => block_on(setup::join(&resolved, &token, &peers, out)),
+        Action::Join { token, peers, replaces } => {
+            block_on(setup::join(&resolved, &token, &peers, replaces.as_deref(), out))
+        }
         Action::Run => {
             let logging = logging::start(&resolved.settings);
             block_on(daemon::run(sources, resolved, logging))

@@ -13,6 +13,7 @@ use netnode_api::settings::Setting;
 
 use crate::{
     Failure,
+    ipam::replace,
     settings::{self, Resolved},
 };
 
@@ -106,6 +107,7 @@ pub(crate) async fn join(
     resolved: &Resolved,
     token: &str,
     peers: &[String],
+    replaces: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     warn(resolved);
@@ -116,6 +118,14 @@ pub(crate) async fn join(
         addresses.extend(resolve(peer)?);
     }
     let joined = NetDb::join(&config, &token, &addresses).await.map_err(Failure::new)?;
+    if let Some(old) = replaces {
+        let dir = &config.state_dir;
+        replace::note(dir, old).map_err(|error| {
+            let told = format!("joined, but {} can't be written: {error}", dir.display());
+            Failure::new(told)
+                .with_hint(format!("once it runs here: `netdbctl ipam reclaim {old}`"))
+        })?;
+    }
     writeln!(out, "joined cluster {} as node {}", joined.cluster, joined.node)?;
     out.flush()?;
     if let Some(off_us) = joined.clock_off {
@@ -124,6 +134,11 @@ pub(crate) async fn join(
     }
     if joined.name_taken {
         note("warning: another live node has this node's name: give one of them another (--name).");
+    }
+    if let Some(old) = replaces {
+        note(&format!(
+            "What node {old} held is taken over once netnode runs and all others are there."
+        ));
     }
     note("Start `netnode` now.");
     Ok(())

@@ -23,6 +23,7 @@ pub mod debug;
 pub mod diff;
 pub mod endpoints;
 pub mod error;
+pub mod ipam;
 pub mod keys;
 pub mod metrics;
 pub mod networks;

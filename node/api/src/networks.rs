@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{ipam::SpaceUsage, node::Who};
+
 /// A network to be created. Options are those of `docker network create`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,32 +103,7 @@ pub struct NetworkDetail {
     /// What it is.
     pub network: Network,
     /// By subnet.
-    pub usage: Vec<SubnetUsage>,
-}
-
-/// How the addresses of a subnet are shared out. Counts are decimal: a subnet of IPv6 has more than fit a
-/// number of JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SubnetUsage {
-    /// The subnet.
-    pub subnet: String,
-    /// Addresses that may be given to endpoints that name none.
-    pub size: String,
-    /// Those of them in use, as far as this node knows.
-    pub used: String,
-    /// Who holds how much, by node id.
-    pub holders: Vec<HolderUsage>,
-}
-
-/// What one node holds of a subnet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HolderUsage {
-    /// The node.
-    pub node: String,
-    /// Addresses that it may give.
-    pub addresses: String,
-    /// Those of them in use.
-    pub used: String,
-    /// In how many ranges they lie.
-    pub ranges: u64,
+    pub usage: Vec<SpaceUsage>,
+    /// Nodes that did not answer: of these only what the answering node's tables say is counted.
+    pub silent: Vec<Who>,
 }

@@ -140,6 +140,17 @@ pub struct KnownScope {
     pub nodes: usize,
 }
 
+/// A node has left its cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Left {
+    /// Ranges of addresses, subnets and VNIs that other nodes have taken.
+    pub ranges_handed_over: usize,
+    /// Ranges that nobody took: `netdbctl ipam reclaim` gives them to others.
+    pub ranges_left: usize,
+    /// What somebody should look at, in plain words.
+    pub warnings: Vec<String>,
+}
+
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {

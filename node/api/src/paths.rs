@@ -14,6 +14,12 @@ pub const NETWORK: &str = "/v1/networks/{network}";
 pub const ENDPOINTS: &str = "/v1/endpoints";
 /// `DELETE` detaches an endpoint of this host.
 pub const ENDPOINT: &str = "/v1/networks/{network}/endpoints/{endpoint}";
+/// `GET` with a [`UsageQuery`](crate::ipam::UsageQuery): [`Usage`](crate::ipam::Usage).
+pub const IPAM_USAGE: &str = "/v1/ipam/usage";
+/// `POST` of a [`Reclaim`](crate::ipam::Reclaim): the [`Takeovers`](crate::ipam::Takeovers) that come of it.
+pub const IPAM_RECLAIM: &str = "/v1/ipam/reclaim";
+/// `GET`: the [`Takeovers`](crate::ipam::Takeovers) that are not over yet.
+pub const IPAM_TAKEOVERS: &str = "/v1/ipam/takeovers";
 /// `GET`: [`Scopes`](crate::node::Scopes).
 pub const SCOPES: &str = "/v1/scopes";
 /// `PUT` attaches, `DELETE` detaches.
@@ -47,7 +53,7 @@ pub const STATS: &str = "/v1/stats";
 pub const METRICS: &str = "/v1/metrics";
 /// `POST`: [`Reloaded`](crate::node::Reloaded).
 pub const RELOAD: &str = "/v1/reload";
-/// `POST`: leaves the cluster for good, then netnode ends.
+/// `POST`: leaves the cluster for good, [`Left`](crate::node::Left), then netnode ends.
 pub const LEAVE: &str = "/v1/leave";
 
 /// `GET` with a [`DiffQuery`](crate::diff::DiffQuery): [`Diff`](crate::diff::Diff).

@@ -1,6 +1,7 @@
 //! The command line: its commands, options and help, and nothing that acts on them.
 
 pub(crate) mod endpoint;
+pub(crate) mod ipam;
 pub(crate) mod network;
 
 use std::path::PathBuf;
@@ -61,6 +62,12 @@ pub(crate) enum Command {
     Endpoint {
         #[command(subcommand)]
         command: endpoint::Endpoint,
+    },
+    /// Numbers given without a quorum: who holds how much, and taking over
+    #[command(after_help = help::IPAM)]
+    Ipam {
+        #[command(subcommand)]
+        command: ipam::Ipam,
     },
     /// Gossip scopes: whose tables this node holds
     #[command(alias = "scopes", after_help = help::SCOPE)]

@@ -121,6 +121,39 @@ Examples:
   netdbctl endpoint ls
   netdbctl endpoint detach --network web --name api-1";
 
+pub(crate) const IPAM: &str = "\
+Examples:
+  netdbctl ipam usage
+  netdbctl ipam usage web --nodes
+  netdbctl ipam reclaim host-3";
+
+pub(crate) const IPAM_RECLAIM: &str = "\
+What a node holds waits for it when it is down. If its host is down for good, this gives it to the nodes
+that are there: to each range an heir, who takes it once all other nodes have been there for a while (the
+setting takeover_after, 30 s by default). The command waits for that, and the cluster goes on without it.
+
+It assumes that the host is down and stays so. If it still ran, cut off, it would go on giving what others
+give as well. If it comes back later it sees that it holds nothing, and asks for a share as any node.
+
+Nodes that are not there may hold what the lost one gave them: they must be back, or be named as well.
+Without a terminal to ask on, --yes is needed. A host that is installed anew takes over its own by
+`netnode join --replace`, and a node that leaves hands everything over by itself.
+
+Examples:
+  netdbctl ipam reclaim host-3
+  netdbctl ipam reclaim --yes host-3 host-4
+  netdbctl ipam reclaim --yes --json host-3 | jq -r '.ranges[] | [.network, .space, .numbers] | @tsv'";
+
+pub(crate) const IPAM_USAGE: &str = "\
+Every node is asked for its part: what it uses of a subnet or pool, what it holds, and what of that it could
+give now. Numbers that rest or are on their way between nodes are in neither. Without a network, all
+networks and the pools that subnets and VNIs come from.
+
+Examples:
+  netdbctl ipam usage
+  netdbctl ipam usage web --nodes
+  netdbctl ipam usage --json | jq -r '.spaces[] | select(.percent >= 75) | .network'";
+
 pub(crate) const SCOPE: &str = "\
 A node holds and gossips the tables of the networks that it is attached to, and no others.
 
@@ -215,7 +248,9 @@ Examples:
   netdbctl join | ssh root@new-host sh";
 
 pub(crate) const LEAVE: &str = "\
-Its rows are withdrawn, its admission ends and netnode stops. It can only come back by joining again.
+The addresses, subnets and VNIs that it holds go to nodes that are there, its rows are withdrawn, its
+admission ends and netnode stops. It can only come back by joining again. What nobody takes within 15 s
+stays behind, with a warning: `netdbctl ipam reclaim` on another node gives it to those that are there.
 To stop it for a while, stop the process: the others then hold its rows until it is back.
 
 Examples:

@@ -121,6 +121,16 @@ pub(crate) fn size(bytes: usize) -> String {
     }
 }
 
+/// A decimal number; of a large one only how large it is.
+pub(crate) fn count(decimal: &str) -> String {
+    match (decimal.get(..1), decimal.get(1..2)) {
+        (Some(first), Some(second)) if decimal.len() > 10 => {
+            format!("{first}.{second}e{}", decimal.len() - 1)
+        }
+        _ => decimal.to_owned(),
+    }
+}
+
 /// A moment in UTC (RFC 3339), from microseconds since the Unix epoch.
 pub(crate) fn moment(us: u64) -> String {
     let (secs, fraction) = (us / 1_000_000, us % 1_000_000);
@@ -184,5 +194,7 @@ mod tests {
         assert_eq!(age(3_661_000), "1h");
         assert_eq!(size(1536), "1.5KiB");
         assert_eq!(millis(1234), "1.23ms");
+        assert_eq!(count("4294967296"), "4294967296");
+        assert_eq!(count("18446744073709551615"), "1.8e19");
     }
 }

@@ -17,5 +17,6 @@ pub mod records;
 pub mod request;
 pub mod ring;
 pub mod spaces;
+pub mod usage;
 
 pub use netdb_core::rendezvous;

@@ -4,7 +4,7 @@
 //! nothing here depends on where it runs.
 
 use alloc::vec::Vec;
-use core::{net::IpAddr, ops::RangeInclusive};
+use core::{fmt, net::IpAddr, ops::RangeInclusive};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -106,6 +106,12 @@ pub fn address_in(prefix: &IpNet, number: u128) -> Option<IpAddr> {
 pub struct Pool {
     base: IpNet,
     len: u8,
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in /{}", self.base, self.len)
+    }
 }
 
 /// Why a pool makes no sense.
@@ -240,6 +246,7 @@ mod tests {
         assert_eq!(pool.space().unwrap().size(), 4096);
         assert_eq!(pool.subnet(1).unwrap().to_string(), "10.0.16.0/20");
         assert_eq!(pool.subnet(4096), None);
+        assert_eq!(pool.to_string(), "10.0.0.0/8 in /20");
         assert_eq!(pool.touched_by(&net("10.0.8.0/24")), Some(0..=0));
         assert_eq!(pool.touched_by(&net("10.1.0.0/16")), Some(16..=31));
         assert_eq!(pool.touched_by(&net("0.0.0.0/1")), Some(0..=4095));

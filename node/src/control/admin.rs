@@ -6,14 +6,14 @@ use axum::{
     Json,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
-    http::{StatusCode, header},
+    http::header,
     response::IntoResponse,
 };
 use netdb::{Info, MemberInfo, NetworkInfo, StorageState, TokenInfo};
 use netnode_api::{
     error::{Code, Problem},
     keys::{Keys, RotateToken, Token},
-    node::{Member, MemberState, Reloaded, Stats, Status},
+    node::{Left, Member, MemberState, Reloaded, Stats, Status},
     settings::Setting,
 };
 use tokio::sync::oneshot;
@@ -201,9 +201,8 @@ fn stopping() -> Problem {
     Problem::new(Code::Stopping, "netnode is stopping")
 }
 
-pub(super) async fn leave(State(control): State<Arc<Control>>) -> Result<StatusCode, Refused> {
+pub(super) async fn leave(State(control): State<Arc<Control>>) -> Result<Json<Left>, Refused> {
     let (reply, answer) = oneshot::channel();
     control.orders.send(Order::Leave(reply)).await.map_err(|_| stopping())?;
-    answer.await.map_err(|_| stopping())??;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(answer.await.map_err(|_| stopping())??))
 }

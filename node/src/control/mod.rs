@@ -8,6 +8,7 @@ mod convert;
 mod debug;
 mod diff;
 mod endpoints;
+mod ipam;
 mod load;
 mod names;
 mod networks;
@@ -32,7 +33,7 @@ use axum::{
 use netdb::{NetDb, StopError};
 use netnode_api::{
     error::{Code, Problem},
-    node::Reloaded,
+    node::{Left, Reloaded},
     settings::Setting,
 };
 use tokio::sync::{mpsc, oneshot, watch as signal};
@@ -59,7 +60,7 @@ pub(crate) enum Order {
     /// Say what the settings are.
     Settings(oneshot::Sender<Vec<Setting>>),
     /// Leave the cluster, answer, and end.
-    Leave(oneshot::Sender<Result<(), StopError>>),
+    Leave(oneshot::Sender<Result<Left, StopError>>),
 }
 
 /// What every request needs.

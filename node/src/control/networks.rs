@@ -8,24 +8,21 @@ use axum::{
     extract::{Path, State, rejection::BytesRejection},
     http::StatusCode,
 };
-use ipnet::IpNet;
 use netdb::Name;
 use netnode_api::{
     error::{Code, Problem},
-    networks::{
-        CreateNetwork, HolderUsage, Network, NetworkConflict, NetworkDetail, Subnet, SubnetUsage,
-    },
+    ipam::Usage,
+    networks::{CreateNetwork, Network, NetworkConflict, NetworkDetail, Subnet},
 };
 use netnode_plan::{
     catalog::{FindError, Listed, Scope},
     local::LocalError,
     records::{NetworkId, NetworkRecord, Subnet as SubnetRecord},
     request::{NetworkRequest, options_of},
-    ring::Usage,
 };
 
 use super::{
-    Control,
+    Control, ipam,
     problem::{Refused, body, of_write},
 };
 use crate::networks::{CreateError, RemoveError};
@@ -52,9 +49,8 @@ pub(super) async fn inspect(
     Path(name): Path<String>,
 ) -> Result<Json<NetworkDetail>, Refused> {
     let (id, listed) = control.networks.find(&name)?;
-    let of = control.networks.usage(id, &listed).await?;
-    let usage = of.iter().map(|(subnet, usage)| subnet_usage(*subnet, usage)).collect();
-    Ok(Json(NetworkDetail { network: network(id, &listed), usage }))
+    let Usage { spaces: usage, silent } = ipam::usage_of(&control, Some(id)).await?;
+    Ok(Json(NetworkDetail { network: network(id, &listed), usage, silent }))
 }
 
 pub(super) async fn remove(
@@ -136,21 +132,6 @@ fn subnet(record: &SubnetRecord) -> Subnet {
         gateway: record.gateway.map(|gateway| gateway.to_string()),
         ip_range: record.range.map(|range| range.to_string()),
         aux_addresses: aux.collect(),
-    }
-}
-
-fn subnet_usage(subnet: IpNet, usage: &Usage) -> SubnetUsage {
-    let holders = usage.holders.iter().map(|(node, share)| HolderUsage {
-        node: node.to_string(),
-        addresses: share.numbers.to_string(),
-        used: share.used.to_string(),
-        ranges: share.ranges,
-    });
-    SubnetUsage {
-        subnet: subnet.to_string(),
-        size: usage.total.size.to_string(),
-        used: usage.total.used.to_string(),
-        holders: holders.collect(),
     }
 }
 

@@ -9,13 +9,14 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use netnode_api::{
-    debug, diff as differences, endpoints as api_endpoints, keys, networks as api_networks, node,
-    paths, rows as api_rows, settings as api_settings,
+    debug, diff as differences, endpoints as api_endpoints, ipam as api_ipam, keys,
+    networks as api_networks, node, paths, rows as api_rows, settings as api_settings,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Control, admin, debug as inside, diff, endpoints, load, networks, openapi, rows, scopes, watch,
+    Control, admin, debug as inside, diff, endpoints, ipam, load, networks, openapi, rows, scopes,
+    watch,
 };
 
 /// How a type is described.
@@ -116,6 +117,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(of_keys());
     all.extend(of_networks());
     all.extend(of_endpoints());
+    all.extend(of_ipam());
     all.extend(of_scopes());
     all.extend(of_rows());
     all
@@ -170,7 +172,8 @@ fn of_the_node() -> Vec<Route> {
             paths::LEAVE,
             ("leave", "Leave the cluster for good; netnode ends"),
             admin::leave,
-        ),
+        )
+        .json::<node::Left>(),
         Route::new(GET, paths::OPENAPI, ("openapi", "This description"), openapi::serve)
             .text("application/json"),
     ]
@@ -251,6 +254,34 @@ fn of_endpoints() -> Vec<Route> {
             ("detachEndpoint", "Plug an endpoint of this host out of its network"),
             endpoints::detach,
         ),
+    ]
+}
+
+fn of_ipam() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::IPAM_USAGE,
+            ("ipamUsage", "How full subnets and pools are, and who holds how much"),
+            ipam::usage,
+        )
+        .query::<api_ipam::UsageQuery>()
+        .json::<api_ipam::Usage>(),
+        Route::new(
+            POST,
+            paths::IPAM_RECLAIM,
+            ("ipamReclaim", "Take over what nodes held that are down for good"),
+            ipam::reclaim,
+        )
+        .body::<api_ipam::Reclaim>()
+        .json::<api_ipam::Takeovers>(),
+        Route::new(
+            GET,
+            paths::IPAM_TAKEOVERS,
+            ("ipamTakeovers", "What waits for those who are to take it over"),
+            ipam::takeovers,
+        )
+        .json::<api_ipam::Takeovers>(),
     ]
 }
 

@@ -1,6 +1,8 @@
 //! The task that owns this node's part of all rings: what the table, the peers and the clock say goes in,
 //! what they want done goes out.
 
+mod moving;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -46,6 +48,7 @@ struct Open {
 
 pub(super) struct Desk {
     db: NetDb,
+    config: Config,
     commands: mpsc::Receiver<Command>,
     watch: Watch,
     events: Events,
@@ -68,6 +71,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) async fn open(
         db: NetDb,
+        config: Config,
         commands: mpsc::Receiver<Command>,
     ) -> Result<Self, StartError> {
         // Every node is attached to it, from its first moment to its last.
@@ -79,6 +83,7 @@ impl Desk {
         let errands = Errands::new(db.clone(), table);
         Ok(Self {
             db,
+            config,
             commands,
             watch,
             events,
@@ -182,12 +187,19 @@ impl Desk {
                     open.set_users(now, &users);
                 }
             }
-            Command::Usage { id, reply } => {
-                let usage = self.open.get(&id).map(|open| open.ring.usage());
-                // Whoever asked may be gone.
-                drop(reply.send(usage));
-            }
+            // Whoever asked may be gone.
+            Command::Lost { down, reply } => drop(reply.send(self.lost_with(&down))),
+            Command::Reclaim { down, heir, reply } => drop(reply.send(self.reclaim(&down, heir))),
+            Command::Inherited { reply } => drop(reply.send(self.inherited())),
+            Command::Leave { reply } => drop(reply.send(self.leave())),
+            Command::Usage { ids, reply } => drop(reply.send(self.of_rings(&ids, Ring::usage))),
+            Command::Report { ids, reply } => drop(reply.send(self.of_rings(&ids, Ring::report))),
         }
+    }
+
+    /// What the rings of some spaces say; `None` for a space that is not open.
+    fn of_rings<T>(&self, ids: &[SpaceId], say: impl Fn(&Ring) -> T) -> Vec<Option<T>> {
+        ids.iter().map(|id| self.open.get(id).map(|open| say(&open.ring))).collect()
     }
 
     fn open_space(&mut self, id: SpaceId, space: Space, found: bool) {
@@ -196,7 +208,7 @@ impl Desk {
         }
         let (me, now) = (self.db.id(), self.now());
         let rows = self.rows.get(&id).cloned().unwrap_or_default();
-        let mut ring = Ring::new(me, space, Config::default(), now, rows);
+        let mut ring = Ring::new(me, space, self.config, now, rows);
         ring.handle_members(now, self.members.iter().map(|(node, alive)| (*node, *alive)));
         self.insert(id, ring, found, false);
         self.sync_rings();

@@ -2,24 +2,33 @@
 //!
 //! | module | what it owns |
 //! | --- | --- |
+//! | `census` | how full spaces are, by asking every node for its part |
 //! | `desk` | the task that owns the rings of all spaces and feeds them |
+//! | `moving` | ranges that go to other nodes: taken over, or handed over before this one leaves |
 //! | `errands` | writing rows and asking other nodes, in the background and in order |
+//! | `replace` | a host that was installed anew, until it has what its old node held |
 //!
 //! Who may give which number is decided by [`netnode_plan::ring`]; must never give one itself.
 
+mod census;
 mod desk;
 mod errands;
+mod moving;
+pub(crate) mod replace;
 
 use std::collections::BTreeMap;
 
 use netdb::{NameError, NetDb, NodeId, ServeError, Stopped, WatchError};
 use netnode_plan::{
-    ring::{Refusal, Space, Usage, Wish},
+    ring::{Config, Heir, Refusal, Space, TakeoverError, Usage, Wish},
     spaces::SpaceId,
+    usage::Report,
 };
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use census::Census;
 use desk::Desk;
+pub(crate) use moving::{Handover, ReclaimError, Takeover};
 
 /// The table of ranges, in the cluster network.
 const RANGES: &str = "ranges";
@@ -89,25 +98,53 @@ enum Command {
         id: SpaceId,
         users: BTreeMap<u128, NodeId>,
     },
+    /// What would be taken over from nodes that are down for good.
+    Lost {
+        down: Vec<NodeId>,
+        reply: oneshot::Sender<Result<Vec<Takeover>, TakeoverError>>,
+    },
+    /// Take over what these nodes held: they are down for good.
+    Reclaim {
+        down: Vec<NodeId>,
+        heir: Heir,
+        reply: oneshot::Sender<Result<(), TakeoverError>>,
+    },
+    /// What waits for its heirs.
+    Inherited {
+        reply: oneshot::Sender<Vec<Takeover>>,
+    },
+    /// Hand over all that this node holds; how many ranges it still does.
+    Leave {
+        reply: oneshot::Sender<usize>,
+    },
+    /// How spaces stand as far as this node knows.
     Usage {
-        id: SpaceId,
-        reply: oneshot::Sender<Option<Usage>>,
+        ids: Vec<SpaceId>,
+        reply: oneshot::Sender<Vec<Option<Usage>>>,
+    },
+    /// This node's own part in spaces.
+    Report {
+        ids: Vec<SpaceId>,
+        reply: oneshot::Sender<Vec<Option<Report>>>,
     },
 }
 
 /// The desk where numbers are given. Clones share it; it closes with the last of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Ipam {
+    db: NetDb,
     commands: mpsc::Sender<Command>,
 }
 
 impl Ipam {
     /// Opens the desk of a running node.
-    pub(crate) async fn start(db: &NetDb) -> Result<Self, StartError> {
+    pub(crate) async fn start(db: &NetDb, config: Config) -> Result<Self, StartError> {
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
-        let desk = Desk::open(db.clone(), queue).await?;
+        let desk = Desk::open(db.clone(), config, queue).await?;
         tokio::spawn(desk.run());
-        Ok(Self { commands })
+        let ipam = Self { db: db.clone(), commands };
+        census::serve(&ipam).await?;
+        Ok(ipam)
     }
 
     /// Takes part in a space; with `found` it is new, and all of it is this node's.
@@ -150,13 +187,6 @@ impl Ipam {
         users: BTreeMap<u128, NodeId>,
     ) -> Result<(), Stopped> {
         self.tell(Command::Users { id, users }).await
-    }
-
-    /// Who holds how much. `None` of a space that this node takes no part in.
-    pub(crate) async fn usage(&self, id: SpaceId) -> Result<Option<Usage>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Usage { id, reply }).await?;
-        answer.await.map_err(|_| Stopped)
     }
 
     async fn tell(&self, command: Command) -> Result<(), Stopped> {

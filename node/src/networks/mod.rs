@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `create` | from a request to a row: name, subnets and VNI claimed, then written |
 //! | `keeper` | who serialises creates of one name, and what it remembers for that |
+//! | `named` | what people call the spaces of numbers |
 //! | `own` | the networks of this host alone, on disk |
 //! | `shown` | the catalog as it stands, kept up from the table, and orders about this host's own |
 //!
@@ -12,10 +13,11 @@
 
 mod create;
 mod keeper;
+mod named;
 mod own;
 mod shown;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, sync::Arc};
+use std::{net::Ipv4Addr, path::Path, sync::Arc};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netdb::{
@@ -25,17 +27,18 @@ use netdb::{
 use netnode_plan::{
     catalog::{Catalog, FindError, Listed, Scope},
     records::{NETWORKS, NetworkId},
-    ring::{SpaceError, Usage},
+    ring::{Config, SpaceError},
     spaces::{Pool, PoolError, SpaceId, vnis},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use create::CreateError;
+pub(crate) use named::{Named, What};
 use own::Own;
 use shown::{Order, Sources};
 
 use crate::{
-    ipam::{self, Ipam},
+    ipam::{self, Census, Ipam},
     state_file::StateFileError,
 };
 
@@ -131,10 +134,11 @@ impl Networks {
         db: &NetDb,
         founder: bool,
         state_dir: &Path,
+        config: Config,
     ) -> Result<Self, StartError> {
         let network = db.network(CLUSTER_NETWORK).await?.ok_or(Stopped)?;
         let table = network.table(NETWORKS, Lifetime::Cluster)?;
-        let (ipam, pools) = (Ipam::start(db).await?, Pools::of(db.cluster(), db.id())?);
+        let (ipam, pools) = (Ipam::start(db, config).await?, Pools::of(db.cluster(), db.id())?);
         ipam.open(SpaceId::Pool4, pools.v4.space()?, founder).await?;
         ipam.open(SpaceId::Pool6, pools.v6.space()?, founder).await?;
         ipam.open(SpaceId::Vni, vnis()?, founder).await?;
@@ -174,19 +178,20 @@ impl Networks {
         listed.map(|listed| (id, listed)).ok_or_else(|| FindError::Unknown(text.to_owned()))
     }
 
-    /// How the addresses of a network's subnets are shared out.
+    /// The spaces of a network, or all of them.
+    pub(crate) fn named(&self, network: Option<NetworkId>) -> Vec<Named> {
+        named::list(&self.catalog(), self.pools, network)
+    }
+
+    /// How full the spaces of a network are, or of all networks and the pools besides; and what each is.
     pub(crate) async fn usage(
         &self,
-        id: NetworkId,
-        listed: &Listed,
-    ) -> Result<BTreeMap<IpNet, Usage>, Stopped> {
-        let mut usage = BTreeMap::new();
-        for (place, subnet) in (0..).zip(&listed.record.subnets) {
-            if let Some(of) = self.ipam.usage(SpaceId::Subnet(id, place)).await? {
-                usage.insert(subnet.prefix, of);
-            }
-        }
-        Ok(usage)
+        network: Option<NetworkId>,
+    ) -> Result<(Vec<Named>, Census), Stopped> {
+        let named = self.named(network);
+        let ids: Vec<SpaceId> = named.iter().map(|named| named.id).collect();
+        let census = self.ipam.census(&ids).await?;
+        Ok((named, census))
     }
 
     /// Removes a network for all nodes that have it.

@@ -12,9 +12,12 @@ pub mod table;
 mod tests;
 mod text;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration,
+};
 
 use netdb::{InvalidConfig, Name};
+use netnode_plan::ring;
 
 pub use error::{Problem, SettingsError};
 pub(crate) use show::list;
@@ -50,6 +53,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What is logged.
     pub log_level: LogLevel,
+    /// How long heirs wait before they take over what a node held that is down for good.
+    pub takeover_after: Duration,
     /// Timings and limits of the node.
     pub node: netdb::Settings,
 }
@@ -75,8 +80,18 @@ impl Settings {
             name: None,
             log_format: LogFormat::Human,
             log_level: LogLevel::default(),
+            takeover_after: match profile {
+                Profile::Local => Duration::from_secs(5),
+                Profile::Lan => Duration::from_secs(30),
+                Profile::Wan => Duration::from_mins(1),
+            },
             node,
         }
+    }
+
+    /// What rings of numbers are told.
+    pub(crate) fn to_ring_config(&self) -> ring::Config {
+        ring::Config { settle: self.takeover_after, ..ring::Config::default() }
     }
 
     /// What the node itself is told.
@@ -236,11 +251,15 @@ fn apply(said: Vec<Said>, warnings: Vec<String>, problems: &mut Vec<Problem>) ->
     Resolved { settings, origins, warnings }
 }
 
+/// How short and how long heirs may wait: longer than a partition stays unnoticed.
+const TAKEOVER_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
+
 /// What only shows when all settings are known.
 fn check(resolved: &Resolved) -> Option<Problem> {
     let settings = &resolved.settings;
     let (name, what) = match settings.to_node_config().validate() {
-        Ok(()) => return None,
+        Ok(()) if TAKEOVER_AFTER.contains(&settings.takeover_after) => return None,
+        Ok(()) => ("takeover_after", "must be 1s to 10m".to_owned()),
         Err(netdb::ConfigError::Settings(InvalidConfig::Field { field, expected })) => {
             (field, format!("must be {expected}"))
         }

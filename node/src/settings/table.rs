@@ -45,6 +45,7 @@ const MEMBERS: &str = "Membership timings";
 const PACKETS: &str = "Packets and links";
 const TABLES: &str = "Tables";
 const KEYS: &str = "Keys";
+const ADDRESSES: &str = "Addresses";
 
 /// One limit for both rooms that have it: who is admitted must also be kept as a member.
 pub(super) fn set_max_members(node: &mut netdb::Settings, limit: usize) {
@@ -122,6 +123,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(TABLES true "max_entries" "N" node.max_entries, "Limit of rows per network for local writes"),
     setting!(TABLES true "max_bytes" "BYTES" node.max_bytes, "Limit of bytes per network for local writes"),
     setting!(TABLES true "max_tombstones" "N" node.max_tombstones, "Limit of remembered deletes per network"),
+    setting!(ADDRESSES false "takeover_after" "TIME" takeover_after, "How long all others must have been here before a node takes over what one held that is down for good"),
     setting!(KEYS true "key_rotation" "TIME|never" node.key_rotation, "How often the cluster changes its key by itself"),
     setting!(KEYS true "key_retire_after" "TIME" node.key_retire_after, "How long a retired key still opens packets"),
 ];

@@ -15,12 +15,13 @@ const TEXTS: [&str; 2] = ["completions", "man"];
 const PLUGS: [&str; 2] = ["endpoint attach", "endpoint detach"];
 
 /// One line for each command, in an order in which they work.
-const LINES: [&str; 35] = [
+const LINES: [&str; 37] = [
     "status",
     "members",
     "network create -o mtu=1400 web",
     "network ls",
     "network inspect web",
+    "ipam usage",
     "network rm web",
     "endpoint ls",
     "scope attach blue --wait",
@@ -50,6 +51,7 @@ const LINES: [&str; 35] = [
     "top --once --interval 1",
     "diff a b",
     "scope detach blue",
+    "ipam reclaim --yes gone",
     "leave --yes",
 ];
 
@@ -72,6 +74,9 @@ fn every_command_prints_json_if_told_to() {
     host.init();
     host.start(&["--key-retire-after", "1s"]);
     let _other = Host::joined("b", &host);
+    let mut gone = Host::joined("gone", &host);
+    gone.ok("leave --yes");
+    assert!(gone.ended().success());
     for line in LINES {
         let named = |command: &&String| {
             line.split(' ').take(command.split(' ').count()).eq(command.split(' '))

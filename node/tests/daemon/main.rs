@@ -3,6 +3,7 @@
 
 mod cluster;
 mod harness;
+mod ipam;
 mod json;
 mod lifecycle;
 mod loads;

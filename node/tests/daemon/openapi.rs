@@ -91,6 +91,7 @@ fn example(operation: &str) -> (&'static str, String) {
         "load" => ("?network=blue&table=t&lifetime=owner&operation=upsert", row.to_string()),
         "diff" => ("?left=a&right=b", String::new()),
         "createNetwork" => ("", json!({ "name": "blue", "driver": "overlay" }).to_string()),
+        "ipamReclaim" => ("", json!({ "nodes": ["c"], "check": true }).to_string()),
         "rotateToken" => ("", json!({ "expires_after_secs": 3600 }).to_string()),
         "rows" | "tables" | "watch" => ("?network=blue", String::new()),
         _ => ("", String::new()),
@@ -154,6 +155,9 @@ fn check(document: &Value, operation: &Operation, answer: &Answer, good: bool) {
 fn every_path_answers_as_described() {
     let mut host = Host::running("a");
     let _other = Host::joined("b", &host);
+    let mut gone = Host::joined("c", &host);
+    gone.ok("leave --yes");
+    assert!(gone.ended().success());
     let served = ask(&host, "GET", "/v1/openapi.json", "", None);
     let document: Value = serde_json::from_str(&served.body).unwrap();
     assert_eq!(served.body, include_str!("../../../docs/openapi.json"));

@@ -25,9 +25,10 @@ use crate::{
     diff::{Diff, DiffQuery},
     endpoints::{AttachEndpoint, Endpoint},
     error::{ErrorBody, Problem},
+    ipam::{Reclaim, Takeovers, Usage},
     keys::{Keys, RotateToken, Token},
     networks::{CreateNetwork, Network, NetworkDetail},
-    node::{Member, Reloaded, Scope, Scopes, Stats, Status},
+    node::{Left, Member, Reloaded, Scope, Scopes, Stats, Status},
     paths,
     rows::{Receipt, RowQuery, Table, Write},
     settings::Setting,
@@ -163,6 +164,22 @@ impl Client {
         self.tell(Method::DELETE, &paths::of_endpoint(network, name)).await
     }
 
+    /// How full subnets and pools are: of one network, or of everything.
+    pub async fn ipam_usage(&self, network: Option<&str>) -> Result<Usage, ClientError> {
+        let query: Vec<_> = network.map(|network| ("network", network)).into_iter().collect();
+        self.get(&paths::with_query(paths::IPAM_USAGE, &query)).await
+    }
+
+    /// Takes over what nodes held that are down for good, or says what that would be.
+    pub async fn reclaim(&self, wanted: &Reclaim) -> Result<Takeovers, ClientError> {
+        self.call(Method::POST, paths::IPAM_RECLAIM, json(wanted)?).await
+    }
+
+    /// What waits for its heirs.
+    pub async fn takeovers(&self) -> Result<Takeovers, ClientError> {
+        self.get(paths::IPAM_TAKEOVERS).await
+    }
+
     /// Attached networks and the ones heard of.
     pub async fn scopes(&self) -> Result<Scopes, ClientError> {
         self.get(paths::SCOPES).await
@@ -267,9 +284,9 @@ impl Client {
         self.call(Method::POST, paths::RELOAD, Full::default()).await
     }
 
-    /// Leaves the cluster for good; netnode ends.
-    pub async fn leave(&self) -> Result<(), ClientError> {
-        self.tell(Method::POST, paths::LEAVE).await
+    /// Hands over what the node holds, and leaves the cluster for good; netnode ends.
+    pub async fn leave(&self) -> Result<Left, ClientError> {
+        self.call(Method::POST, paths::LEAVE, Full::default()).await
     }
 
     async fn text(&self, path: &str) -> Result<String, ClientError> {

@@ -5,6 +5,7 @@ mod debug;
 mod diff;
 mod endpoint;
 mod generated;
+mod ipam;
 mod keys;
 mod load;
 mod network;
@@ -56,6 +57,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         Command::Reload { json } => node::reload(client, io, json.json).await,
         Command::Network { command } => network::run(command, client, io).await,
         Command::Endpoint { command } => endpoint::run(command, client, io).await,
+        Command::Ipam { command } => ipam::run(command, client, io).await,
         Command::Scope { command, format } => scope::run(command, format, client, io).await,
         Command::Complete { network, json } => {
             scope::complete(client, io, &network, json.json).await
@@ -154,6 +156,18 @@ fn heading(io: &mut Io<'_>, text: &str) -> Result<(), Failure> {
 /// What people call a node.
 fn called(who: &Who) -> String {
     who.name.as_deref().map_or_else(|| text::short(&who.id).to_owned(), text::escaped)
+}
+
+/// Asks somebody at the terminal; anything but a yes ends the command.
+fn confirm(io: &mut Io<'_>, question: &str) -> Result<(), Failure> {
+    write!(io.err, "{question} [y/N] ")?;
+    io.err.flush()?;
+    let mut answer = String::new();
+    io.input.read_line(&mut answer)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::Failed("nothing was done".to_owned())),
+    }
 }
 
 /// How far a node's copy of a network is.

@@ -2,11 +2,16 @@
 
 use netnode_api::{
     client::Client,
-    networks::{CreateNetwork, Network as Shown, NetworkDetail, Subnet, SubnetUsage},
+    ipam::SpaceUsage,
+    networks::{CreateNetwork, Network as Shown, NetworkDetail, Subnet},
 };
 use serde_json::json;
 
-use super::{heading, print_facts, print_items, print_json, print_list};
+use super::{
+    heading,
+    ipam::{print_nodes, tell_warnings},
+    print_facts, print_json, print_list,
+};
 use crate::{
     Io,
     args::network::{Create, Network},
@@ -23,13 +28,6 @@ const COLUMNS: [Column; 6] = [
     Column::new("SCOPE", 7),
     Column::new("SUBNETS", 18),
     Column::new("STATE", 5),
-];
-
-const HOLDERS: [Column; 4] = [
-    Column::new("NODE", 8),
-    Column::new("ADDRESSES", 9).right(),
-    Column::new("IN USE", 6).right(),
-    Column::new("RANGES", 6).right(),
 ];
 
 pub(super) async fn run(command: Network, client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
@@ -122,6 +120,9 @@ fn inspect(io: &mut Io<'_>, detail: &NetworkDetail) -> Result<(), Failure> {
     facts.extend(network.labels.iter().map(|label| ("label", named(label))));
     for Subnet { subnet, gateway, ip_range, aux_addresses } in &network.subnets {
         facts.push(("subnet", subnet.clone()));
+        let usage = detail.usage.iter().find(|usage| usage.space == *subnet);
+        let full = |of: &SpaceUsage| format!("{} of {}, {} %", of.used, of.size, of.percent);
+        facts.extend(usage.map(|usage| ("  in use", full(usage))));
         facts.extend(gateway.iter().map(|gateway| ("  gateway", gateway.clone())));
         facts.extend(ip_range.iter().map(|range| ("  ip-range", range.clone())));
         facts.extend(aux_addresses.iter().map(|aux| ("  aux", named(aux))));
@@ -130,17 +131,7 @@ fn inspect(io: &mut Io<'_>, detail: &NetworkDetail) -> Result<(), Failure> {
         facts.push(("conflict", format!("network {} has {}", conflict.with, conflict.claim)));
     }
     print_facts(io, 12, &facts)?;
-    detail.usage.iter().try_for_each(|usage| shares(io, usage))
-}
-
-fn shares(io: &mut Io<'_>, usage: &SubnetUsage) -> Result<(), Failure> {
-    heading(io, &format!("{}: {} of {} in use", usage.subnet, usage.used, usage.size))?;
-    print_items(io, &HOLDERS, false, &usage.holders, |holder| {
-        vec![
-            Cell::new(text::short(&holder.node)),
-            Cell::new(&*holder.addresses),
-            Cell::new(&*holder.used),
-            Cell::new(holder.ranges.to_string()),
-        ]
-    })
+    heading(io, "addresses by node")?;
+    print_nodes(io, &detail.usage, false)?;
+    tell_warnings(io, &detail.usage, &detail.silent)
 }

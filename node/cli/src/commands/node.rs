@@ -7,7 +7,7 @@ use netnode_api::{
     node::{Change, Member, MemberState, Reloaded, Status},
 };
 
-use super::{print_facts, print_json, print_list};
+use super::{confirm, print_facts, print_json, print_list};
 use crate::{
     Io,
     args::Format,
@@ -182,9 +182,13 @@ pub(super) async fn leave(
     if !yes {
         confirm_leave(client, io).await?;
     }
-    client.leave().await?;
+    let left = client.leave().await?;
     if json {
-        return print_json(io, &serde_json::json!({ "left": true }));
+        return print_json(io, &left);
+    }
+    let label = Look::Bad.paint("warning:", io.terminal.err_color);
+    for warning in &left.warnings {
+        writeln!(io.err, "{label} {}", text::escaped(warning))?;
     }
     Ok(writeln!(io.out, "left the cluster; netnode stops")?)
 }
@@ -195,12 +199,6 @@ async fn confirm_leave(client: &Client, io: &mut Io<'_>) -> Result<(), Failure> 
         return Err(Failure::Usage(refused.to_owned()));
     }
     let status = client.status().await?;
-    write!(io.err, "{} leaves cluster {} for good. Go on? [y/N] ", status.name, status.cluster)?;
-    io.err.flush()?;
-    let mut answer = String::new();
-    io.input.read_line(&mut answer)?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::Failed("nothing was done".to_owned())),
-    }
+    let question = format!("{} leaves cluster {} for good. Go on?", status.name, status.cluster);
+    confirm(io, &question)
 }

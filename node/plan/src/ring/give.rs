@@ -3,6 +3,7 @@
 use netdb_gossip_core::{identity::NodeId, time::Time};
 
 use super::{Figures, Output, Refusal, Ring, Share, State, Usage, Wish};
+use crate::usage::Report;
 
 /// The most requests that may wait; more are refused.
 pub const MAX_WAITING: usize = 1024;
@@ -75,11 +76,20 @@ impl Ring {
             let share: &mut Share = usage.holders.entry(row.holder).or_default();
             share.numbers += span.end - span.start;
             share.ranges += 1;
-            share.used += count(self.numbers.used_in(span));
+        }
+        for user in self.numbers.users_in(self.space.window(), self.me) {
+            *usage.users.entry(user).or_default() += 1;
         }
         let holes = self.ranges.holes(self.space.size());
         usage.holes = holes.into_iter().map(|hole| hole.end - hole.start).sum();
         usage
+    }
+
+    /// What this node says of its own part when it is asked.
+    pub fn report(&self) -> Report {
+        let users = self.numbers.users_in(self.space.window(), self.me);
+        let used = count(users.filter(|user| *user == self.me).count());
+        Report { used, free: self.free() }
     }
 
     pub(super) fn figures(&self) -> Figures {

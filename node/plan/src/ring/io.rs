@@ -130,6 +130,8 @@ pub struct Usage {
     pub total: Figures,
     /// By holder.
     pub holders: BTreeMap<NodeId, Share>,
+    /// How many of the numbers that may be given unasked each node uses.
+    pub users: BTreeMap<NodeId, u128>,
     /// Stretches that no row stands for: on their way, or not heard of yet.
     pub holes: u128,
 }
@@ -139,8 +141,6 @@ pub struct Usage {
 pub struct Share {
     /// Numbers.
     pub numbers: u128,
-    /// How many of them are in use.
-    pub used: u128,
     /// In how many ranges.
     pub ranges: u64,
 }
@@ -161,7 +161,4 @@ pub enum TakeoverError {
     /// More than [`MAX_DOWN`](super::MAX_DOWN) nodes at once.
     #[error("too many nodes at once")]
     TooMany,
-    /// There is nobody else to take it.
-    #[error("there is no other node to take it")]
-    NoHeir,
 }

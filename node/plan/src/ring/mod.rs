@@ -50,7 +50,7 @@ pub use self::{
     message::{Ask, Reply},
     row::{MAX_DOWN, MAX_SPACE_ID, Row, State, key, parse_key},
     space::{Config, MAX_RESERVED, Space, SpaceError},
-    takeover::Heir,
+    takeover::{Heir, Inherited},
 };
 use self::{
     give::Request,
@@ -364,11 +364,15 @@ impl Ring {
 
     /// Whether this node may give from a range of its own now.
     fn is_usable(&self, start: u128, row: &Row) -> bool {
+        self.is_settled(start, row) && !self.unripe.contains_key(&start)
+    }
+
+    /// The same, but for what still rests in it.
+    fn is_settled(&self, start: u128, row: &Row) -> bool {
         self.synced
             && row.holder == self.me
             && row.state == State::Held
             && !self.unsettled.contains_key(&start)
-            && !self.unripe.contains_key(&start)
             && !self.doubtful.contains(&start)
             && !self.then.values().any(|then| then.concerns(start))
     }

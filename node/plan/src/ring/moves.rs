@@ -147,7 +147,9 @@ impl Ring {
             let Some(span) = self.ranges.span(start).filter(|_| self.is_sure(start)) else {
                 continue;
             };
-            let rests = self.numbers.rests_in(&span) || self.numbers.used_in(span) > 0;
+            let rests = self.unripe.contains_key(&start)
+                || self.numbers.rests_in(&span)
+                || self.numbers.used_in(span) > 0;
             self.ask(to, Ask::Take { start, version, rests }, Purpose::Take(start));
         }
     }
@@ -156,11 +158,16 @@ impl Ring {
         self.asks.values().any(|(_, purpose)| *purpose == Purpose::Take(start))
     }
 
-    /// This node is to leave: it gives nothing more and hands over all it holds. Wait for
-    /// [`is_drained`](Self::is_drained) before it goes; what is left then needs an administrator.
+    /// This node is to leave: it gives nothing more and hands over all it holds, with the numbers of its own
+    /// endpoints, which leave as well. Wait for [`is_drained`](Self::is_drained) before it goes; what is left
+    /// then needs an administrator.
     pub fn leave(&mut self, now: Time) {
         self.leaving = true;
         self.hunt = None;
+        let given: Vec<u128> = self.numbers.given_in(0..self.space.size()).collect();
+        for number in given {
+            self.release(now, number);
+        }
         let waiting: Vec<u64> = self.requests.keys().copied().collect();
         for request in waiting {
             self.refuse(request, super::Refusal::Leaving);
@@ -170,14 +177,22 @@ impl Ring {
 
     /// Whether this node decides about no range any more.
     pub fn is_drained(&self) -> bool {
-        self.ranges.held_by(self.me).next().is_none()
+        self.holdings() == 0
+    }
+
+    /// How many ranges this node decides about.
+    pub fn holdings(&self) -> usize {
+        self.ranges.held_by(self.me).count()
     }
 
     /// Each range goes to one of the live nodes, by rendezvous hashing.
     fn hand_over(&mut self) {
         let here: Vec<NodeId> =
             self.members.iter().filter(|(_, since)| since.is_some()).map(|(n, _)| *n).collect();
-        let mine: Vec<(u128, core::ops::Range<u128>)> = self.usable().collect();
+        // Who takes what rests lets it rest anew, so that there is no waiting for it.
+        let mine = self.ranges.held_by(self.me).filter(|(start, row)| self.is_settled(*start, row));
+        let mine: Vec<(u128, core::ops::Range<u128>)> =
+            mine.filter_map(|(start, _)| Some((start, self.ranges.span(start)?))).collect();
         for (start, span) in mine {
             if let Some(heir) = rendezvous::winner(&start.to_be_bytes(), here.iter().copied()) {
                 self.promise(start, span, heir);

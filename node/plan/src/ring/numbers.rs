@@ -111,6 +111,12 @@ impl Numbers {
         self.why.range(within).filter(|(_, why)| used(why)).count()
     }
 
+    /// By whom the numbers of a range that are in use are used; `me` is this node.
+    pub(super) fn users_in(&self, within: Range<u128>, me: NodeId) -> impl Iterator<Item = NodeId> {
+        let user = move |why: &Why| if why.given { Some(me) } else { why.user };
+        self.why.range(within).filter_map(move |(_, why)| user(why))
+    }
+
     /// What rests, and until when: kept by whoever wants a restart to remember it.
     pub(super) fn resting(&self) -> impl Iterator<Item = (u128, Time)> {
         self.resting.iter().map(|(until, n)| (*n, *until))

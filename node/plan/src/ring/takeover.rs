@@ -4,6 +4,7 @@
 //! until everybody else has been here, and the tables at rest, for longer than a partition stays unnoticed.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use netdb_core::rendezvous;
 use netdb_gossip_core::{identity::NodeId, time::Time};
@@ -19,6 +20,17 @@ pub enum Heir {
     Me,
 }
 
+/// A range that waits for its heir to take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// Whose it was.
+    pub from: NodeId,
+    /// Who is to have it.
+    pub heir: NodeId,
+    /// Its numbers.
+    pub numbers: Range<u128>,
+}
+
 impl Ring {
     /// Takes over what these nodes held, all of which are down for good. How many ranges there were.
     ///
@@ -28,6 +40,18 @@ impl Ring {
     /// # Errors
     /// See [`TakeoverError`].
     pub fn reclaim(&mut self, down: &[NodeId], heir: Heir) -> Result<usize, TakeoverError> {
+        let lost = self.lost_with(down)?;
+        for (_, numbers) in &lost {
+            self.pass_on(numbers.start, down, heir);
+        }
+        Ok(lost.len())
+    }
+
+    /// What [`reclaim`](Self::reclaim) would take over, and with which of the nodes each range is lost.
+    ///
+    /// # Errors
+    /// See [`TakeoverError`].
+    pub fn lost_with(&self, down: &[NodeId]) -> Result<Vec<(NodeId, Range<u128>)>, TakeoverError> {
         if !self.synced || self.leaving {
             return Err(TakeoverError::NotSynced);
         }
@@ -46,16 +70,20 @@ impl Ring {
         if !absent.is_empty() {
             return Err(TakeoverError::Absent(absent));
         }
-        let starts: Vec<u128> = self
-            .ranges
-            .iter()
-            .filter(|(_, row)| lost(row, down).is_some())
-            .map(|(start, _)| start)
-            .collect();
-        for start in &starts {
-            self.pass_on(*start, down, heir);
-        }
-        Ok(starts.len())
+        let rows = self.ranges.iter();
+        let lost =
+            rows.filter_map(|(start, row)| Some((lost(row, down)?, self.ranges.span(start)?)));
+        Ok(lost.collect())
+    }
+
+    /// The ranges that wait for their heirs.
+    pub fn inherited(&self) -> impl Iterator<Item = Inherited> {
+        self.ranges.iter().filter_map(|(start, row)| match row.state {
+            State::Inherited { from, .. } => {
+                Some(Inherited { from, heir: row.holder, numbers: self.ranges.span(start)? })
+            }
+            State::Held | State::Promised(_) => None,
+        })
     }
 
     fn pass_on(&mut self, start: u128, down: &[NodeId], heir: Heir) {

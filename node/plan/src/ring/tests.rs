@@ -127,6 +127,26 @@ fn who_leaves_hands_everything_over() {
 }
 
 #[test]
+fn what_a_leaver_used_rests_wherever_it_goes() {
+    let mut net = Net::new(3, &space(64));
+    let used = net.take(0, Wish::Any).unwrap();
+    net.leave(0);
+    net.run(Duration::from_secs(2));
+    assert!(net.ring(0).is_drained());
+    // Who took it may leave in its turn, long before all of it has rested.
+    net.leave(1);
+    net.run(Duration::from_secs(2));
+    assert!(net.ring(1).is_drained());
+    assert!(matches!(net.take(2, Wish::Any), Err(Refusal::Unsettled(_))), "it rests");
+    net.run(Duration::from_secs(61));
+    assert_eq!(net.take(2, Wish::Exact(used)), Err(Refusal::Taken(node(0))));
+    net.release(0, used);
+    net.run(Duration::from_secs(61));
+    assert_eq!(net.take(2, Wish::Exact(used)), Ok(used));
+    net.check_whole();
+}
+
+#[test]
 fn two_administrators_reclaim_at_once() {
     let mut net = Net::new(5, &space(1 << 16));
     let used: Vec<u128> = (0..5).map(|n| net.take(n, Wish::Any).unwrap()).collect();
@@ -136,6 +156,7 @@ fn two_administrators_reclaim_at_once() {
     net.kill(4);
     net.run(Duration::from_secs(1));
     assert_eq!(net.reclaim(1, &[0], Heir::Anyone), Err(TakeoverError::Absent(vec![node(4)])));
+    assert_eq!(net.ring(1).inherited().count(), 0);
     net.restart(4);
     net.run(Duration::from_secs(1));
     net.manual = true;
@@ -145,6 +166,9 @@ fn two_administrators_reclaim_at_once() {
     net.settle();
     net.run(Duration::from_secs(20));
     assert!(net.ring(3).rows().any(|(_, row)| row.state != State::Held), "the heir waits");
+    let heirs: Vec<NodeId> = net.ring(3).inherited().map(|range| range.heir).collect();
+    assert!(net.ring(1).inherited().all(|range| range.from == node(0)));
+    assert!(!heirs.is_empty() && !heirs.contains(&node(0)), "{heirs:?}");
     net.run(Duration::from_mins(2));
     net.check_whole();
     assert!(net.ring(3).rows().all(|(_, row)| row.holder != node(0)));

@@ -1,0 +1,150 @@
+//! Numbers without a quorum: how full it is, and whose they are when nodes leave, are lost or come anew.
+
+use netnode_cli::{Io, terminal::Terminal};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::harness::{Host, run_ctl, text, until};
+
+/// How full a space is, as a host tells it.
+fn space(host: &Host, name: &str) -> Value {
+    let usage: Value = serde_json::from_str(&host.ok("ipam usage --json")).unwrap();
+    let spaces = usage["spaces"].as_array().unwrap();
+    spaces.iter().find(|space| space["space"] == name).unwrap().clone()
+}
+
+/// Who holds some of the VNIs.
+fn holders(host: &Host) -> Vec<String> {
+    let nodes = space(host, "VNI")["nodes"].as_array().unwrap().clone();
+    let holders = nodes.iter().filter(|node| node["holds"] != "0");
+    holders.map(|node| node["node"]["name"].as_str().unwrap_or("?").to_owned()).collect()
+}
+
+fn state(host: &Host, name: &str) -> String {
+    let members: Value = serde_json::from_str(&host.ok("members --json")).unwrap();
+    let members = members.as_array().unwrap();
+    let found = members.iter().find(|member| member["name"] == name);
+    found.map_or_else(String::new, |member| member["state"].as_str().unwrap().to_owned())
+}
+
+/// Hosts that know each other.
+fn cluster(names: &[&str]) -> Vec<Host> {
+    let mut hosts = vec![Host::running(names[0])];
+    for name in &names[1..] {
+        hosts.push(Host::joined(name, &hosts[0]));
+    }
+    until("all know all", || {
+        hosts.iter().all(|host| host.ok("members").matches("\talive\t").count() == names.len())
+    });
+    hosts
+}
+
+#[test]
+fn usage_is_what_all_nodes_say() {
+    let hosts = cluster(&["one", "two"]);
+    hosts[0].ok("network create --subnet 10.9.0.0/29 web");
+    until("two has it", || hosts[1].ctl("network inspect web").code == 0);
+    // One, which holds it, is asked.
+    until("its addresses can be given", || space(&hosts[1], "10.9.0.0/29")["free"] == "5");
+    let web = space(&hosts[1], "10.9.0.0/29");
+    assert_eq!(
+        (&web["size"], &web["used"], &web["percent"]),
+        (&"5".into(), &"0".into(), &0.into())
+    );
+    assert_eq!(web["network"], "web");
+    let vni = space(&hosts[1], "VNI");
+    assert_eq!((&vni["used"], &vni["ranges"]), (&"1".into(), &1.into()));
+    let pool = space(&hosts[1], "10.0.0.0/8 in /20");
+    assert_eq!((&pool["size"], &pool["used"]), (&"4096".into(), &"1".into()));
+    let table = hosts[1].ok("ipam usage web --nodes");
+    assert_eq!(table.lines().nth(1).unwrap(), "web\t10.9.0.0/29\tone\t0\t8\t5\t1");
+    assert_eq!(hosts[0].ctl("ipam usage mail").code, 3);
+}
+
+#[test]
+fn who_leaves_hands_its_numbers_over() {
+    let mut hosts = cluster(&["one", "two", "three"]);
+    hosts[0].ok("network create web");
+    let mut one = hosts.remove(0);
+    let left: Value = serde_json::from_str(&one.ok("leave --yes --json")).unwrap();
+    assert!(one.ended().success(), "{}", one.log());
+    assert_eq!((&left["ranges_left"], &left["warnings"]), (&0.into(), &Value::Array(vec![])));
+    assert!(left["ranges_handed_over"].as_u64().unwrap() >= 4, "{left}");
+    until("others hold all of it", || {
+        let all = space(&hosts[0], "VNI");
+        let holders = holders(&hosts[0]);
+        all["ranges"] != 0 && !holders.is_empty() && !holders.contains(&"one".to_owned())
+    });
+    let log = one.log();
+    assert!(!log.contains("no other node took"), "{log}");
+}
+
+#[test]
+fn the_last_node_leaves_without_waiting_for_anybody() {
+    let mut host = Host::running("one");
+    let left = host.ctl("leave --yes");
+    assert_eq!((left.code, &*left.err), (0, ""));
+    assert!(host.ended().success());
+}
+
+#[test]
+fn what_a_lost_host_held_is_taken_over_by_those_that_are_there() {
+    let mut hosts = cluster(&["one", "two", "three"]);
+    hosts[0].ok("network create web");
+    let refused = hosts[1].ctl("ipam reclaim --yes one");
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.err.contains("node one is alive"), "{}", refused.err);
+    for host in [0, 2] {
+        hosts[host].signal(Signal::SIGKILL);
+        hosts[host].ended();
+    }
+    until("both are down", || {
+        state(&hosts[1], "one") == "failed" && state(&hosts[1], "three") == "failed"
+    });
+    let refused = hosts[1].ctl("ipam reclaim --yes one");
+    assert!(refused.err.contains("not called down for good: three"), "{}", refused.err);
+    hosts[2].start(&[]);
+    until("three is back", || state(&hosts[1], "three") == "alive");
+    // Who can't be asked has to say it.
+    let unasked = hosts[1].ctl("ipam reclaim one");
+    assert_eq!(unasked.code, 2, "{unasked:?}");
+    assert!(unasked.err.contains("--yes"), "{}", unasked.err);
+    // Who can be is told what is assumed, and may think again.
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let terminal = Terminal { interactive: true, ..Terminal::default() };
+    let mut io = Io { out: &mut out, err: &mut err, input: &mut "n\n".as_bytes(), terminal };
+    assert_eq!(run_ctl(&hosts[1].socket(), "ipam reclaim one", &mut io), 1);
+    let asked = text(&err);
+    for part in ["assumes that one is down for good", "VNI\tone", "[y/N]", "nothing was done"] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    assert!(holders(&hosts[1]).contains(&"one".to_owned()));
+    let done = hosts[1].ctl("ipam reclaim --yes one");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("waiting until all others") && done.err.ends_with("taken over\n"));
+    assert!(done.out.contains("-\tVNI\tone\t") && done.out.contains("web\t10.0.0.0/20\tone\t"));
+    assert!(!holders(&hosts[1]).contains(&"one".to_owned()));
+    assert!(hosts[1].ok("ipam reclaim --yes one").is_empty(), "nothing is left to take over");
+}
+
+#[test]
+fn a_host_installed_anew_takes_over_its_own() {
+    let mut hosts = cluster(&["one", "two"]);
+    hosts[0].signal(Signal::SIGKILL);
+    hosts[0].ended();
+    let mut anew = Host::bare("one");
+    let line = hosts[1].ok("join");
+    let mut words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    words.extend(["--replace", "one"]);
+    let joined = anew.netnode(&words);
+    assert!(joined.status.success(), "{joined:?}");
+    anew.start(&[]);
+    let status: Value = serde_json::from_str(&anew.ok("status --json")).unwrap();
+    until("it holds what its old node held", || {
+        let vni = space(&anew, "VNI");
+        let nodes = vni["nodes"].as_array().unwrap();
+        nodes.len() == 1 && nodes[0]["node"]["id"] == status["node"]
+    });
+    until("it is over", || !anew.path("state").join("replaces").exists());
+    assert!(anew.log().contains("has what its old one held"), "{}", anew.log());
+}
