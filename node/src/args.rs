@@ -61,7 +61,8 @@ The join token goes to standard output: it is a secret.
 
 Examples:
   netnode init
-  netnode init --state-dir /srv/netnode --name host-1";
+  netnode init --state-dir /srv/netnode --name host-1
+  netnode init --subnet-pool 172.20.0.0/14/24";
 
 const AFTER_JOIN: &str = "\
 The token comes from `netdbctl token show` on a node of the cluster; `-` reads it from standard input,

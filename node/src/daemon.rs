@@ -122,8 +122,9 @@ pub(crate) async fn run(
 
 /// Networks are known and given numbers for, and this host's endpoints are taken up.
 async fn take_part(db: &NetDb, settings: &Settings) -> Result<(Networks, Endpoints), Failure> {
-    let (state_dir, ring) = (&settings.state_dir, settings.to_ring_config());
-    let networks = Networks::start(db, setup::is_founder(state_dir), state_dir, ring);
+    let state_dir = &settings.state_dir;
+    let founding = setup::founding(state_dir)?;
+    let networks = Networks::start(db, founding, settings);
     let networks = networks
         .await
         .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;

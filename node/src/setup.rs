@@ -10,11 +10,14 @@ use std::{
 
 use netdb::{DEFAULT_PORT, NetDb};
 use netnode_api::settings::Setting;
+use netnode_plan::spaces::{ParsePoolError, Pool};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Failure,
     ipam::replace,
-    settings::{self, Resolved},
+    networks::Founding,
+    settings::{self, Resolved, Settings},
 };
 
 /// The most bytes read as a token from standard input.
@@ -77,7 +80,7 @@ pub(crate) async fn init(resolved: &Resolved, out: &mut dyn Write) -> Result<(),
     warn(resolved);
     let config = resolved.settings.to_node_config();
     let token = NetDb::init(&config).await.map_err(Failure::new)?;
-    mark_founder(&config.state_dir).map_err(|error| {
+    mark_founder(&config.state_dir, &resolved.settings).map_err(|error| {
         Failure::new(format!("{} can't be written: {error}", config.state_dir.display()))
     })?;
     writeln!(out, "{}", token.text)?;
@@ -93,14 +96,43 @@ pub(crate) async fn init(resolved: &Resolved, out: &mut dyn Write) -> Result<(),
 /// In the state directory of the node that made the cluster: at first all numbers are its own to give.
 const FOUNDER: &str = "founder";
 
-fn mark_founder(state_dir: &Path) -> io::Result<()> {
-    fs::File::create(state_dir.join(FOUNDER))?.sync_all()?;
+/// What the node that makes a cluster says for all.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Founder {
+    subnet_pool: Option<String>,
+    subnet_pool_v6: Option<String>,
+}
+
+fn mark_founder(state_dir: &Path, settings: &Settings) -> io::Result<()> {
+    let Founding { v4, v6 } = settings.to_founding();
+    let text = |pool: Pool| pool.to_setting();
+    let founder = Founder { subnet_pool: v4.map(text), subnet_pool_v6: v6.map(text) };
+    let mut file = fs::File::create(state_dir.join(FOUNDER))?;
+    file.write_all(&serde_json::to_vec(&founder)?)?;
+    file.sync_all()?;
     fs::File::open(state_dir)?.sync_all()
 }
 
-/// Whether the node with this state directory made its cluster.
-pub(crate) fn is_founder(state_dir: &Path) -> bool {
-    state_dir.join(FOUNDER).exists()
+/// What the node with this state directory said when it made its cluster; `None` if it did not.
+pub(crate) fn founding(state_dir: &Path) -> Result<Option<Founding>, Failure> {
+    let path = state_dir.join(FOUNDER);
+    let unusable = |what: &dyn std::fmt::Display| {
+        Failure::new(format!("{} can't be used: {what}", path.display()))
+    };
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(&error)),
+    };
+    // Of a release that left it empty.
+    let text = if text.is_empty() { "{}" } else { text.as_str() };
+    let founder: Founder = serde_json::from_str(text).map_err(|error| unusable(&error))?;
+    let pool = |text: Option<String>| {
+        text.map(|text| text.parse()).transpose().map_err(|error: ParsePoolError| unusable(&error))
+    };
+    let (v4, v6) = (pool(founder.subnet_pool)?, pool(founder.subnet_pool_v6)?);
+    Ok(Some(Founding { v4, v6 }))
 }
 
 pub(crate) async fn join(

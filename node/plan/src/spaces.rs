@@ -3,13 +3,14 @@
 //! A [`ring`](crate::ring) gives numbers from 0; every node must read the same thing out of a number, so
 //! nothing here depends on where it runs.
 
-use alloc::vec::Vec;
-use core::{fmt, net::IpAddr, ops::RangeInclusive};
+use alloc::{format, string::String, vec::Vec};
+use core::{fmt, net::IpAddr, ops::RangeInclusive, str::FromStr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    records::{MAX_VNI, NetworkId, Subnet},
+    records::{MAX_VNI, NetworkId, Record, Subnet},
     ring::{Space, SpaceError},
 };
 
@@ -101,11 +102,43 @@ pub fn address_in(prefix: &IpNet, number: u128) -> Option<IpAddr> {
     prefix.contains(&address).then_some(address)
 }
 
+/// The most subnets of a pool, as a power of two.
+const MAX_POOL_BITS: u8 = 16;
+
 /// Addresses that are cut into subnets of one size, for networks that name none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     base: IpNet,
     len: u8,
+}
+
+/// Not a pool as a setting has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePoolError {
+    /// Not of that form.
+    #[error("expected ADDRESS/LENGTH/LENGTH OF SUBNETS, as in 10.0.0.0/8/20")]
+    Form,
+    /// It makes no sense.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+impl FromStr for Pool {
+    type Err = ParsePoolError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePoolError> {
+        let (base, len) = text.rsplit_once('/').ok_or(ParsePoolError::Form)?;
+        let base = base.parse().map_err(|_| ParsePoolError::Form)?;
+        Ok(Self::new(base, len.parse().map_err(|_| ParsePoolError::Form)?)?)
+    }
+}
+
+impl Record for Pool {
+    type Error = PoolError;
+
+    fn check(&self) -> Result<(), PoolError> {
+        Self::new(self.base, self.len).map(|_| ())
+    }
 }
 
 impl fmt::Display for Pool {
@@ -125,8 +158,8 @@ pub enum PoolError {
         /// What they were to be.
         len: u8,
     },
-    /// More than 2^32 of them.
-    #[error("{base} has too many subnets of /{len}: 2^32 at most")]
+    /// More than 65,536 of them.
+    #[error("{base} has too many subnets of /{len}: 65536 at most")]
     TooMany {
         /// All of it.
         base: IpNet,
@@ -144,7 +177,7 @@ impl Pool {
         let base = base.trunc();
         let spare = base.max_prefix_len().saturating_sub(2);
         match len.checked_sub(base.prefix_len()) {
-            Some(bits) if len <= spare && bits <= 32 => Ok(Self { base, len }),
+            Some(bits) if len <= spare && bits <= MAX_POOL_BITS => Ok(Self { base, len }),
             Some(_) if len <= spare => Err(PoolError::TooMany { base, len }),
             _ => Err(PoolError::Length { base, len }),
         }
@@ -153,6 +186,11 @@ impl Pool {
     /// All of it.
     pub fn base(&self) -> IpNet {
         self.base
+    }
+
+    /// It as a setting has it: `10.0.0.0/8/20`.
+    pub fn to_setting(&self) -> String {
+        format!("{}/{}", self.base, self.len)
     }
 
     /// How many subnets it has.
@@ -255,6 +293,18 @@ mod tests {
         let told = Pool::new(net("10.0.0.0/8"), 4).unwrap_err().to_string();
         assert_eq!(told, "subnets of /4 can't be cut out of 10.0.0.0/8");
         assert!(matches!(Pool::new(net("fc00::/7"), 64), Err(PoolError::TooMany { .. })));
+        assert!(matches!(Pool::new(net("fd00::/47"), 64), Err(PoolError::TooMany { .. })));
+    }
+
+    #[test]
+    fn a_pool_is_read_as_it_is_shown() {
+        for text in ["10.0.0.0/8/20", "fd00:1::/48/64"] {
+            assert_eq!(text.parse::<Pool>().unwrap().to_setting(), text);
+        }
+        for wrong in ["10.0.0.0/8", "10.0.0.0", "/8/20", "10.0.0.0/8/x", ""] {
+            assert_eq!(wrong.parse::<Pool>(), Err(ParsePoolError::Form), "{wrong}");
+        }
+        assert!(matches!("10.0.0.0/8/4".parse::<Pool>(), Err(ParsePoolError::Pool(_))));
     }
 
     #[test]

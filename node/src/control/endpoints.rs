@@ -16,13 +16,10 @@ use netnode_api::{
 use netnode_plan::{publish::PublishError, records::LinkName};
 
 use super::{
-    Control,
+    Control, ipam,
     problem::{Refused, body, of_write},
 };
-use crate::{
-    endpoints::{self, AddError, AttachError, DetachError, PortError, Wish},
-    ipam::TakeError,
-};
+use crate::endpoints::{self, AddError, AttachError, DetachError, PortError, Wish};
 
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Json<Vec<Endpoint>> {
     Json(control.endpoints.list().iter().map(|endpoint| shown(&control, endpoint)).collect())
@@ -118,10 +115,7 @@ impl From<AttachError> for Refused {
             | AttachError::Add(AddError::Published { .. } | AddError::Interface { .. }) => {
                 with(Code::Exists).into()
             }
-            AttachError::NoAddress { why: TakeError::Refused(_), .. } => with(Code::Full)
-                .with_hint("`netdbctl network inspect` shows who holds how much")
-                .into(),
-            AttachError::NoAddress { .. } => with(Code::Starting).into(),
+            AttachError::NoAddress { of, why } => ipam::of_take(why, of, &error).into(),
             AttachError::NotThere(_) => {
                 with(Code::NotFound).with_hint("leave out --move to make a new one").into()
             }

@@ -1,6 +1,6 @@
 //! Numbers given without a quorum: how full their spaces are, and taking over what lost hosts held.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{
     Json,
@@ -19,7 +19,7 @@ use netnode_api::{
 };
 use netnode_plan::{
     records::NetworkId,
-    ring::{Heir, TakeoverError},
+    ring::{Heir, Refusal, TakeoverError},
     spaces::SpaceId,
     usage::{Level, Standing},
 };
@@ -30,7 +30,7 @@ use super::{
     problem::{Refused, body},
 };
 use crate::{
-    ipam::{ReclaimError, Takeover},
+    ipam::{ReclaimError, TakeError, Takeover},
     networks::{Named, What},
 };
 
@@ -195,5 +195,70 @@ fn refused(error: &ReclaimError, names: &Names) -> Refused {
         }
         ReclaimError::Takeover(TakeoverError::TooMany) => Problem::new(Code::Invalid, error).into(),
         ReclaimError::Stopped(stopped) => (*stopped).into(),
+    }
+}
+
+/// Why a number was not given, as the answer to whoever needed it, with what can be done about it.
+pub(super) fn of_take(why: &TakeError, of: &What, error: &dyn fmt::Display) -> Problem {
+    let usage = match of {
+        What::Subnet { name, .. } => format!("`netdbctl ipam usage {name} --nodes`"),
+        What::Pool(_) | What::Vni => "`netdbctl ipam usage`".to_owned(),
+    };
+    let (code, hint) = match why {
+        TakeError::Refused(Refusal::Full(_)) => {
+            let more = match of {
+                What::Subnet { .. } => {
+                    "detach endpoints, or create a network with a larger --subnet"
+                }
+                What::Pool(_) => "name a subnet outside of the pool with --subnet",
+                What::Vni => "name a lower one with --opt vni=N",
+            };
+            (Code::Full, format!("{more}; {usage} shows who uses how much"))
+        }
+        TakeError::Refused(Refusal::Silent { .. } | Refusal::HolderSilent(_)) => {
+            let hint = "wait until they are back; of a host that is down for good, `netdbctl ipam \
+                        reclaim` gives to others what it held";
+            (Code::Unreachable, format!("{hint}; {usage} shows who holds how much"))
+        }
+        TakeError::Refused(Refusal::Taken(_)) => {
+            (Code::Exists, "name another address, or none".to_owned())
+        }
+        TakeError::Refused(Refusal::Reserved | Refusal::OutOfRange(_)) => {
+            (Code::Invalid, "name another address, or none".to_owned())
+        }
+        TakeError::Refused(Refusal::Leaving) | TakeError::Stopped(_) => {
+            return Problem::new(Code::Stopping, error);
+        }
+        TakeError::Refused(
+            Refusal::Unsettled(_) | Refusal::HolderUnknown | Refusal::NotSynced | Refusal::Busy,
+        )
+        | TakeError::UnknownSpace => (Code::Starting, "try again in a moment".to_owned()),
+    };
+    Problem::new(code, error).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use netnode_plan::ring::Figures;
+
+    use super::*;
+
+    #[test]
+    fn a_full_subnet_is_named_with_its_use_and_what_to_do() {
+        let of = What::Subnet {
+            network: NetworkId([7; 16]),
+            name: netdb::Name::new("web").unwrap(),
+            subnet: "10.9.0.0/29".parse().unwrap(),
+        };
+        let figures = Figures { size: 5, used: 5, here: 8, elsewhere: 0 };
+        let why = TakeError::Refused(Refusal::Full(figures));
+        let error = crate::endpoints::AttachError::NoAddress { of: of.clone(), why: why.clone() };
+        let problem = of_take(&why, &of, &error);
+        assert_eq!(problem.code, Code::Full);
+        let told = "no address can be given of subnet 10.9.0.0/29 of network web: all of it is given: \
+                    5 of 5 in use, 8 held here, 0 by other nodes";
+        assert_eq!(problem.message, told);
+        let hint = problem.hint.unwrap();
+        assert!(hint.contains("larger --subnet") && hint.contains("ipam usage web"), "{hint}");
     }
 }

@@ -160,10 +160,12 @@ impl From<CreateError> for Refused {
             | CreateError::Local(LocalError::Exists { .. } | LocalError::Overlaps(_)) => {
                 Problem::new(Code::Exists, error).into()
             }
-            CreateError::Nothing { .. } | CreateError::Local(LocalError::NoSubnet(_)) => {
-                Problem::new(Code::Full, error).into()
-            }
+            CreateError::Local(LocalError::NoSubnet(_)) => Problem::new(Code::Full, error).into(),
             CreateError::File(_) => Problem::new(Code::Storage, error).into(),
+            CreateError::NoPools => {
+                Problem::new(Code::Starting, error).with_hint("try again in a moment").into()
+            }
+            CreateError::Nothing { ref of, ref why } => ipam::of_take(why, of, &error).into(),
             CreateError::Entropy(_) => Problem::new(Code::Internal, error).into(),
         }
     }

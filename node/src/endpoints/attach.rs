@@ -30,7 +30,11 @@ use super::{
     rows::scope_of,
     store::{Local, Locals},
 };
-use crate::{ipam::TakeError, networks::CreateError, state_file::StateFileError};
+use crate::{
+    ipam::TakeError,
+    networks::{CreateError, What},
+    state_file::StateFileError,
+};
 
 /// How long an attach waits for the kernel before it says that it is under way.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,8 +94,8 @@ pub(crate) enum AttachError {
     NotThere(Name),
     #[error("address {0} is in none of the network's subnets")]
     Outside(IpAddr),
-    #[error("no address of {subnet} can be given: {why}")]
-    NoAddress { subnet: IpNet, why: TakeError },
+    #[error("no address can be given of {of}: {why}")]
+    NoAddress { of: What, why: TakeError },
     #[error("{0} is not the hardware address of one interface")]
     Mac(Mac),
     #[error(transparent)]
@@ -156,6 +160,9 @@ impl Endpoints {
         ports::check(&listed.record, &wish.published)?;
         if listed.scope == Scope::Cluster {
             self.db.ensure_attached(scope_of(network)?.as_str()).await?;
+            // What others use of a range that came here from a node that is gone is known by their rows
+            // alone.
+            self.wait_synced(network).await;
         }
         let mut taken = Vec::new();
         let attached = self.attach_with(network, &listed, wish, &mut taken).await;
@@ -265,11 +272,16 @@ impl Endpoints {
             let prefix = subnet.prefix;
             let number = named.iter().find_map(|address| number_in(&prefix, *address));
             let wish = number.map_or(ring::Wish::Any, ring::Wish::Exact);
+            let name = listed.record.name.clone();
+            let none = |why| AttachError::NoAddress {
+                of: What::Subnet { network, name: name.clone(), subnet: prefix },
+                why,
+            };
             let given = self.networks.ipam().take(SpaceId::Subnet(network, place), wish).await;
-            let number = given.map_err(|why| AttachError::NoAddress { subnet: prefix, why })?;
+            let number = given.map_err(none)?;
             let address = address_in(&prefix, number)
                 .and_then(|address| IpNet::new(address, prefix.prefix_len()).ok())
-                .ok_or(AttachError::NoAddress { subnet: prefix, why: TakeError::UnknownSpace })?;
+                .ok_or_else(|| none(TakeError::UnknownSpace))?;
             taken.push((network, address));
             addresses.push(address);
         }

@@ -13,8 +13,9 @@ use netdb::{
     Request, Requests, Stopped, Table, Watch,
 };
 use netnode_plan::{
-    ring::{Config, Output, Ring, Row, Space, Time},
+    ring::{Config, Figures, Output, Ring, Row, Space, Time},
     spaces::SpaceId,
+    usage::{Alarm, percent},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -36,6 +37,11 @@ type Waiting = oneshot::Sender<Result<u128, TakeError>>;
 /// One space that this node takes part in.
 struct Open {
     ring: Ring,
+    /// What people call it.
+    called: String,
+    alarm: Alarm,
+    /// What is in use may have changed.
+    changed: bool,
     waiting: BTreeMap<u64, Waiting>,
     users: BTreeSet<u128>,
     /// It is new, and all of it is to be this node's.
@@ -157,8 +163,10 @@ impl Desk {
     fn obey(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Open { id, space, found } => self.open_space(id, space, found),
-            Command::OpenAlone { id, space } => self.open_alone(id, space),
+            Command::Open { id, called, space, found } => {
+                self.open_space(id, called, space, found);
+            }
+            Command::OpenAlone { id, called, space } => self.open_alone(id, called, space),
             Command::Close { id, erase } => {
                 self.open.remove(&id);
                 if let Some(rows) = self.rows.get(&id).filter(|_| erase) {
@@ -176,6 +184,7 @@ impl Desk {
             Command::Release { id, number } => {
                 if let Some(open) = self.open.get_mut(&id) {
                     open.ring.release(now, number);
+                    open.changed = true;
                 }
             }
             Command::Keep { id, numbers } => match self.open.get_mut(&id) {
@@ -202,7 +211,7 @@ impl Desk {
         ids.iter().map(|id| self.open.get(id).map(|open| say(&open.ring))).collect()
     }
 
-    fn open_space(&mut self, id: SpaceId, space: Space, found: bool) {
+    fn open_space(&mut self, id: SpaceId, called: String, space: Space, found: bool) {
         if self.open.contains_key(&id) {
             return;
         }
@@ -210,12 +219,12 @@ impl Desk {
         let rows = self.rows.get(&id).cloned().unwrap_or_default();
         let mut ring = Ring::new(me, space, self.config, now, rows);
         ring.handle_members(now, self.members.iter().map(|(node, alive)| (*node, *alive)));
-        self.insert(id, ring, found, false);
+        self.insert(id, called, ring, found, false);
         self.sync_rings();
     }
 
     /// All of it is this node's, and there is nobody to listen to first.
-    fn open_alone(&mut self, id: SpaceId, space: Space) {
+    fn open_alone(&mut self, id: SpaceId, called: String, space: Space) {
         if self.open.contains_key(&id) {
             return;
         }
@@ -223,15 +232,25 @@ impl Desk {
         let mut ring = Ring::new(self.db.id(), space, Config::default(), now, []);
         ring.handle_synced(now);
         ring.found();
-        self.insert(id, ring, false, true);
+        self.insert(id, called, ring, false, true);
     }
 
-    fn insert(&mut self, id: SpaceId, mut ring: Ring, found: bool, alone: bool) {
+    fn insert(&mut self, id: SpaceId, called: String, mut ring: Ring, found: bool, alone: bool) {
         for number in self.kept.remove(&id).unwrap_or_default() {
             ring.keep(number);
         }
-        let (waiting, users, unwanted) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        self.open.insert(id, Open { ring, waiting, users, found, alone, unwanted });
+        let open = Open {
+            ring,
+            called,
+            alarm: Alarm::default(),
+            changed: true,
+            waiting: BTreeMap::new(),
+            users: BTreeSet::new(),
+            found,
+            alone,
+            unwanted: Vec::new(),
+        };
+        self.open.insert(id, open);
     }
 
     /// The spaces that other nodes take part in.
@@ -370,13 +389,17 @@ impl Desk {
                             self.errands.answer(request, bytes);
                         }
                     }
-                    Output::Given { request, number } => open.answer(request, Ok(number)),
+                    Output::Given { request, number } => {
+                        open.changed = true;
+                        open.answer(request, Ok(number));
+                    }
                     Output::Refused { request, why } => open.answer(request, Err(why.into())),
                 }
             }
             for number in core::mem::take(&mut open.unwanted) {
                 open.ring.release(now, number);
             }
+            open.warn();
         }
     }
 }
@@ -401,7 +424,20 @@ impl Open {
         }
     }
 
+    /// Says once that the space is filling up.
+    fn warn(&mut self) {
+        if !core::mem::take(&mut self.changed) {
+            return;
+        }
+        let Figures { used, size, .. } = self.ring.figures();
+        if self.alarm.see(used, size).is_some() {
+            let percent = percent(used, size);
+            tracing::warn!("{} is {percent} % full: {used} of {size} are in use", self.called);
+        }
+    }
+
     fn set_users(&mut self, now: Time, users: &BTreeMap<u128, NodeId>) {
+        self.changed = true;
         let gone: Vec<u128> =
             self.users.iter().filter(|number| !users.contains_key(number)).copied().collect();
         for number in gone {

@@ -18,7 +18,7 @@ pub(crate) mod replace;
 
 use std::collections::BTreeMap;
 
-use netdb::{NameError, NetDb, NodeId, ServeError, Stopped, WatchError};
+use netdb::{ClusterId, NameError, NetDb, NodeId, ServeError, Stopped, WatchError};
 use netnode_plan::{
     ring::{Config, Heir, Refusal, Space, TakeoverError, Usage, Wish},
     spaces::SpaceId,
@@ -26,6 +26,7 @@ use netnode_plan::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::networks::What;
 pub(crate) use census::Census;
 use desk::Desk;
 pub(crate) use moving::{Handover, ReclaimError, Takeover};
@@ -64,15 +65,17 @@ pub(crate) enum TakeError {
 
 /// What the desk is told.
 enum Command {
-    /// Take part in a space; `found` makes it.
+    /// Take part in a space that people call so; `found` makes it.
     Open {
         id: SpaceId,
+        called: String,
         space: Space,
         found: bool,
     },
     /// Take all of a space that no other node knows.
     OpenAlone {
         id: SpaceId,
+        called: String,
         space: Space,
     },
     /// Forget a space whose network is gone; `erase` its rows as well.
@@ -147,15 +150,31 @@ impl Ipam {
         Ok(ipam)
     }
 
-    /// Takes part in a space; with `found` it is new, and all of it is this node's.
-    pub(crate) async fn open(&self, id: SpaceId, space: Space, found: bool) -> Result<(), Stopped> {
-        self.tell(Command::Open { id, space, found }).await
+    /// The cluster that the numbers are of.
+    pub(crate) fn cluster(&self) -> ClusterId {
+        self.db.cluster()
+    }
+
+    /// Takes part in a space that people call so; with `found` it is new, and all of it is this node's.
+    pub(crate) async fn open(
+        &self,
+        id: SpaceId,
+        called: &What,
+        space: Space,
+        found: bool,
+    ) -> Result<(), Stopped> {
+        self.tell(Command::Open { id, called: called.to_string(), space, found }).await
     }
 
     /// Takes a space that is this host's alone: nobody is asked, and nothing of it is written down, so what
     /// is in use has to be told after each start.
-    pub(crate) async fn open_alone(&self, id: SpaceId, space: Space) -> Result<(), Stopped> {
-        self.tell(Command::OpenAlone { id, space }).await
+    pub(crate) async fn open_alone(
+        &self,
+        id: SpaceId,
+        called: &What,
+        space: Space,
+    ) -> Result<(), Stopped> {
+        self.tell(Command::OpenAlone { id, called: called.to_string(), space }).await
     }
 
     /// Takes no part in a space any more; `erase` deletes the rows of its ranges, because it is gone.

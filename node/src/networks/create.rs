@@ -16,8 +16,8 @@ use netnode_plan::{
 
 use tokio::{sync::oneshot, task};
 
-use super::{Networks, keeper, shown::Order};
-use crate::{ipam::TakeError, kernel::Linux, state_file::StateFileError};
+use super::{Networks, What, keeper, routes, shown::Order};
+use crate::{ipam::TakeError, kernel::host_routes, state_file::StateFileError};
 
 /// Why a network was not created. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +39,11 @@ pub(crate) enum CreateError {
     #[error(transparent)]
     Overlaps(#[from] Overlap),
     /// Nothing was given from a space.
-    #[error("no {what} could be given: {why}")]
-    Nothing { what: &'static str, why: TakeError },
+    #[error("nothing can be given of {of}: {why}")]
+    Nothing { of: Box<What>, why: TakeError },
+    /// This node has just joined.
+    #[error("this node has not heard yet which subnets the cluster gives")]
+    NoPools,
     /// The system has no randomness to make an id of.
     #[error("no random id could be made: {0}")]
     Entropy(#[from] getrandom::Error),
@@ -49,6 +52,9 @@ pub(crate) enum CreateError {
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
+
+/// Subnets into which new routes of this host lead, which the pool has not heard of yet.
+const MAX_PASSED_OVER: usize = 64;
 
 /// What was taken for a network that is not written yet.
 #[derive(Default)]
@@ -83,7 +89,7 @@ impl Networks {
         ipv6: bool,
     ) -> Result<NetworkRecord, CreateError> {
         // What can't be asked for is not known to be taken.
-        let taken = task::spawn_blocking(Linux::destinations).await.map_err(|_| Stopped)?;
+        let taken = task::spawn_blocking(host_routes).await.map_err(|_| Stopped)?;
         let (taken, request) = (taken.unwrap_or_default(), Box::new(request));
         let created_us = self.db.cluster_time().await?.0;
         let (reply, created) = oneshot::channel();
@@ -138,39 +144,66 @@ impl Networks {
         }
         let mut record = request.into_record(self.db.cluster_time().await?.0)?;
         if record.driver == Driver::Overlay && record.options.vni.is_none() {
-            let vni = self.number("VNI", SpaceId::Vni, taken).await?;
+            let vni = self.number(&What::Vni, SpaceId::Vni, taken).await?;
             record.options.vni = u32::try_from(vni).ok();
         }
         self.catalog().check_overlaps(&record)?;
         for (place, subnet) in (0..).zip(&record.subnets) {
-            self.found(SpaceId::Subnet(id, place), subnet).await?;
+            let (name, prefix) = (record.name.clone(), subnet.prefix);
+            let what = What::Subnet { network: id, name, subnet: prefix };
+            self.found(SpaceId::Subnet(id, place), &what, subnet).await?;
             taken.founded = place + 1;
         }
         self.table.create(id.0, records::encode(&record)).await?;
         Ok(record)
     }
 
+    /// A subnet that no route of this host leads into; what others' lead into is known to the pool.
     async fn subnet(&self, space: SpaceId, taken: &mut Taken) -> Result<IpNet, CreateError> {
-        let pool = if space == SpaceId::Pool4 { self.pools.v4 } else { self.pools.v6 };
-        let number = self.number("subnet", space, taken).await?;
-        let why = TakeError::UnknownSpace;
-        pool.subnet(number).ok_or(CreateError::Nothing { what: "subnet", why })
+        let pools = *self.pools.borrow();
+        let pools = pools.ok_or(CreateError::NoPools)?;
+        let of = What::Pool(if space == SpaceId::Pool4 { pools.v4 } else { pools.v6 });
+        let routes = routes::in_pools(pools).await;
+        let mut passed_over = Vec::new();
+        let given = loop {
+            let number = self.number(&of, space, taken).await;
+            let subnet = number.map(|number| (number, pools.subnet(space, number)));
+            match subnet {
+                Ok((number, Some(subnet)))
+                    if routes.overlap(&subnet) && passed_over.len() < MAX_PASSED_OVER =>
+                {
+                    passed_over.push(number);
+                }
+                Ok((_, Some(subnet))) if !routes.overlap(&subnet) => break Ok(subnet),
+                Ok(_) => break Err(nothing(&of, TakeError::UnknownSpace)),
+                Err(error) => break Err(error),
+            }
+        };
+        for number in passed_over {
+            taken.numbers.retain(|given| *given != (space, number));
+            self.ipam.release(space, number).await?;
+        }
+        given
     }
 
     async fn number(
         &self,
-        what: &'static str,
+        of: &What,
         space: SpaceId,
         taken: &mut Taken,
     ) -> Result<u128, CreateError> {
         let number = self.ipam.take(space, Wish::Any).await;
-        let number = number.map_err(|why| CreateError::Nothing { what, why })?;
+        let number = number.map_err(|why| nothing(of, why))?;
         taken.numbers.push((space, number));
         Ok(number)
     }
 
     /// All addresses of a new subnet are this node's at first.
-    async fn found(&self, space: SpaceId, subnet: &Subnet) -> Result<(), CreateError> {
-        Ok(self.ipam.open(space, spaces::addresses(subnet)?, true).await?)
+    async fn found(&self, space: SpaceId, what: &What, subnet: &Subnet) -> Result<(), CreateError> {
+        Ok(self.ipam.open(space, what, spaces::addresses(subnet)?, true).await?)
     }
+}
+
+fn nothing(of: &What, why: TakeError) -> CreateError {
+    CreateError::Nothing { of: Box::new(of.clone()), why }
 }

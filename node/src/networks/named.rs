@@ -41,7 +41,7 @@ impl fmt::Display for What {
 }
 
 /// The spaces of one network; or of all of them by their names, then the pools.
-pub(super) fn list(catalog: &Catalog, pools: Pools, only: Option<NetworkId>) -> Vec<Named> {
+pub(super) fn list(catalog: &Catalog, pools: Option<Pools>, only: Option<NetworkId>) -> Vec<Named> {
     let mut networks: Vec<_> =
         catalog.iter().filter(|(id, _)| only.is_none_or(|only| only == *id)).collect();
     networks.sort_by(|(a, one), (b, other)| (&one.record.name, a).cmp(&(&other.record.name, b)));
@@ -54,8 +54,10 @@ pub(super) fn list(catalog: &Catalog, pools: Pools, only: Option<NetworkId>) -> 
         }
     }
     if only.is_none() {
-        all.push(Named { id: SpaceId::Pool4, what: What::Pool(pools.v4) });
-        all.push(Named { id: SpaceId::Pool6, what: What::Pool(pools.v6) });
+        if let Some(Pools { v4, v6 }) = pools {
+            all.push(Named { id: SpaceId::Pool4, what: What::Pool(v4) });
+            all.push(Named { id: SpaceId::Pool6, what: What::Pool(v6) });
+        }
         all.push(Named { id: SpaceId::Vni, what: What::Vni });
     }
     all

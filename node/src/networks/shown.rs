@@ -8,13 +8,17 @@ use netdb::{Event, EventKind, NodeId, Stopped, Watch};
 use netnode_plan::{
     catalog::Catalog,
     local::{self, Ground},
-    records::{self, NetworkId, NetworkRecord},
+    records::{self, NetworkId, NetworkRecord, RoutesRecord},
     request::NetworkRequest,
     spaces::{self, SpaceId},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{CreateError, Pools, own::Own};
+use super::{
+    CreateError, What,
+    own::Own,
+    pools::{Known, LocalPools},
+};
 use crate::{ipam::Ipam, state_file::StateFileError};
 
 /// The rows, and who wrote each.
@@ -38,60 +42,85 @@ pub(super) enum Order {
     },
 }
 
-/// What the catalog is made of.
+/// What changes the catalog.
 pub(super) struct Sources {
-    pub(super) table: Watch,
-    pub(super) own: Own,
+    /// The networks of the cluster.
+    pub(super) networks: Watch,
+    /// What routes of hosts lie in the pools.
+    pub(super) routes: Watch,
     pub(super) orders: mpsc::Receiver<Order>,
-    pub(super) ipam: Ipam,
-    pub(super) pools: Pools,
 }
 
-struct Shelf {
-    rows: Rows,
-    own: Own,
+/// All networks, and what is known of who uses which numbers.
+pub(super) struct Shelf {
     ipam: Ipam,
-    pools: Pools,
-}
-
-/// Puts together what is there, then follows the table and orders until the node ends.
-pub(super) async fn keep_up(sources: Sources) -> Result<watch::Receiver<Arc<Catalog>>, Stopped> {
-    let Sources { mut table, own, mut orders, ipam, pools } = sources;
-    let mut shelf = Shelf { rows: Rows::new(), own, ipam, pools };
-    loop {
-        let event = table.next().await.ok_or(Stopped)?;
-        if matches!(event.kind, EventKind::SnapshotEnd) {
-            break;
-        }
-        shelf.take(&event);
-    }
-    for (id, (record, _)) in &shelf.rows {
-        open(&shelf.ipam, *id, record, false).await?;
-    }
-    for (id, record) in shelf.own.all() {
-        open(&shelf.ipam, *id, record, true).await?;
-    }
-    // Before anybody can ask for a number, those that are in use are known.
-    shelf.tell_users().await?;
-    let (sender, receiver) = watch::channel(Arc::new(shelf.catalog()));
-    tokio::spawn(async move {
-        loop {
-            let went = tokio::select! {
-                event = table.next() => match event {
-                    Some(event) => shelf.changed(&event, &sender).await,
-                    None => Err(Stopped),
-                },
-                Some(order) = orders.recv() => shelf.obey(order, &sender).await,
-            };
-            if went.is_err() {
-                return;
-            }
-        }
-    });
-    Ok(receiver)
+    pools: Known,
+    own: Own,
+    local: LocalPools,
+    rows: Rows,
+    routes: BTreeMap<NodeId, RoutesRecord>,
 }
 
 impl Shelf {
+    pub(super) fn new(ipam: Ipam, pools: Known, own: Own, local: LocalPools) -> Self {
+        Self { ipam, pools, own, local, rows: Rows::new(), routes: BTreeMap::new() }
+    }
+
+    /// Puts together what is there, then follows tables and orders until the node ends.
+    pub(super) async fn keep_up(
+        mut self,
+        mut sources: Sources,
+    ) -> Result<watch::Receiver<Arc<Catalog>>, Stopped> {
+        loop {
+            let event = sources.networks.next().await.ok_or(Stopped)?;
+            if matches!(event.kind, EventKind::SnapshotEnd) {
+                break;
+            }
+            self.take(&event);
+        }
+        for (id, (record, _)) in &self.rows {
+            open(&self.ipam, *id, record, false).await?;
+        }
+        for (id, record) in self.own.all() {
+            open(&self.ipam, *id, record, true).await?;
+        }
+        // Before anybody can ask for a number, those that are in use are known.
+        self.tell_users().await?;
+        let (sender, receiver) = watch::channel(Arc::new(self.catalog()));
+        tokio::spawn(async move {
+            // The node is stopping.
+            while self.step(&mut sources, &sender).await.is_ok() {}
+        });
+        Ok(receiver)
+    }
+
+    async fn step(
+        &mut self,
+        sources: &mut Sources,
+        shown: &watch::Sender<Arc<Catalog>>,
+    ) -> Result<(), Stopped> {
+        tokio::select! {
+            event = sources.networks.next() => self.changed(&event.ok_or(Stopped)?, shown).await,
+            event = sources.routes.next() => {
+                self.take_routes(&event.ok_or(Stopped)?);
+                self.tell_users().await
+            }
+            // They are fixed once they are known.
+            Ok(()) = self.pools.changed() => self.tell_users().await,
+            Some(order) = sources.orders.recv() => self.obey(order, shown).await,
+        }
+    }
+
+    fn take_routes(&mut self, event: &Event) {
+        let Some(entry) = event.kind.entry() else { return };
+        let standing = event.kind.standing().and_then(|standing| standing.value.as_ref());
+        match standing.map(|value| records::decode(value)) {
+            Some(Ok(record)) => drop(self.routes.insert(entry.row.owner, record)),
+            Some(Err(error)) => tracing::warn!("a row of routes is not understood: {error}"),
+            None => drop(self.routes.remove(&entry.row.owner)),
+        }
+    }
+
     fn catalog(&self) -> Catalog {
         let rows = self.rows.iter().map(|(id, (record, _))| (*id, record.clone()));
         Catalog::new(rows, self.own.all().clone())
@@ -165,7 +194,7 @@ impl Shelf {
         taken: Vec<IpNet>,
         created_us: u64,
     ) -> Result<NetworkRecord, CreateError> {
-        let ground = Ground { v4: self.pools.local4, v6: self.pools.local6, taken };
+        let ground = Ground { v4: self.local.v4, v6: self.local.v6, taken };
         let record = local::record(request, ipv6, &ground, &self.catalog(), created_us)?;
         for subnet in &record.subnets {
             spaces::addresses(subnet)?;
@@ -174,23 +203,32 @@ impl Shelf {
         Ok(record)
     }
 
-    /// Tells the desk which numbers the networks of the cluster name.
+    /// Tells the desk which numbers networks of the cluster name, and which subnets routes of hosts touch.
     async fn tell_users(&self) -> Result<(), Stopped> {
-        let Self { rows, ipam, pools, .. } = self;
-        let used = |pool: spaces::Pool| {
-            let mut users = BTreeMap::new();
-            for (record, node) in rows.values() {
-                for touched in record.subnets.iter().filter_map(|s| pool.touched_by(&s.prefix)) {
-                    users.extend(touched.map(|number| (number, *node)));
-                }
+        let known = *self.pools.borrow();
+        if let Some(pools) = known {
+            for (id, pool) in [(SpaceId::Pool4, pools.v4), (SpaceId::Pool6, pools.v6)] {
+                self.ipam.set_users(id, self.users_of(pool)).await?;
             }
-            users
-        };
-        ipam.set_users(SpaceId::Pool4, used(pools.v4)).await?;
-        ipam.set_users(SpaceId::Pool6, used(pools.v6)).await?;
+        }
         let vni =
             |(record, node): &(NetworkRecord, NodeId)| Some((record.options.vni?.into(), *node));
-        ipam.set_users(SpaceId::Vni, rows.values().filter_map(vni).collect()).await
+        self.ipam.set_users(SpaceId::Vni, self.rows.values().filter_map(vni).collect()).await
+    }
+
+    fn users_of(&self, pool: spaces::Pool) -> BTreeMap<u128, NodeId> {
+        let routes = self.routes.iter();
+        let routes = routes.flat_map(|(node, of)| of.routes.iter().map(move |to| (to, node)));
+        let rows = self.rows.values();
+        let subnets =
+            rows.flat_map(|(record, node)| record.subnets.iter().map(move |s| (&s.prefix, node)));
+        // Many hosts have the same routes.
+        let by_prefix: BTreeMap<_, _> = routes.chain(subnets).collect();
+        let mut users = BTreeMap::new();
+        for (prefix, node) in by_prefix {
+            users.extend(pool.touched_by(prefix).into_iter().flatten().map(|n| (n, *node)));
+        }
+        users
     }
 }
 
@@ -204,8 +242,15 @@ async fn open(
     for (place, subnet) in (0..).zip(&record.subnets) {
         let space_id = SpaceId::Subnet(id, place);
         match spaces::addresses(subnet) {
-            Ok(space) if alone => ipam.open_alone(space_id, space).await?,
-            Ok(space) => ipam.open(space_id, space, false).await?,
+            Ok(space) => {
+                let name = record.name.clone();
+                let what = What::Subnet { network: id, name, subnet: subnet.prefix };
+                if alone {
+                    ipam.open_alone(space_id, &what, space).await?;
+                } else {
+                    ipam.open(space_id, &what, space, false).await?;
+                }
+            }
             Err(error) => tracing::warn!(network = %id, subnet = %subnet.prefix, "{error}"),
         }
     }

@@ -19,10 +19,11 @@ use std::{
 use netdb::{InvalidConfig, Name};
 use netnode_plan::ring;
 
+use crate::networks::Founding;
 pub use error::{Problem, SettingsError};
 pub(crate) use show::list;
 use table::{SETTINGS, Setting};
-pub use text::{LogFormat, LogLevel, MetricsAddress, Profile};
+pub use text::{LogFormat, LogLevel, MetricsAddress, Pool4, Pool6, Profile};
 
 /// What the names of environment variables start with.
 pub const VARIABLE_PREFIX: &str = "NETNODE_";
@@ -53,6 +54,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What is logged.
     pub log_level: LogLevel,
+    /// Subnets of IPv4 for networks that name none; read when the cluster is made.
+    pub subnet_pool: Option<Pool4>,
+    /// The same of IPv6.
+    pub subnet_pool_v6: Option<Pool6>,
     /// How long heirs wait before they take over what a node held that is down for good.
     pub takeover_after: Duration,
     /// Timings and limits of the node.
@@ -80,6 +85,8 @@ impl Settings {
             name: None,
             log_format: LogFormat::Human,
             log_level: LogLevel::default(),
+            subnet_pool: None,
+            subnet_pool_v6: None,
             takeover_after: match profile {
                 Profile::Local => Duration::from_secs(5),
                 Profile::Lan => Duration::from_secs(30),
@@ -92,6 +99,12 @@ impl Settings {
     /// What rings of numbers are told.
     pub(crate) fn to_ring_config(&self) -> ring::Config {
         ring::Config { settle: self.takeover_after, ..ring::Config::default() }
+    }
+
+    /// What this node says of the cluster's pools.
+    pub(crate) fn to_founding(&self) -> Founding {
+        let (v4, v6) = (self.subnet_pool, self.subnet_pool_v6);
+        Founding { v4: v4.map(|pool| pool.0), v6: v6.map(|pool| pool.0) }
     }
 
     /// What the node itself is told.

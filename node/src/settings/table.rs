@@ -123,6 +123,8 @@ pub const SETTINGS: &[Setting] = &[
     setting!(TABLES true "max_entries" "N" node.max_entries, "Limit of rows per network for local writes"),
     setting!(TABLES true "max_bytes" "BYTES" node.max_bytes, "Limit of bytes per network for local writes"),
     setting!(TABLES true "max_tombstones" "N" node.max_tombstones, "Limit of remembered deletes per network"),
+    setting!(ADDRESSES false "subnet_pool" "POOL" subnet_pool, "Subnets of IPv4 for networks that name none, as 10.0.0.0/8/20 (the default): all addresses, and the length of a subnet; said when the cluster is made, the same for ever on all nodes"),
+    setting!(ADDRESSES false "subnet_pool_v6" "POOL" subnet_pool_v6, "The same of IPv6; a /48 of the cluster's own in subnets of /64 by default"),
     setting!(ADDRESSES false "takeover_after" "TIME" takeover_after, "How long all others must have been here before a node takes over what one held that is down for good"),
     setting!(KEYS true "key_rotation" "TIME|never" node.key_rotation, "How often the cluster changes its key by itself"),
     setting!(KEYS true "key_retire_after" "TIME" node.key_retire_after, "How long a retired key still opens packets"),

@@ -62,7 +62,9 @@ fn every_setting_is_read_back_from_what_it_shows() {
 #[test]
 fn names_are_unique_and_in_one_form() {
     let mut names: Vec<_> = SETTINGS.iter().map(|setting| setting.name).collect();
-    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    assert!(
+        names.iter().all(|name| name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')))
+    );
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), SETTINGS.len());
@@ -92,6 +94,12 @@ fn a_value_out_of_range_names_who_said_it() {
     assert_eq!(error, "mtu = 100 (flag --mtu): must be 576 to 9000");
     let error = refused("", &[("NETNODE_FANOUT", "1")], &[]);
     assert_eq!(error, "fanout = 1 (environment NETNODE_FANOUT): must be 2 to 16");
+    let error = refused("", &[], &[("takeover_after", "100ms")]);
+    assert_eq!(error, "takeover_after = 100ms (flag --takeover-after): must be 1s to 10m");
+    let error = refused("subnet_pool = \"fd00::/48/64\"\n", &[], &[]);
+    assert!(error.ends_with("netnode.toml:1): expected addresses of IPv4"), "{error}");
+    let error = refused("", &[], &[("subnet_pool", "10.0.0.0/8/4")]);
+    assert!(error.ends_with("subnets of /4 can't be cut out of 10.0.0.0/8"), "{error}");
     let error = refused("", &[], &[("advertise", "0.0.0.0:1")]);
     assert!(error.starts_with("advertise = 0.0.0.0:1 (flag --advertise):"), "{error}");
 }

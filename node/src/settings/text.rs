@@ -8,6 +8,7 @@ use std::{
 };
 
 use netdb::Name;
+use netnode_plan::spaces::{ParsePoolError, Pool};
 use tracing_subscriber::EnvFilter;
 
 /// A value that can be written in a flag, a variable or a file.
@@ -238,7 +239,34 @@ macro_rules! unset_if_empty {
         }
     )+};
 }
-unset_if_empty!(SocketAddr, MetricsAddress, Name, String);
+unset_if_empty!(SocketAddr, MetricsAddress, Name, String, Pool4, Pool6);
+
+macro_rules! pool {
+    ($kind:ident $version:ident $family:literal) => {
+        impl Text for $kind {
+            fn read(text: &str) -> Result<Self, String> {
+                let pool: Pool = text.parse().map_err(|error: ParsePoolError| error.to_string())?;
+                match pool.base().addr().$version() {
+                    true => Ok(Self(pool)),
+                    false => Err(format!("expected addresses of {}", $family)),
+                }
+            }
+            fn show(&self) -> Option<String> {
+                Some(self.0.to_setting())
+            }
+        }
+    };
+}
+pool!(Pool4 is_ipv4 "IPv4");
+pool!(Pool6 is_ipv6 "IPv6");
+
+/// Subnets of IPv4 for networks that name none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool4(pub(crate) Pool);
+
+/// Subnets of IPv6 for networks that name none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool6(pub(crate) Pool);
 
 #[cfg(test)]
 mod tests {

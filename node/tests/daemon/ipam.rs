@@ -148,3 +148,23 @@ fn a_host_installed_anew_takes_over_its_own() {
     until("it is over", || !anew.path("state").join("replaces").exists());
     assert!(anew.log().contains("has what its old one held"), "{}", anew.log());
 }
+
+#[test]
+fn who_makes_the_cluster_says_where_subnets_come_from() {
+    let mut one = Host::bare("one");
+    let wrong = one.netnode(&["init", "--subnet-pool", "10.0.0.0/8"]);
+    let told = text(&wrong.stderr);
+    assert_eq!(wrong.status.code(), Some(2), "{told}");
+    assert!(told.contains("--subnet-pool") && told.contains("as in 10.0.0.0/8/20"), "{told}");
+    let made = one.netnode(&["init", "--subnet-pool", "172.20.0.0/14/24"]);
+    assert!(made.status.success(), "{made:?}");
+    // What is said later changes nothing, and is told to.
+    one.start(&["--subnet-pool", "10.0.0.0/8/20"]);
+    let told = "subnet_pool = 10.0.0.0/8/20 has no effect: it was 172.20.0.0/14/24";
+    assert!(one.log().contains(told), "{}", one.log());
+    let two = Host::joined("two", &one);
+    assert_eq!(space(&one, "172.20.0.0/14 in /24")["size"], "1024");
+    until("two has heard", || two.ok("ipam usage").contains("172.20.0.0/14 in /24"));
+    until("two is given one", || two.ctl("network create web").code == 0);
+    assert!(two.ok("network inspect web").contains("subnet       172.2"));
+}

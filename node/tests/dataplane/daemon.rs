@@ -321,3 +321,74 @@ fn an_endpoint_moves_and_is_reached_where_it_went() {
     assert!(answers(&watcher, to, 56));
     assert!(daemons[1].ask(daemons[1].client.endpoints()).unwrap().is_empty());
 }
+
+#[test]
+fn a_full_subnet_refuses_the_endpoint_that_asked_and_was_warned_of() {
+    let test = "a_full_subnet_refuses_the_endpoint_that_asked_and_was_warned_of";
+    let Some(lab) = Lab::new(test, 2) else { return };
+    let daemons = cluster(&lab, lab.hosts.len());
+    let small = CreateNetwork {
+        name: "small".into(),
+        driver: "overlay".into(),
+        subnets: vec!["10.9.0.0/29".into()],
+        ..CreateNetwork::default()
+    };
+    daemons[0].ask(daemons[0].client.create_network(&small)).unwrap();
+    until("both know it", || daemons[1].ask(daemons[1].client.network("small")).is_ok());
+    // Eight addresses, less its own, the broadcast address and the gateway.
+    for nth in 0..5 {
+        let name = format!("e{nth}");
+        daemons[nth % 2].attach("small", &name, &lab.namespace(&name));
+    }
+    let usage = |nth: usize| {
+        let usage = daemons[nth].ask(daemons[nth].client.ipam_usage(Some("small"))).unwrap();
+        usage.spaces[0].clone()
+    };
+    assert_eq!((&*usage(1).used, usage(1).percent), ("5", 100));
+    assert!(
+        usage(0).warning.is_some_and(|warning| warning.contains("network small is 100 % full"))
+    );
+    let parts: Vec<_> = usage(1).nodes.iter().map(|node| node.used.clone()).collect();
+    assert_eq!(parts.iter().map(|used| used.parse::<u32>().unwrap()).sum::<u32>(), 5, "{parts:?}");
+    let netns = lab.namespace("e5").to_str().unwrap().to_owned();
+    let (network, name) = ("small".to_owned(), "e5".to_owned());
+    let sixth = AttachEndpoint { network, name, netns, ..AttachEndpoint::default() };
+    let refused = daemons[1].ask(daemons[1].client.attach_endpoint(&sixth)).unwrap_err();
+    let told = refused.to_string();
+    let expected = "subnet 10.9.0.0/29 of network small: all of it is given: 5 of 5 in use";
+    assert!(told.contains(expected), "{told}");
+    assert!(refused.hint().unwrap().contains("larger --subnet"), "{refused:?}");
+    let log = std::fs::read_to_string(daemons[0].folder.path().join(LOG)).unwrap();
+    for percent in ["80 % full: 4 of 5", "100 % full: 5 of 5"] {
+        assert_eq!(log.matches(percent).count(), 1, "{percent}: {log}");
+    }
+}
+
+#[test]
+fn subnets_keep_clear_of_the_routes_of_all_hosts() {
+    let test = "subnets_keep_clear_of_the_routes_of_all_hosts";
+    let Some(lab) = Lab::new(test, 2) else { return };
+    let route = |host: usize, to: &str| {
+        by_hand(&lab.hosts[host].namespace, &format!("ip route add {to} dev eth0"));
+    };
+    route(0, "10.0.0.0/18");
+    route(1, "10.0.64.0/20");
+    let daemons = cluster(&lab, lab.hosts.len());
+    let subnet = |daemon: &Daemon, name: &str| {
+        daemon.ask(daemon.client.network(name)).unwrap().network.subnets[0].subnet.clone()
+    };
+    until("the other's route is known", || {
+        let usage = daemons[0].ask(daemons[0].client.ipam_usage(None)).unwrap();
+        // Four of its own, one of the other's, and one for `web`.
+        usage
+            .spaces
+            .iter()
+            .any(|space| space.space == "10.0.0.0/8 in /20" && matches!(&*space.used, "5" | "6"))
+    });
+    assert!(["10.0.64.0/20", "10.0.80.0/20"].contains(&&*subnet(&daemons[0], "web")));
+    // One that came a moment ago is seen as well.
+    route(0, "10.0.96.0/19");
+    daemons[0].create("overlay", "db", false);
+    let db = subnet(&daemons[0], "db");
+    assert!(["10.0.80.0/20", "10.0.128.0/20"].contains(&&*db), "{db}");
+}

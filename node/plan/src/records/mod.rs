@@ -4,6 +4,8 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`NETWORKS`] | cluster network | cluster | network id | [`NetworkRecord`] |
 //! | [`ENDPOINTS`] | the network | owner | endpoint id | [`EndpointRecord`] |
+//! | [`POOLS`] | cluster network | cluster | [`POOL4_KEY`], [`POOL6_KEY`] | [`Pool`](crate::spaces::Pool) |
+//! | [`ROUTES`] | cluster network | owner | [`ROUTES_KEY`] | [`RoutesRecord`] |
 //! | [`PEERS`] | the network | owner | [`PEER_KEY`] | [`PeerRecord`] |
 //!
 //! A row comes from another node, which may be wrong or ill-meaning: what decodes here has been checked,
@@ -15,6 +17,7 @@ mod link_name;
 mod mac;
 mod network;
 mod peer;
+mod routes;
 mod subnet;
 #[cfg(test)]
 mod tests;
@@ -24,6 +27,7 @@ use alloc::vec::Vec;
 use netdb_gossip_core::codec;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::spaces::PoolError;
 pub use endpoint::{EndpointError, EndpointRecord, MAX_ADDRESSES, MAX_ALIASES, MAX_SANDBOX};
 pub use id::{EndpointId, NetworkId, ParseIdError};
 pub use link_name::{LinkName, LinkNameError};
@@ -33,6 +37,7 @@ pub use network::{
     NetworkError, NetworkOptions, NetworkRecord, Parent,
 };
 pub use peer::{MAX_TUNNELS, PeerError, PeerRecord};
+pub use routes::{MAX_ROUTES, RoutesError, RoutesRecord};
 pub use subnet::{MAX_AUX, Subnet, SubnetError};
 
 /// Table of [`NetworkRecord`]s.
@@ -43,6 +48,16 @@ pub const ENDPOINTS: &str = "endpoints";
 pub const PEERS: &str = "peers";
 /// Key of a node's only row in [`PEERS`].
 pub const PEER_KEY: &[u8] = b"self";
+/// Table of the [`Pool`](crate::spaces::Pool)s that subnets come from.
+pub const POOLS: &str = "pools";
+/// Key of the pool of IPv4.
+pub const POOL4_KEY: &[u8] = b"v4";
+/// Key of the pool of IPv6.
+pub const POOL6_KEY: &[u8] = b"v6";
+/// Table of [`RoutesRecord`]s.
+pub const ROUTES: &str = "routes";
+/// Key of a node's only row in [`ROUTES`].
+pub const ROUTES_KEY: &[u8] = b"self";
 
 const VERSION: u8 = 1;
 
@@ -76,6 +91,12 @@ pub enum RecordError {
     /// A peer that can't be.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// A pool that can't be.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Routes that can't be.
+    #[error(transparent)]
+    Routes(#[from] RoutesError),
 }
 
 /// A record to the bytes of its row.

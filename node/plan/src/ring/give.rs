@@ -92,7 +92,8 @@ impl Ring {
         Report { used, free: self.free() }
     }
 
-    pub(super) fn figures(&self) -> Figures {
+    /// How the space stands, as far as this node knows.
+    pub fn figures(&self) -> Figures {
         let (mut here, mut elsewhere) = (0, 0);
         for (start, row) in self.ranges.iter() {
             let span = self.ranges.span(start).map(|span| self.in_window(&span));

@@ -75,6 +75,15 @@ impl Linux {
     }
 }
 
+/// Where this host's routes lead to: those that we made excepted, and those that lead everywhere.
+///
+/// # Errors
+/// The kernel can't be asked.
+pub fn host_routes() -> Result<Vec<IpNet>, KernelError> {
+    let read = Socket::route().and_then(|mut socket| read::destinations(&mut socket));
+    read.map_err(|error| KernelError::new("reading the host's routes", error))
+}
+
 impl Kernel for Linux {
     fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError> {
         self.notices.iter().for_each(Notices::forget);
@@ -151,14 +160,6 @@ impl Kernel for Linux {
 }
 
 impl Linux {
-    /// Where the host has ways to, but for the default routes.
-    ///
-    /// # Errors
-    /// The kernel does not say.
-    pub fn destinations() -> io::Result<Vec<IpNet>> {
-        read::destinations(&mut Socket::route()?)
-    }
-
     fn way(&self, to: IpAddr) -> io::Result<Way> {
         let host = self.namespaces.open(&Place::Host)?;
         let mut socket = namespace::inside(&host, Socket::route)??;

@@ -254,14 +254,24 @@ pub(super) fn uplinks(socket: &mut Socket, family: Family) -> io::Result<BTreeSe
     Ok(far.map(|(index, _)| index).collect())
 }
 
-/// Where the routes of the namespace that the thread is in lead to, but for the default routes.
+/// Where routes lead to that are not ours, and lead not everywhere.
 pub(super) fn destinations(socket: &mut Socket) -> io::Result<Vec<IpNet>> {
-    let found = socket.dump(&RouteNetlinkMessage::GetRoute(RouteMessage::default()))?;
-    let routes = found.iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRoute(found) => route(found),
-        _ => None,
-    });
-    Ok(routes.map(|(_, route)| route.to).filter(|to| to.prefix_len() > 0).collect())
+    let mut all = Vec::new();
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Unspec;
+    for message in socket.dump(&RouteNetlinkMessage::GetRoute(message))? {
+        let RouteNetlinkMessage::NewRoute(found) = message else { continue };
+        let header = &found.header;
+        let ours = header.protocol == RouteProtocol::Other(PROTOCOL);
+        if header.kind == RouteType::Unicast && !ours && header.destination_prefix_length > 0 {
+            let to = found.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::Destination(address) => ip(address),
+                _ => None,
+            });
+            all.extend(to.and_then(|to| IpNet::new(to, header.destination_prefix_length).ok()));
+        }
+    }
+    Ok(all)
 }
 
 fn route(found: &RouteMessage) -> Option<(u32, Route)> {
