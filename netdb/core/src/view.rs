@@ -124,8 +124,12 @@ pub struct Filter {
 impl Filter {
     /// Whether the filter selects a row of `network`, its owner's state aside.
     pub fn selects(&self, network: &Name, row: &RowKey) -> bool {
-        self.network.as_ref().is_none_or(|n| n == network)
-            && self.table.as_ref().is_none_or(|t| t.as_str() == &*row.table)
+        self.network.as_ref().is_none_or(|n| n == network) && self.selects_row(row)
+    }
+
+    /// The same for a row of a network that it selects.
+    pub(crate) fn selects_row(&self, row: &RowKey) -> bool {
+        self.table.as_ref().is_none_or(|t| t.as_str() == &*row.table)
             && self.lifetime.is_none_or(|l| l == row.lifetime)
             && self.owner.is_none_or(|o| o == row.owner)
             && row.key.starts_with(&self.prefix)

@@ -380,8 +380,9 @@ impl Node {
         page
     }
 
+    /// A row of a network that the filter selects, if it selects the row.
     fn selected(&self, filter: &Filter, name: &Name, entry: &Arc<Entry>) -> Option<Row> {
-        if entry.is_tombstone() || !filter.selects(name, &entry.row) {
+        if entry.is_tombstone() || !filter.selects_row(&entry.row) {
             return None;
         }
         let owner_state = self.owner_state(name, entry)?;
