@@ -1,10 +1,7 @@
 //! Failure detection is sound and complete: in the end every node sees exactly the live nodes alive; and
 //! where nothing goes wrong, nobody is ever suspected.
 
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cell::Cell, collections::BTreeMap};
 
 use netdb_core::node::MemberState;
 use netdb_gossip_core::identity::NodeId;
@@ -16,7 +13,7 @@ use crate::world::World;
 #[derive(Default)]
 pub struct Membership {
     /// Whom each host has taken for alive since it started.
-    met: BTreeMap<usize, BTreeSet<NodeId>>,
+    met: BTreeMap<usize, Vec<bool>>,
     /// The host that was not right last time is looked at first: looking at all is expensive.
     suspect: Cell<usize>,
 }
@@ -31,26 +28,18 @@ impl Check for Membership {
     }
 
     fn member(&mut self, world: &World, host: usize, node: NodeId, state: MemberState) -> Verdict {
+        let Some(subject) = world.index_of(node) else { return Ok(()) };
+        let met = self.met.entry(host).or_insert_with(|| vec![false; world.hosts().len()]);
+        let Some(met) = met.get_mut(subject) else { return Ok(()) };
+        *met |= state == MemberState::Alive;
         // Who was let in and not heard of yet counts as failed.
-        let met = self.met.entry(host).or_default();
-        if state == MemberState::Alive {
-            met.insert(node);
+        let accused = *met && matches!(state, MemberState::Suspect | MemberState::Failed);
+        if accused && world.is_calm() && world.is_healthy(host) && world.is_healthy(subject) {
+            return Err(format!(
+                "n{host} says that n{subject} is {state:?}, and nothing is wrong with it"
+            ));
         }
-        let met = met.contains(&node);
-        let subject =
-            world.index_of(node).filter(|_| met).filter(|subject| world.is_healthy(*subject));
-        match subject {
-            Some(subject)
-                if world.is_calm()
-                    && world.is_healthy(host)
-                    && matches!(state, MemberState::Suspect | MemberState::Failed) =>
-            {
-                Err(format!(
-                    "n{host} says that n{subject} is {state:?}, and nothing is wrong with it"
-                ))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn pending(&self, world: &World) -> Option<String> {

@@ -11,23 +11,32 @@ pub struct Sightings {
     pub failed: BTreeMap<(usize, usize), u64>,
     /// Alive after it was called failed.
     pub returned: BTreeMap<(usize, usize), u64>,
-    last: BTreeMap<(usize, usize), bool>,
+    /// By observer and subject: whether it was seen alive last, or failed.
+    last: Vec<Vec<Option<bool>>>,
 }
 
 impl Sightings {
     /// A node said that a member changed its state.
     pub(crate) fn note(&mut self, observer: usize, subject: usize, state: MemberState) {
-        let pair = (observer, subject);
-        match state {
-            MemberState::Alive if self.last.insert(pair, true) == Some(false) => {
-                *self.returned.entry(pair).or_default() += 1;
-            }
-            MemberState::Failed if self.last.insert(pair, false) == Some(true) => {
-                *self.failed.entry(pair).or_default() += 1;
-            }
-            _ => {}
+        let alive = match state {
+            MemberState::Alive => true,
+            MemberState::Failed => false,
+            _ => return,
+        };
+        let changes = if alive { &mut self.returned } else { &mut self.failed };
+        let seen = slot(&mut self.last, observer).and_then(|of| slot(of, subject));
+        if seen.and_then(|seen| seen.replace(alive)) == Some(!alive) {
+            *changes.entry((observer, subject)).or_default() += 1;
         }
     }
+}
+
+/// A place in a list that grows as far as needed.
+fn slot<T: Clone + Default>(list: &mut Vec<T>, index: usize) -> Option<&mut T> {
+    if list.len() <= index {
+        list.resize(index + 1, T::default());
+    }
+    list.get_mut(index)
 }
 
 #[cfg(test)]
