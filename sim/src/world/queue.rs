@@ -2,43 +2,30 @@
 //!
 //! Nothing is ever taken out but the next event; who changed its mind ignores it when it comes.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 use netdb_gossip_core::time::Time;
 
-struct Entry<T> {
+/// When something happens, and where it lies meanwhile: small, for a heap moves its entries about.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
     at: Time,
     sequence: u64,
-    what: T,
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl<T> Eq for Entry<T> {}
-impl<T> PartialOrd for Entry<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T> Ord for Entry<T> {
-    /// Reversed: the heap gives its greatest first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
-    }
+    place: usize,
 }
 
 /// A queue of events.
 pub(crate) struct Queue<T> {
-    heap: BinaryHeap<Entry<T>>,
+    /// Reversed: the heap gives its greatest first.
+    heap: BinaryHeap<Reverse<Entry>>,
+    events: Vec<Option<T>>,
+    free: Vec<usize>,
     sequence: u64,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), sequence: 0 }
+        Self { heap: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 }
 
@@ -46,12 +33,17 @@ impl<T> Queue<T> {
     /// Schedules an event; of those at one time the first scheduled comes first.
     pub(crate) fn push(&mut self, at: Time, what: T) {
         self.sequence += 1;
-        self.heap.push(Entry { at, sequence: self.sequence, what });
+        let place = self.free.pop().unwrap_or(self.events.len());
+        match self.events.get_mut(place) {
+            Some(free) => *free = Some(what),
+            None => self.events.push(Some(what)),
+        }
+        self.heap.push(Reverse(Entry { at, sequence: self.sequence, place }));
     }
 
     /// When the next event is due.
     pub(crate) fn next_at(&self) -> Option<Time> {
-        self.heap.peek().map(|entry| entry.at)
+        self.heap.peek().map(|Reverse(entry)| entry.at)
     }
 
     /// Takes the next event if it is due at `limit` or before.
@@ -59,7 +51,10 @@ impl<T> Queue<T> {
         if self.next_at()? > limit {
             return None;
         }
-        self.heap.pop().map(|entry| (entry.at, entry.what))
+        let Reverse(Entry { at, place, .. }) = self.heap.pop()?;
+        let what = self.events.get_mut(place)?.take()?;
+        self.free.push(place);
+        Some((at, what))
     }
 }
 
@@ -76,6 +71,18 @@ mod tests {
         let all: String =
             std::iter::from_fn(|| queue.pop_until(Time(9)).map(|(_, what)| what)).collect();
         assert_eq!(all, "abcde");
+    }
+
+    #[test]
+    fn places_are_used_again() {
+        let mut queue = Queue::default();
+        for round in 0..9 {
+            queue.push(Time(round), round);
+            queue.push(Time(round), round + 100);
+            assert_eq!(queue.pop_until(Time(9)), Some((Time(round), round)));
+            assert_eq!(queue.pop_until(Time(9)), Some((Time(round), round + 100)));
+        }
+        assert_eq!(queue.events.len(), 2);
     }
 
     #[test]
