@@ -96,6 +96,8 @@ pub struct Presences {
     gone: BTreeSet<NodeId>,
     /// Those that can be sent to, by id.
     up: Vec<NodeId>,
+    /// Those among them that nobody suspects, by id.
+    alive: Vec<NodeId>,
     /// How often it changed who can be sent to, or whom nobody suspects.
     changes: u64,
     /// Whether it changed who is known and has not left, or as what.
@@ -134,6 +136,11 @@ impl Presences {
     /// Who can be sent to, by id.
     pub(crate) fn up(&self) -> &[NodeId] {
         &self.up
+    }
+
+    /// Those among them that nobody suspects, by id.
+    pub(crate) fn alive(&self) -> &[NodeId] {
+        &self.alive
     }
 
     /// How often it changed who can be sent to, or whom nobody suspects.
@@ -221,19 +228,22 @@ impl Presences {
             self.names.remove(&(record.name, node));
         }
         self.gone.remove(&node);
-        self.file_up(node, false);
+        self.file(node, false, false);
         self.moved = true;
     }
 
-    fn file_up(&mut self, node: NodeId, is_up: bool) {
-        match (self.up.binary_search(&node), is_up) {
-            (Err(place), true) => self.up.insert(place, node),
-            (Ok(place), false) => {
-                self.up.remove(place);
+    /// Keeps the lists of who can be sent to and of who is alive right.
+    fn file(&mut self, node: NodeId, is_up: bool, is_alive: bool) {
+        for (list, is_in) in [(&mut self.up, is_up), (&mut self.alive, is_alive)] {
+            match (list.binary_search(&node), is_in) {
+                (Err(place), true) => list.insert(place, node),
+                (Ok(place), false) => {
+                    list.remove(place);
+                }
+                _ => continue,
             }
-            _ => return,
+            self.changes += 1;
         }
-        self.changes += 1;
     }
 
     fn settle(
@@ -246,7 +256,6 @@ impl Presences {
         let after = presence.evaluate(now);
         let was = core::mem::replace(&mut presence.state, after);
         let becomes = |state| (was == state) != (after == state);
-        self.changes += u64::from(becomes(MemberState::Alive));
         self.moved |= becomes(MemberState::Left);
         if !matches!(after, MemberState::Failed | MemberState::Left) {
             presence.gone_since = None;
@@ -256,7 +265,7 @@ impl Presences {
             self.gone.insert(node);
         }
         let is_up = presence.is_up();
-        self.file_up(node, is_up);
+        self.file(node, is_up, after == MemberState::Alive);
         // That somebody is not here who never was is no news.
         let unknown = before.is_none() && after == MemberState::Failed;
         (before != Some(after) && !unknown).then_some(Transition { node, before, after })

@@ -9,8 +9,8 @@ use netdb_gossip_core::{
 use rand::Rng;
 
 use super::{
-    AttachError, MAX_NETWORKS, MemberState, NetworkInfo, Node, NodeEvent, disk::Attachment,
-    io::CLUSTER_NETWORK, network::Network, timers::Timer,
+    AttachError, MAX_NETWORKS, NetworkInfo, Node, NodeEvent, disk::Attachment, io::CLUSTER_NETWORK,
+    network::Network, timers::Timer,
 };
 use crate::{
     entry::{Lifetime, Writer},
@@ -127,17 +127,29 @@ impl Node {
     /// The live nodes attached to a network, this one included.
     pub fn peers(&self, name: &Name) -> Vec<NodeId> {
         let (up, is_known) = (self.presences.up(), self.presences.get(self.id).is_some());
-        if name.as_str() == CLUSTER_NETWORK {
-            let mut peers = up.to_vec();
-            if let (true, Err(place)) = (is_known, peers.binary_search(&self.id)) {
-                peers.insert(place, self.id);
-            }
-            return peers;
+        let mut peers: Vec<NodeId> = self.attached_among(name, up).collect();
+        let takes_part =
+            name.as_str() == CLUSTER_NETWORK || self.attachment_of(name, self.id).is_some();
+        if let (true, Err(place)) = (is_known && takes_part, peers.binary_search(&self.id)) {
+            peers.insert(place, self.id);
         }
-        let here =
-            |node: &&NodeId| up.binary_search(node).is_ok() || (is_known && **node == self.id);
-        let nodes = self.attachments.get(name).into_iter().flat_map(|nodes| nodes.keys());
-        nodes.filter(here).copied().collect()
+        peers
+    }
+
+    /// Those of `nodes`, which are in order, that are attached to a network, in order.
+    fn attached_among<'a>(
+        &'a self,
+        name: &Name,
+        nodes: &'a [NodeId],
+    ) -> impl Iterator<Item = NodeId> {
+        let (all, attached) = if name.as_str() == CLUSTER_NETWORK {
+            (Some(nodes), None)
+        } else {
+            (None, self.attachments.get(name))
+        };
+        let here = |node: &&NodeId| nodes.binary_search(node).is_ok();
+        let attached = attached.into_iter().flat_map(|nodes| nodes.keys()).filter(here);
+        all.into_iter().flatten().chain(attached).copied()
     }
 
     /// Whether this node's copy of a network holds what its peers hold. Alone counts as yes.
@@ -175,9 +187,8 @@ impl Node {
         if let Some(known) = self.networks.get(name).and_then(|n| n.alive.get(changes)) {
             return known;
         }
-        let targets = self.targets(name);
-        let is_alive = |node: &NodeId| self.presences.state(*node) == MemberState::Alive;
-        let alive: Arc<[NodeId]> = targets.iter().copied().filter(is_alive).collect();
+        let alive = self.attached_among(name, self.presences.alive());
+        let alive: Arc<[NodeId]> = alive.filter(|node| *node != self.id).collect();
         if let Some(network) = self.networks.get_mut(name) {
             network.alive.set(changes, &alive);
         }
