@@ -308,7 +308,7 @@ impl Node {
     pub(super) fn unknown_key(&mut self, now: Now, from: SocketAddr) {
         let known = self.presences.iter().find(|(_, p)| p.member.addr == from);
         let known = known.map(|(node, _)| *node);
-        let old = || self.old_peers.values().find(|m| m.addr == from).map(|m| m.id);
+        let old = || self.old_peers.iter().find(|m| m.addr == from).map(|m| m.id);
         if let Some(node) = known.or_else(old).filter(|node| *node != self.id) {
             self.ask_keys(now, node);
         }
@@ -337,7 +337,7 @@ impl Node {
             return;
         }
         let peers: Vec<NodeId> =
-            self.old_peers.keys().copied().filter(|node| *node != self.id).collect();
+            self.old_peers.iter().map(|m| m.id).filter(|node| *node != self.id).collect();
         if let Some(peer) = self.pick(&peers) {
             self.ask_keys(now, peer);
             self.timers.set(now.mono + ASK_EVERY * 4, Timer::Keys);
@@ -399,9 +399,8 @@ impl Node {
         self.timers.set(now.mono, Timer::Keys);
         if !self.has_company() {
             // What kept them apart is gone: call everybody at once.
-            let peers: Vec<_> = self.old_peers.values().copied().collect();
             let alive = netdb_gossip_core::gossip::MemberState::Alive;
-            let peers: Vec<_> = peers.into_iter().map(|member| (member, alive)).collect();
+            let peers: Vec<_> = self.old_peers.iter().map(|member| (*member, alive)).collect();
             self.gossip.contact(now, &peers);
             self.drain_gossip(now);
         }

@@ -440,12 +440,19 @@ impl Node {
         let stays =
             |(node, p): &(&NodeId, &Presence)| **node != self.id && p.state() != MemberState::Left;
         let here = || self.presences.iter().filter(stays).map(|(_, p)| &p.member);
-        if here().next().is_none() || here().eq(self.old_peers.values()) {
+        if here().next().is_none() || here().eq(&self.old_peers) {
             return;
         }
         let peers: Vec<Member> = here().copied().collect();
         self.disk.put_peers(&peers);
-        self.old_peers = peers.into_iter().map(|member| (member.id, member)).collect();
+        self.old_peers = peers;
+        self.old_peers.shrink_to_fit();
+    }
+
+    /// What is on disk of a member of former days.
+    pub(super) fn old_peer(&self, node: NodeId) -> Option<&Member> {
+        let place = self.old_peers.binary_search_by_key(&node, |member| member.id).ok()?;
+        self.old_peers.get(place)
     }
 
     /// How everyone who is known is doing, this node included, by id.

@@ -88,8 +88,8 @@ pub struct Node {
     attachments: BTreeMap<Name, BTreeMap<NodeId, (Generation, AttachmentRecord)>>,
     /// This node's own attachments, past ones included.
     own_attachments: BTreeMap<Name, disk::Attachment>,
-    /// Members of former days, to be called at the start.
-    old_peers: BTreeMap<NodeId, Member>,
+    /// Members of former days, to be called at the start, by id.
+    old_peers: Vec<Member>,
     cluster_name: Arc<Name>,
     watchers: Watchers,
     outbox: Outbox,
@@ -366,7 +366,7 @@ impl Node {
 
     fn say_on_stream(&mut self, to: NodeId, message: Vec<u8>) -> bool {
         let known = self.presences.get(to).map(|p| p.member.addr);
-        let addr = known.or_else(|| self.old_peers.get(&to).map(|m| m.addr));
+        let addr = known.or_else(|| self.old_peer(to).map(|m| m.addr));
         match addr {
             Some(addr) if message.len() <= MAX_STREAM_MESSAGE => {
                 self.stats.sent.count(&message);

@@ -70,7 +70,7 @@ impl Node {
             admitted: alloc::collections::BTreeSet::new(),
             attachments: BTreeMap::new(),
             own_attachments: loaded.attachments.clone(),
-            old_peers: loaded.peers.iter().map(|m| (m.id, *m)).collect(),
+            old_peers: by_id(&loaded.peers),
             cluster_name: Arc::new(cluster_name),
             watchers: Watchers::default(),
             outbox: Outbox::default(),
@@ -120,7 +120,7 @@ impl Node {
         for change in rows {
             self.record_changed(now, &change);
         }
-        let peers: Vec<_> = self.old_peers.values().map(|m| (*m, Seen::Alive)).collect();
+        let peers: Vec<_> = self.old_peers.iter().map(|m| (*m, Seen::Alive)).collect();
         self.publish_everything(now);
         self.gossip.contact(now, &peers);
         self.drain_gossip(now);
@@ -142,6 +142,12 @@ impl Node {
             }
         }
     }
+}
+
+/// In order of the ids, one of each.
+fn by_id(peers: &[Member]) -> Vec<Member> {
+    let by_id: BTreeMap<_, _> = peers.iter().map(|member| (member.id, *member)).collect();
+    by_id.into_values().collect()
 }
 
 fn fill(network: &mut Network, now: Now, rows: Vec<LoadedRow>, writers: Vec<LoadedWriter>) {
