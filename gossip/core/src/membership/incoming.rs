@@ -64,8 +64,6 @@ impl Membership {
     /// Hands a message to foca, in pieces if the sender's packets are larger than ours: foca refuses
     /// what is longer than it would send itself.
     fn feed(&mut self, now: Time, mut datagram: Datagram) {
-        // What is known already changes nothing, and foca would search all members for it.
-        datagram.updates.retain(|update| !self.view.holds(update));
         if self.answers_itself(&datagram) {
             return;
         }
@@ -203,7 +201,9 @@ impl Membership {
     }
 
     fn screen(&mut self, now: Time, datagram: &mut Datagram) {
-        let updates = core::mem::take(&mut datagram.updates);
+        let mut updates = core::mem::take(&mut datagram.updates);
+        // What is known already changes nothing, and foca would search all members for it.
+        updates.retain(|update| !self.view.holds(update));
         datagram.updates = self.believable(now, updates);
     }
 
