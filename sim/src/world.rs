@@ -201,7 +201,9 @@ impl World {
         let Some(node) = entry.node.as_mut() else { return Ok(()) };
         match delivery {
             Delivery::Datagram { .. } | Delivery::Stream { .. } if deaf => {}
-            Delivery::Datagram { from, mut bytes } => node.handle_packet(now, from, &mut bytes),
+            Delivery::Datagram { addr, mut bytes, .. } => {
+                node.handle_packet(now, addr, &mut bytes);
+            }
             Delivery::Stream { message, .. } => {
                 node.handle_stream(now, from.unwrap_or_default(), &message);
             }
@@ -286,15 +288,18 @@ impl World {
     }
 
     fn send_packet(&mut self, host: usize, to: SocketAddr, bytes: Vec<u8>) {
-        let receiver = self.fabric.host_at(to).and_then(|to| self.hosts.get(to));
-        let receiver = receiver.map(|receiver| receiver.id).unwrap_or_default();
-        let node = self.hosts.get(host).and_then(Host::node);
-        let lose = node.is_some_and(|node| self.wiretap.datagram(node, receiver, &bytes));
-        if lose {
+        if self.wiretap.is_on() && self.is_lost_to_tap(host, to, &bytes) {
             self.fabric.send_lost(host, bytes.len());
         } else {
             self.fabric.send(host, to, bytes);
         }
+    }
+
+    fn is_lost_to_tap(&mut self, host: usize, to: SocketAddr, bytes: &[u8]) -> bool {
+        let receiver = self.fabric.host_at(to).and_then(|to| self.hosts.get(to));
+        let receiver = receiver.map(|receiver| receiver.id).unwrap_or_default();
+        let node = self.hosts.get(host).and_then(Host::node);
+        node.is_some_and(|node| self.wiretap.datagram(node, receiver, bytes))
     }
 
     fn send_stream(&mut self, host: usize, to: NodeId, addr: SocketAddr, message: Vec<u8>) {

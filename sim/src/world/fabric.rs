@@ -344,9 +344,7 @@ impl Fabric {
 
     fn deliver(&mut self, (host, delivery): (usize, Delivery)) -> (usize, Delivery) {
         let (what, other, bytes): (_, u64, &[u8]) = match &delivery {
-            Delivery::Datagram { from, bytes } => {
-                ("packet", self.host_at(*from).map_or(0, |from| from as u64), bytes)
-            }
+            Delivery::Datagram { from, bytes, .. } => ("packet", *from as u64, bytes),
             Delivery::Stream { from, message } => ("stream", *from as u64, message),
             Delivery::StreamFailed { to } => ("broken", *to as u64, &[]),
             Delivery::Dialled { from, .. } => ("dialled", *from as u64, &[]),
@@ -461,8 +459,8 @@ impl Fabric {
             self.lost(from);
             return None;
         }
-        let from = self.machines.get(from)?.addr;
-        Some((to, Delivery::Datagram { from, bytes }))
+        let addr = self.machines.get(from)?.addr;
+        Some((to, Delivery::Datagram { from, addr, bytes }))
     }
 
     fn written(&mut self, host: usize, life: u32) -> Option<(usize, Delivery)> {

@@ -30,8 +30,10 @@ pub enum Power {
 pub enum Delivery {
     /// A datagram.
     Datagram {
+        /// The host that sent it.
+        from: usize,
         /// The address that it came from.
-        from: SocketAddr,
+        addr: SocketAddr,
         /// Its bytes.
         bytes: Vec<u8>,
     },

@@ -26,6 +26,11 @@ impl Wiretap {
         Self { marker: marker.to_vec(), lose_pushes, found: 0 }
     }
 
+    /// Whether there is anything to look for.
+    pub(crate) fn is_on(&self) -> bool {
+        !self.marker.is_empty()
+    }
+
     /// How often the marker was sent.
     pub(crate) fn found(&self) -> u64 {
         self.found
@@ -33,9 +38,6 @@ impl Wiretap {
 
     /// A node sends a datagram to `to`; whether it is to be lost.
     pub(crate) fn datagram(&mut self, node: &Node, to: NodeId, bytes: &[u8]) -> bool {
-        if self.marker.is_empty() {
-            return false;
-        }
         let mut copy = bytes.to_vec();
         let cluster = ClusterTag::of(node.info().cluster);
         let opened = packet::open(&mut copy, cluster, to, node.gossip().keyring());
