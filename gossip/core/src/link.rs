@@ -140,7 +140,7 @@ impl Links {
             ready: BTreeSet::new(),
             first_number: 1,
             lost: VecDeque::new(),
-            rtt: Rtt::new(config.min_rto, config.initial_rto),
+            rtt: Rtt::default(),
             offsets: Offsets::default(),
             offset: 0,
             offset_skew: 0,

@@ -131,7 +131,7 @@ impl Peer {
             flight: BTreeMap::new(),
             flight_bytes: 0,
             window: FIRST_WINDOW.min(config.window),
-            rtt: Rtt::new(config.min_rto, config.initial_rto),
+            rtt: Rtt::default(),
             backoff: 0,
             clock: Clock::default(),
             counted: None,
@@ -335,7 +335,7 @@ impl Peer {
         stats.frames_repeated += repeated;
         stats.frames_sent += items.len() as u64 - repeated;
         self.flight_bytes += items.iter().map(|item| item.frame.len()).sum::<usize>();
-        let deadline = now.mono + self.rtt.timeout(self.backoff.max(tries), others);
+        let deadline = now.mono + self.rtt.timeout(self.backoff.max(tries), others, config);
         self.flight.insert(self.next_number, Flight { sent: now.mono, deadline, items });
     }
 

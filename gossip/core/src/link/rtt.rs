@@ -4,24 +4,20 @@
 
 use core::time::Duration;
 
+use crate::config::Config;
+
 /// The timeout is doubled at most this often.
 pub(crate) const MAX_BACKOFF: u32 = 6;
 /// No timeout is longer than this.
 const MAX_RTO: Duration = Duration::from_mins(1);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rtt {
     /// Smoothed round trip and its mean deviation.
     estimate: Option<(Duration, Duration)>,
-    min_rto: Duration,
-    initial_rto: Duration,
 }
 
 impl Rtt {
-    pub(crate) fn new(min_rto: Duration, initial_rto: Duration) -> Self {
-        Self { estimate: None, min_rto, initial_rto }
-    }
-
     pub(crate) fn sample(&mut self, rtt: Duration) {
         let rtt = rtt.min(MAX_RTO);
         self.estimate = Some(match self.estimate {
@@ -41,11 +37,11 @@ impl Rtt {
     /// the others; the spread among them makes its timeout wide where they differ.
     ///
     /// The first repetition waits no longer than the first sending did: one loss is chance, two are a sign.
-    pub(crate) fn timeout(&self, backoff: u32, others: &Self) -> Duration {
+    pub(crate) fn timeout(&self, backoff: u32, others: &Self, config: &Config) -> Duration {
         let rto = match self.estimate.or(others.estimate) {
-            None => self.initial_rto,
+            None => config.initial_rto,
             // The granularity of RFC 6298 (2.3) is `min_rto`'s job here.
-            Some((smoothed, deviation)) => (smoothed + deviation * 4).max(self.min_rto),
+            Some((smoothed, deviation)) => (smoothed + deviation * 4).max(config.min_rto),
         };
         (rto * (1 << backoff.saturating_sub(1).min(MAX_BACKOFF))).min(MAX_RTO)
     }
@@ -58,18 +54,19 @@ mod tests {
     #[test]
     fn the_timeout_follows_the_samples_and_backs_off() {
         let ms = Duration::from_millis;
-        let (mut rtt, unknown) = (Rtt::new(ms(5), ms(30)), Rtt::new(ms(5), ms(30)));
-        assert_eq!(rtt.timeout(0, &unknown), ms(30));
-        assert_eq!(rtt.timeout(1, &unknown), ms(30));
-        assert_eq!(rtt.timeout(3, &unknown), ms(120));
+        let config = Config { min_rto: ms(5), initial_rto: ms(30), ..Config::lan() };
+        let (mut rtt, unknown) = (Rtt::default(), Rtt::default());
+        assert_eq!(rtt.timeout(0, &unknown, &config), ms(30));
+        assert_eq!(rtt.timeout(1, &unknown, &config), ms(30));
+        assert_eq!(rtt.timeout(3, &unknown, &config), ms(120));
         rtt.sample(ms(8));
         assert_eq!(rtt.smoothed(), Some(ms(8)));
-        assert_eq!(rtt.timeout(0, &unknown), ms(24));
-        assert_eq!(unknown.timeout(0, &rtt), ms(24), "like the others");
+        assert_eq!(rtt.timeout(0, &unknown, &config), ms(24));
+        assert_eq!(unknown.timeout(0, &rtt, &config), ms(24), "like the others");
         (0..100).for_each(|_| rtt.sample(ms(1)));
-        assert_eq!(rtt.timeout(0, &unknown), ms(5));
-        assert_eq!(rtt.timeout(99, &unknown), ms(5 * 64));
+        assert_eq!(rtt.timeout(0, &unknown, &config), ms(5));
+        assert_eq!(rtt.timeout(99, &unknown, &config), ms(5 * 64));
         (0..20).for_each(|_| rtt.sample(Duration::MAX));
-        assert_eq!(rtt.timeout(6, &unknown), MAX_RTO);
+        assert_eq!(rtt.timeout(6, &unknown, &config), MAX_RTO);
     }
 }
