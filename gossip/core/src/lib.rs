@@ -15,6 +15,7 @@ pub mod identity;
 pub mod keyring;
 pub mod link;
 pub mod membership;
+mod nodes;
 pub mod packet;
 pub mod relay;
 pub mod sealed;

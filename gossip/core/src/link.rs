@@ -19,7 +19,7 @@ mod tests;
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 use core::{net::SocketAddr, time::Duration};
@@ -34,6 +34,7 @@ use crate::{
     config::Config,
     identity::{Generation, NodeId},
     membership::{Member, Outgoing},
+    nodes::{NodeMap, Seed},
     packet::{Draft, DropReason},
     stats::LinkStats,
     time::{Now, Time},
@@ -112,7 +113,7 @@ pub struct LinkInfo {
 #[derive(Debug)]
 pub(crate) struct Links {
     config: Config,
-    peers: BTreeMap<NodeId, Box<Peer>>,
+    peers: NodeMap<Box<Peer>>,
     /// How many of them are no members.
     strangers: usize,
     /// The next deadline of each peer that has one.
@@ -131,10 +132,10 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, seed: Seed) -> Self {
         Self {
             config: config.clone(),
-            peers: BTreeMap::new(),
+            peers: NodeMap::with_hasher(seed),
             strangers: 0,
             deadlines: BTreeSet::new(),
             ready: BTreeSet::new(),

@@ -58,6 +58,7 @@ pub use self::{
 use crate::{
     config::Config,
     identity::{Generation, NodeId},
+    nodes::Seed,
     packet,
     stats::MembershipStats,
     time::Time,
@@ -149,7 +150,7 @@ impl Membership {
             rng,
             incarnation: 0,
             defunct: false,
-            view: View::default(),
+            view: View::new(Seed(seed)),
             timers: TimerQueue::new(),
             health: LocalHealth::default(),
             probes: Probes::default(),

@@ -5,7 +5,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
-use core::{net::SocketAddr, ops::Bound, time::Duration};
+use core::{net::SocketAddr, time::Duration};
 
 use foca::Incarnation;
 
@@ -14,7 +14,11 @@ use super::{
     addresses::Addresses,
     codec::{self, Update},
 };
-use crate::{identity::NodeId, time::Time};
+use crate::{
+    identity::NodeId,
+    nodes::{NodeMap, Seed},
+    time::Time,
+};
 
 /// Pairs of nodes at one address that are remembered, so that each is told once a minute.
 pub(crate) const MAX_CONFLICTS: usize = 64;
@@ -49,9 +53,9 @@ pub(crate) struct Change {
     pub(crate) after: Option<MemberState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct View {
-    known: BTreeMap<NodeId, Known>,
+    known: NodeMap<Known>,
     /// Who is not down, in order.
     active: Vec<NodeId>,
     digest: u32,
@@ -62,6 +66,18 @@ pub(crate) struct View {
 }
 
 impl View {
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self {
+            known: NodeMap::with_hasher(seed),
+            active: Vec::new(),
+            digest: 0,
+            changed: Time::default(),
+            addresses: Addresses::default(),
+            conflicts: BTreeMap::new(),
+            events: VecDeque::new(),
+        }
+    }
+
     pub(crate) fn get(&self, id: NodeId) -> Option<&Known> {
         self.known.get(&id)
     }
@@ -71,8 +87,11 @@ impl View {
         self.get(update.id().id).is_some_and(|known| known.update() == *update)
     }
 
+    /// All of them, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
-        self.known.values()
+        let mut all: Vec<&Known> = self.known.values().collect();
+        all.sort_unstable_by_key(|known| known.member.id);
+        all.into_iter()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -104,10 +123,10 @@ impl View {
         self.changed
     }
 
-    /// Members in the order of the ring, starting behind `id`.
+    /// Members that are not down in the order of the ring, starting behind `id`.
     pub(crate) fn ring(&self, id: NodeId) -> impl Iterator<Item = &Known> {
-        let behind = self.known.range((Bound::Excluded(id), Bound::Unbounded));
-        behind.chain(self.known.range(..id)).map(|(_, known)| known)
+        let (before, behind) = self.active.split_at(self.active.partition_point(|one| *one <= id));
+        behind.iter().chain(before).filter(move |one| **one != id).filter_map(|one| self.get(*one))
     }
 
     pub(crate) fn tell(&mut self, event: MemberEvent) {
@@ -130,6 +149,7 @@ impl View {
         }
         let mut found: BTreeMap<NodeId, Update> = members
             .filter(|update| touched.contains(&update.id().id))
+            .take(touched.len())
             .map(|update| (update.id().id, update.clone()))
             .collect();
         touched.iter().filter_map(|id| self.take_over(now, *id, found.remove(id))).collect()
