@@ -79,7 +79,10 @@ pub(super) enum Command {
     /// From now on the kernel is asked for what is wanted; these rows are known.
     Begin(Vec<NetworkRow>),
     /// What the host is like.
-    Survey(Survey),
+    Survey {
+        survey: Survey,
+        shown: oneshot::Sender<()>,
+    },
     /// The others have said what they have: what no row backs is stale from now on.
     Heard,
 }
@@ -195,9 +198,11 @@ impl Board {
                 self.begun = true;
                 self.want();
             }
-            Command::Survey(survey) => {
+            Command::Survey { survey, shown } => {
                 self.survey = survey;
                 self.want();
+                // Whoever looked may be gone.
+                let _ = shown.send(());
             }
             Command::Heard => {
                 self.heard = true;

@@ -9,6 +9,7 @@ use netnode_plan::{
     records::{LinkName, NetworkId},
 };
 use tokio::{
+    sync::oneshot,
     task,
     time::{sleep, timeout},
 };
@@ -57,7 +58,7 @@ impl Endpoints {
         }
     }
 
-    /// Looks, and tells the board.
+    /// Looks, and tells the board; what follows from it is shown when this returns.
     pub(super) async fn survey(&self) -> Option<Survey> {
         let members = self.db.members().await.ok()?;
         let me = self.db.id();
@@ -73,7 +74,9 @@ impl Endpoints {
                 return None;
             }
         };
-        self.commands.send(Command::Survey(survey.clone())).await.ok()?;
+        let (shown, told) = oneshot::channel();
+        self.commands.send(Command::Survey { survey: survey.clone(), shown }).await.ok()?;
+        told.await.ok()?;
         Some(survey)
     }
 
