@@ -197,7 +197,7 @@ impl Node {
         }
     }
 
-    fn attachment_changed(&mut self, now: Now, change: &Change) {
+    pub(super) fn attachment_changed(&mut self, now: Now, change: &Change) {
         let Some(entry) = change.entry() else { return };
         let node = entry.dot.writer.node;
         let text = core::str::from_utf8(&entry.row.key).ok();
@@ -231,7 +231,7 @@ impl Node {
         let after = self.node_state(&name, node);
         self.show_owner(&name, node, before, after, DeleteReason::Detached);
         match record {
-            None => self.drop_rows(now, &name, node, None, DeleteReason::Detached),
+            None => self.drop_detached(now, &name, &entry.dot.writer),
             Some(_) => self.expect_replacement(now, &name, node),
         }
         // What it announces may have been sent while it did not know whom to send it to.
@@ -263,6 +263,18 @@ impl Node {
         let stale = |writer: &Writer| keep.is_none_or(|keep| *writer < keep);
         for change in network.replica.drop_owner(node, stale) {
             self.absorb(now, name, &change, reason);
+        }
+    }
+
+    /// Drops what a node wrote into a network until its attachment ended: by this stream's word, or because
+    /// it is of a life that is over. What a later life wrote stays, unseen, until word of its own attachment
+    /// comes: a tombstone among it may be all that keeps a late row from returning.
+    fn drop_detached(&mut self, now: Now, name: &Arc<Name>, ended: &Writer) {
+        let Some(network) = self.networks.get_mut(name) else { return };
+        network.replacing.remove(&ended.node);
+        let over = |writer: &Writer| writer.generation <= ended.generation;
+        for change in network.replica.drop_owner(ended.node, over) {
+            self.absorb(now, name, &change, DeleteReason::Detached);
         }
     }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     node::{Farewell, MAX_STREAM_MESSAGE},
     records,
+    replica::Change,
 };
 
 #[test]
@@ -28,6 +29,33 @@ fn a_row_that_overtakes_word_of_a_new_attachment_is_shown() {
     // Somebody passes it on again.
     tell(&mut net, 0, "net", &[row]);
     assert_eq!(shown(&net, 0), ["new=v"]);
+}
+
+/// A life ends with its rows as a whole, the attachment among them, and word of the next life's attachment may
+/// still be under way. Found by the simulator's scenario `moves`.
+#[test]
+fn what_a_new_life_deleted_stays_so_when_the_old_lifes_attachment_goes() {
+    let mut net = Net::new(3);
+    net.attach_all();
+    put(&mut net, 1, "k", "v");
+    net.run(secs(3));
+    let attachment = |net: &Net| written(net, 1, CLUSTER_NETWORK, records::ATTACHMENTS, "net");
+    let old = Some(attachment(&net));
+    net.cut.extend([(1, 0), (1, 2), (0, 1), (2, 1)]);
+    net.start(1);
+    net.run(secs(1));
+    put(&mut net, 1, "k", "v");
+    let row = written(&net, 1, "net", "t", "k");
+    delete(&mut net, 1, Lifetime::Owner, "k").unwrap();
+    let grave = written(&net, 1, "net", "t", "k");
+    assert!(grave.is_tombstone() && row.dot.writer == grave.dot.writer);
+    tell(&mut net, 0, "net", &[Arc::clone(&row), grave]);
+    net.call(0, |node, now| node.attachment_changed(now, &Change { old, new: None }));
+    let new = attachment(&net);
+    tell(&mut net, 0, CLUSTER_NETWORK, &[new]);
+    // Somebody passes it on late.
+    tell(&mut net, 0, "net", &[row]);
+    assert!(shown(&net, 0).is_empty(), "{:?}", shown(&net, 0));
 }
 
 #[test]
