@@ -21,6 +21,7 @@ mod large;
 mod leave;
 mod long_partition;
 mod lost_push;
+mod moves;
 mod old_disk;
 mod partition;
 mod pauses;
@@ -102,6 +103,7 @@ pub fn all() -> Vec<Scenario> {
         pauses::SCENARIO,
         addresses::CHURN,
         addresses::FULL,
+        moves::SCENARIO,
         churn::SCENARIO,
     ]
 }

@@ -29,7 +29,7 @@ const LOSER_WINS: Break = Break {
 };
 
 /// These take a build each, so they are tried in long runs.
-const OTHERS: [Break; 5] = [
+const OTHERS: [Break; 6] = [
     Break {
         what: "merge: whatever comes last wins",
         file: "netdb/core/src/replica/mod.rs",
@@ -55,6 +55,12 @@ const OTHERS: [Break; 5] = [
         broken: "            && !self.unsettled",
     },
     Break {
+        what: "moves: who took an endpoint over in the same moment gives it up as well",
+        file: "node/plan/src/overlay/clash.rs",
+        rule: "is_some_and(|moves| record.moves > *moves)",
+        broken: "is_some_and(|moves| record.moves >= *moves)",
+    },
+    Break {
         what: "keyring: the old key is removed while others still use it",
         file: "netdb/core/src/node/keys.rs",
         rule: "if stage == KeyStage::RemoveOlder && keyring",
@@ -64,7 +70,7 @@ const OTHERS: [Break; 5] = [
 
 /// Seeds in which a break must show, in one of these scenarios.
 const SEEDS: u64 = 12;
-const SCENARIOS: [&str; 4] = ["partition", "rotation", "churn", "addresses"];
+const SCENARIOS: [&str; 5] = ["partition", "rotation", "churn", "addresses", "moves"];
 
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
