@@ -89,12 +89,16 @@ impl Daemon {
         }
     }
 
+    /// Those of its networks.
+    pub(crate) fn namespaces(&self) -> Vec<PathBuf> {
+        let all = std::fs::read_dir(self.folder.path().join("state/namespaces"));
+        all.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    }
+
     /// The kernel's entries that lead to other hosts.
-    fn tunnels(&self) -> Vec<String> {
-        let namespaces = self.folder.path().join("state/namespaces");
-        let all = std::fs::read_dir(namespaces).unwrap();
-        let entries =
-            all.map(|entry| by_hand(&entry.unwrap().path(), "bridge fdb show dev vxlan0"));
+    pub(crate) fn tunnels(&self) -> Vec<String> {
+        let all = self.namespaces();
+        let entries = all.iter().map(|place| by_hand(place, "bridge fdb show dev vxlan0"));
         let entries: Vec<String> = entries.collect();
         let lines = entries.iter().flat_map(|text| text.lines());
         lines.filter(|line| line.contains(" dst ")).map(str::to_owned).collect()

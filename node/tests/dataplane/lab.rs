@@ -111,6 +111,11 @@ impl Lab {
         self.namespaces.make(name).unwrap()
     }
 
+    /// The runtime removes a container.
+    pub(crate) fn remove_namespace(&self, namespace: &Path) {
+        self.namespaces.remove(namespace).unwrap();
+    }
+
     /// Where a host keeps the namespace of a network.
     pub(crate) fn network_namespace(&self, host: usize, network: NetworkId) -> PathBuf {
         self.namespaces.folder().join(format!("nets{}", host + 1)).join(network.to_string())

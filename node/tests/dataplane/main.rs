@@ -8,6 +8,7 @@
 )]
 
 mod bridge;
+mod crowd;
 mod daemon;
 mod firewall;
 mod lab;
