@@ -36,6 +36,7 @@ use netnode_plan::{
 };
 use tokio::{
     sync::{Mutex, mpsc, watch},
+    task,
     time::sleep,
 };
 
@@ -48,7 +49,7 @@ use store::{Locals, Store};
 use survey::Survey;
 
 use crate::{
-    kernel::{Linux, Way},
+    kernel::{Linux, Way, lacks},
     networks::Networks,
     state_file::StateFileError,
 };
@@ -150,6 +151,7 @@ impl Endpoints {
             faults: BTreeMap::new(),
         };
         tokio::spawn(board.run());
+        tokio::spawn(tell_lacks());
         let networks = networks.clone();
         let (get_ready, ready) = watch::channel(false);
         let (db, changing) = (db.clone(), Arc::default());
@@ -239,6 +241,15 @@ impl Endpoints {
         }
         sleep(HEARD).await;
         Ok(())
+    }
+}
+
+/// Says what of the kernel's is missing, once. Without the right to find out, attaching says that.
+async fn tell_lacks() {
+    if let Ok(Ok(lacks)) = task::spawn_blocking(lacks).await {
+        for lack in lacks {
+            tracing::warn!("{lack}");
+        }
     }
 }
 

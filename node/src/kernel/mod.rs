@@ -14,7 +14,7 @@ use netnode_plan::{
 };
 
 pub use fake::Fake;
-pub use linux::{Linux, host_routes};
+pub use linux::{Lack, Linux, host_routes, lacks};
 
 /// A host's kernel. Calls block for as long as the kernel takes: never call them on a thread that serves
 /// others.

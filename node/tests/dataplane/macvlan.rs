@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 
 use netdb_gossip_core::identity::Name;
 use netdb_tests::skips;
+use netnode::kernel::lacks;
 use netnode_plan::{
     host::{Attached, Place, Wanted},
     macvlan::{Network, desired},
@@ -61,8 +62,8 @@ fn wanted(record: &NetworkRecord, there: bool, boxes: &[(u8, &Path)]) -> Wanted 
     desired(&Network { id: ID, record, parent_is_there, parent_mtu, attached }).unwrap()
 }
 
-/// Whether the kernel has VLANs; tells if not.
-fn has_vlans(lab: &Lab, test: &str) -> bool {
+/// Whether the kernel makes VLANs.
+fn makes_vlans(lab: &Lab) -> bool {
     let attempt = "link add link eth0 name attempt type vlan id 7";
     let made = inside(&lab.hosts[0].namespace, || {
         let made = Command::new("ip").args(attempt.split(' ')).output().unwrap();
@@ -70,10 +71,17 @@ fn has_vlans(lab: &Lab, test: &str) -> bool {
     });
     if made {
         by_hand(&lab.hosts[0].namespace, "ip link del dev attempt");
-    } else {
-        skips::left_out(test, "this kernel has no 802.1Q VLANs (CONFIG_VLAN_8021Q)");
     }
     made
+}
+
+/// Whether the kernel has VLANs; tells if not.
+fn has_vlans(lab: &Lab, test: &str) -> bool {
+    let has = makes_vlans(lab);
+    if !has {
+        skips::left_out(test, "this kernel has no 802.1Q VLANs (CONFIG_VLAN_8021Q)");
+    }
+    has
 }
 
 /// Endpoints of two hosts reach each other over a parent, and leave nothing.
@@ -95,6 +103,16 @@ fn come_reach_and_go(mut lab: Lab, record: &NetworkRecord, there: bool) {
     settle_one(&mut lab.hosts[0].kernel, &left);
     assert_eq!(links(&lab.hosts[0].namespace), ["lo", "eth0"]);
     assert_eq!(links(&boxes[0]), ["lo"]);
+}
+
+#[test]
+fn what_the_kernel_lacks_is_found_out_by_trying() {
+    let Some(lab) = Lab::new("what_the_kernel_lacks_is_found_out_by_trying", 1) else { return };
+    let told: Vec<String> = lacks().unwrap().iter().map(ToString::to_string).collect();
+    // Where these tests run, nothing else may be missing.
+    assert_eq!(told.is_empty(), makes_vlans(&lab), "{told:?}");
+    assert!(told.iter().all(|lack| lack.contains("CONFIG_VLAN_8021Q")), "{told:?}");
+    assert_eq!(links(&lab.hosts[0].namespace), ["lo", "eth0"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! lives on changes its namespace.
 
 mod act;
+mod capabilities;
 mod filter;
 mod forwarding;
 mod index;
@@ -33,6 +34,8 @@ use netnode_plan::{
     firewall::{Family, SeenFirewall},
     host::{Action, Place, Seen},
 };
+
+pub use capabilities::{Lack, lacks};
 
 use self::{namespace::Namespaces, notices::Notices, socket::Socket};
 use super::{Failure, Kernel, KernelError, Way};

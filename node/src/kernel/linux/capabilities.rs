@@ -1,0 +1,102 @@
+//! What this kernel lacks of what drivers need: found out by trying it, in a namespace that ends with the
+//! attempt.
+
+use std::{fs::File, io, net::Ipv4Addr, path::PathBuf, thread};
+
+use netnode_plan::{
+    host::{Action, Kind, Link, Mark, Place},
+    records::{LinkName, LinkNameError, MacvlanMode, NetworkId},
+};
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, unshare},
+};
+
+use super::{act::Session, filter, namespace::Namespaces};
+
+/// Something that this kernel does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this kernel has no {what} ({option}): {without}")]
+pub struct Lack {
+    /// What it is.
+    pub what: &'static str,
+    /// How the kernel's configuration calls it.
+    pub option: &'static str,
+    /// What does not work.
+    pub without: &'static str,
+}
+
+const BRIDGES: Lack = Lack {
+    what: "bridges",
+    option: "CONFIG_BRIDGE",
+    without: "networks of the overlay and bridge drivers do not work",
+};
+const VETH: Lack = Lack { what: "pairs of links", option: "CONFIG_VETH", ..BRIDGES };
+const VXLAN: Lack = Lack {
+    what: "VXLAN",
+    option: "CONFIG_VXLAN",
+    without: "networks of the overlay driver do not work",
+};
+const MACVLAN: Lack = Lack {
+    what: "macvlans",
+    option: "CONFIG_MACVLAN",
+    without: "networks of the macvlan driver do not work",
+};
+const VLAN: Lack = Lack {
+    what: "802.1Q VLANs",
+    option: "CONFIG_VLAN_8021Q",
+    without: "a macvlan's parent can't be a VLAN such as eth0.41",
+};
+const FILTER: Lack = Lack {
+    what: "packet filter",
+    option: "CONFIG_NF_TABLES",
+    without: "networks have no way out of the host and publish no ports",
+};
+
+/// Tries all of it. Nothing of the host is touched.
+///
+/// # Errors
+/// There can be no attempt: this process may not make namespaces.
+pub fn lacks() -> io::Result<Vec<Lack>> {
+    thread::scope(|scope| {
+        let tried = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            attempt(File::open("/proc/thread-self/ns/net")?)
+        });
+        tried.join().unwrap_or_else(|_| Err(io::Error::other("the attempt was lost")))
+    })
+}
+
+fn attempt(own: File) -> io::Result<Vec<Lack>> {
+    let filter = filter::look(&own, None).err().map(|_| FILTER);
+    let namespaces = Namespaces::new(own, PathBuf::new());
+    let name = |text: &str| {
+        LinkName::new(text).map_err(|error: LinkNameError| io::Error::other(error.to_string()))
+    };
+    let (bridge, peer) = (name("bridge")?, name("peer")?);
+    let local = Ipv4Addr::LOCALHOST.into();
+    // The bridge comes first: others lie on it.
+    let kinds = [
+        (BRIDGES, bridge.clone(), Kind::Bridge),
+        (VETH, name("veth")?, Kind::Veth { peer_at: Place::Host, peer }),
+        (VXLAN, name("vxlan")?, Kind::Vxlan { vni: 1, port: 4789, local }),
+        (
+            MACVLAN,
+            name("macvlan")?,
+            Kind::Macvlan { parent: bridge.clone(), mode: MacvlanMode::Bridge },
+        ),
+        (VLAN, name("vlan")?, Kind::Vlan { parent: bridge, id: 2 }),
+    ];
+    let mut lacks = Vec::new();
+    for (lack, name, kind) in kinds {
+        let link = Box::new(Link::new(Mark::network(NetworkId([0; 16])), kind, 1500));
+        let made = [Action::AddLink { at: Place::Host, name, link }];
+        let failures = Session::new(&namespaces).act(&made);
+        let unknown = |error: &io::Error| error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32);
+        if failures.iter().any(|failure| unknown(&failure.error)) {
+            lacks.push(lack);
+        }
+    }
+    lacks.extend(filter);
+    Ok(lacks)
+}
