@@ -121,6 +121,7 @@ impl From<AttachError> for Refused {
             }
             AttachError::Host
             | AttachError::None
+            | AttachError::Overlay(_)
             | AttachError::Sandbox { .. }
             | AttachError::Outside(_)
             | AttachError::Port(_)

@@ -10,6 +10,7 @@ use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, Write
 use netnode_plan::{
     bridge::GATEWAY,
     catalog::{FindError, Listed, Scope},
+    overlay,
     publish::Published,
     records::{
         self, Driver, ENDPOINTS, EndpointId, LinkName, LinkNameError, Mac, NetworkId, PEER_KEY,
@@ -86,6 +87,8 @@ pub(crate) enum AttachError {
     Host,
     #[error("a network of the none driver is loopback alone, which every namespace has")]
     None,
+    #[error(transparent)]
+    Overlay(#[from] overlay::Fault),
     #[error("{path} is not a network namespace that can be entered: {error}")]
     Sandbox { path: String, error: io::Error },
     #[error("this host has an endpoint {name} on that network already: {id}")]
@@ -146,6 +149,9 @@ impl Endpoints {
         self.started().await?;
         let (network, listed) = self.networks.find(&wish.network)?;
         match listed.record.driver {
+            Driver::Overlay if listed.record.options.encrypted => {
+                return Err(overlay::Fault::Encrypted.into());
+            }
             Driver::Overlay | Driver::Bridge | Driver::Macvlan => {}
             Driver::Host => return Err(AttachError::Host),
             Driver::None => return Err(AttachError::None),

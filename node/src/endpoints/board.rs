@@ -403,8 +403,14 @@ impl Board {
             }
         }
         for fault in &outcome.faults {
-            if *fault == overlay::Fault::NoVni {
-                self.blame(network, &State::Pending(fault.to_string()));
+            match fault {
+                overlay::Fault::NoVni => {
+                    self.blame(network, &State::Pending(fault.to_string()));
+                }
+                overlay::Fault::Encrypted => {
+                    self.blame(network, &State::Error(fault.to_string()));
+                }
+                overlay::Fault::NoTunnel { .. } => {}
             }
         }
     }

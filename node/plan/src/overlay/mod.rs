@@ -87,6 +87,11 @@ pub struct Outcome {
 /// Why a network or an endpoint is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
+    /// Its packets must not leave the host in clear, and there is nothing yet that encrypts them.
+    #[error(
+        "the network is to be encrypted, which this version can't do: nothing is sent in clear"
+    )]
+    Encrypted,
     /// Nobody has chosen one yet.
     #[error("the network has no VNI yet")]
     NoVni,
@@ -115,6 +120,10 @@ pub fn desired(network: &Network<'_>) -> Outcome {
         outcome.faults.push(Fault::NoVni);
         return outcome;
     };
+    if network.record.options.encrypted {
+        outcome.faults.push(Fault::Encrypted);
+        return outcome;
+    }
     if network.attached.is_empty() {
         // The last endpoint went: so does the namespace, and each sandbox loses what was ours.
         return outcome;

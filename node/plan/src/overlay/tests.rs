@@ -179,6 +179,15 @@ fn without_a_vni_or_a_tunnel_the_fault_is_told() {
 }
 
 #[test]
+fn what_is_to_be_encrypted_is_not_sent_in_clear() {
+    let mut record = record();
+    record.options.encrypted = true;
+    let rows = [(ME, 1, true, endpoint(1, "192.0.2.1", 0))];
+    let outcome = desired(&network(&record, &rows));
+    assert_eq!((outcome.wanted, outcome.faults), (Wanted::new(), vec![Fault::Encrypted]));
+}
+
+#[test]
 fn nothing_is_left_after_the_last_endpoint() {
     let record = record();
     let rows = [(OTHER, 2, true, endpoint(2, "192.0.2.2", 0))];
