@@ -9,7 +9,7 @@ use netnode_plan::{
     spaces::SpaceId,
     usage::{self, MAX_ASKED, Report, Standing},
 };
-use tokio::{sync::oneshot, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{Command, Ipam};
 
@@ -77,15 +77,11 @@ impl Ipam {
     }
 
     async fn known(&self, ids: Vec<SpaceId>) -> Result<Vec<Option<Usage>>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Usage { ids, reply }).await?;
-        answer.await.map_err(|_| Stopped)
+        self.ask(|reply| Command::Usage { ids, reply }).await
     }
 
     async fn reports(&self, ids: Vec<SpaceId>) -> Result<Vec<Option<Report>>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Report { ids, reply }).await?;
-        answer.await.map_err(|_| Stopped)
+        self.ask(|reply| Command::Report { ids, reply }).await
     }
 }
 

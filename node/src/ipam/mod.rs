@@ -184,9 +184,7 @@ impl Ipam {
 
     /// Takes a number. It is only promised until something that other nodes see says who uses it.
     pub(crate) async fn take(&self, id: SpaceId, wish: Wish) -> Result<u128, TakeError> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Take { id, wish, reply }).await?;
-        answer.await.map_err(|_| Stopped)?
+        self.ask(|reply| Command::Take { id, wish, reply }).await?
     }
 
     /// Says that this node gave these numbers before it started, and that they are in use.
@@ -206,6 +204,16 @@ impl Ipam {
         users: BTreeMap<u128, NodeId>,
     ) -> Result<(), Stopped> {
         self.tell(Command::Users { id, users }).await
+    }
+
+    /// Asks the desk something; it always answers, unless it is gone.
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        answer.await.map_err(|_| Stopped)
     }
 
     async fn tell(&self, command: Command) -> Result<(), Stopped> {

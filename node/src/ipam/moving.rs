@@ -8,10 +8,7 @@ use netnode_plan::{
     ring::{Heir, TakeoverError},
     spaces::SpaceId,
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{Command, Ipam};
 
@@ -60,25 +57,19 @@ impl Ipam {
     /// What would be taken over if these nodes were called down for good.
     pub(crate) async fn lost_with(&self, down: &[NodeId]) -> Result<Vec<Takeover>, ReclaimError> {
         self.check_down(down).await?;
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Lost { down: down.to_vec(), reply }).await?;
-        Ok(answer.await.map_err(|_| Stopped)??)
+        Ok(self.ask(|reply| Command::Lost { down: down.to_vec(), reply }).await??)
     }
 
     /// Names heirs for all that these nodes held, which are down for good. They take it once everybody else
     /// has been here for a while.
     pub(crate) async fn reclaim(&self, down: &[NodeId], heir: Heir) -> Result<(), ReclaimError> {
         self.check_down(down).await?;
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Reclaim { down: down.to_vec(), heir, reply }).await?;
-        Ok(answer.await.map_err(|_| Stopped)??)
+        Ok(self.ask(|reply| Command::Reclaim { down: down.to_vec(), heir, reply }).await??)
     }
 
     /// What waits for its heirs.
     pub(crate) async fn inherited(&self) -> Result<Vec<Takeover>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Inherited { reply }).await?;
-        answer.await.map_err(|_| Stopped)
+        self.ask(|reply| Command::Inherited { reply }).await
     }
 
     /// A ring only asks whether a node answers now; one that restarts or is late comes back.
@@ -119,8 +110,6 @@ impl Ipam {
     }
 
     async fn leave(&self) -> Result<usize, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Command::Leave { reply }).await?;
-        answer.await.map_err(|_| Stopped)
+        self.ask(|reply| Command::Leave { reply }).await
     }
 }
