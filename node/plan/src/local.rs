@@ -95,25 +95,15 @@ fn free(pool: &Pool, taken: &[IpNet], catalog: &Catalog) -> Option<IpNet> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{collections::BTreeMap, string::ToString, vec};
+    use alloc::{string::ToString, vec};
 
     use super::*;
     use crate::{catalog::Scope, records::Driver};
 
     fn request(name: &str, driver: Driver, subnets: &[&str]) -> NetworkRequest {
-        NetworkRequest {
-            name: Name::new(name).unwrap(),
-            driver,
-            scope: Some(Scope::Local),
-            subnets: subnets.iter().map(|subnet| subnet.parse().unwrap()).collect(),
-            ranges: vec![],
-            gateways: vec![],
-            aux: vec![],
-            options: vec![],
-            internal: false,
-            attachable: false,
-            labels: BTreeMap::new(),
-        }
+        let scope = Some(Scope::Local);
+        let subnets = subnets.iter().map(|subnet| subnet.parse().unwrap()).collect();
+        NetworkRequest { scope, subnets, ..NetworkRequest::new(Name::new(name).unwrap(), driver) }
     }
 
     fn ground(taken: &[&str]) -> Ground {

@@ -111,6 +111,23 @@ impl FromStr for Driver {
 }
 
 impl NetworkRequest {
+    /// One of which nothing more is said.
+    pub fn new(name: Name, driver: Driver) -> Self {
+        Self {
+            name,
+            driver,
+            scope: None,
+            subnets: Vec::new(),
+            ranges: Vec::new(),
+            gateways: Vec::new(),
+            aux: Vec::new(),
+            options: Vec::new(),
+            internal: false,
+            attachable: false,
+            labels: BTreeMap::new(),
+        }
+    }
+
     /// Who is to have it: what was asked for, or what its driver does.
     ///
     /// # Errors
@@ -263,19 +280,8 @@ mod tests {
     use super::*;
 
     fn request(driver: Driver, subnets: &[&str]) -> NetworkRequest {
-        NetworkRequest {
-            name: Name::new("web").unwrap(),
-            driver,
-            scope: None,
-            subnets: subnets.iter().map(|subnet| subnet.parse().unwrap()).collect(),
-            ranges: vec![],
-            gateways: vec![],
-            aux: vec![],
-            options: vec![],
-            internal: false,
-            attachable: false,
-            labels: BTreeMap::new(),
-        }
+        let subnets = subnets.iter().map(|subnet| subnet.parse().unwrap()).collect();
+        NetworkRequest { subnets, ..NetworkRequest::new(Name::new("web").unwrap(), driver) }
     }
 
     fn option(name: &str, value: &str) -> (String, String) {

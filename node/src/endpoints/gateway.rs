@@ -1,7 +1,7 @@
 //! The way out of an overlay: its sandboxes are plugged into a bridge network of this host as well, which
 //! comes with the first of them; and which of a sandbox's endpoints is its way to everywhere.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use ipnet::IpNet;
 use netdb::Name;
@@ -68,19 +68,7 @@ impl Endpoints {
         if let Some(found) = find() {
             return Ok(found);
         }
-        let request = NetworkRequest {
-            name: Name::new(GATEWAY)?,
-            driver: Driver::Bridge,
-            scope: None,
-            subnets: Vec::new(),
-            ranges: Vec::new(),
-            gateways: Vec::new(),
-            aux: Vec::new(),
-            options: Vec::new(),
-            internal: false,
-            attachable: false,
-            labels: BTreeMap::new(),
-        };
+        let request = NetworkRequest::new(Name::new(GATEWAY)?, Driver::Bridge);
         match self.networks.create(request, Path::new(IPV6).exists()).await {
             Ok(created) => Ok(created),
             Err(error @ CreateError::Local(LocalError::Exists { .. })) => {
