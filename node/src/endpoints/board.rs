@@ -23,6 +23,7 @@ use netnode_plan::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
+    ETHERNET_MTU,
     rows::{AllRows, Rows},
     store::{Local, Locals, Store},
     survey::Survey,
@@ -36,9 +37,6 @@ use crate::{
     kernel::{Linux, Way},
     state_file::StateFileError,
 };
-
-/// MTU of a macvlan's parent when it can't be asked: that of Ethernet.
-const ETHERNET_MTU: u32 = 1500;
 
 /// How an endpoint is doing on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]

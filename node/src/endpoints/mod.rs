@@ -56,7 +56,7 @@ use crate::{
 
 /// Namespaces of networks, below the state directory.
 const NAMESPACES: &str = "namespaces";
-/// MTU of an underlay that can't be asked: that of Ethernet.
+/// MTU of a link that can't be asked, be it the underlay's or a macvlan's parent: that of Ethernet.
 const ETHERNET_MTU: u32 = 1500;
 /// How often a node that is cut off looks whether it still is.
 const ISOLATED_PERIOD: Duration = Duration::from_secs(1);
@@ -87,7 +87,6 @@ pub(crate) struct Endpoints {
     shown: watch::Receiver<Arc<Shown>>,
     /// Why the kernel can't be changed, if it can't.
     kernel: Result<(), Arc<io::Error>>,
-    folder: Arc<Path>,
     /// Whether what was attached before the start is taken up: its addresses are in use, its rows are said.
     ready: watch::Receiver<bool>,
     /// What is attached here, and the rows that say so, change together.
@@ -113,8 +112,7 @@ impl Endpoints {
     ) -> Result<Self, StartError> {
         let store = Store::new(state_dir);
         let locals = store.load()?;
-        let folder: Arc<Path> = state_dir.join(NAMESPACES).into();
-        let kernel = Linux::new(folder.to_path_buf());
+        let kernel = Linux::new(state_dir.join(NAMESPACES));
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         let (tell, told) = mpsc::channel(MAX_COMMANDS);
         let wanted = Arc::default();
@@ -155,10 +153,9 @@ impl Endpoints {
         let networks = networks.clone();
         let (get_ready, ready) = watch::channel(false);
         let (db, changing) = (db.clone(), Arc::default());
-        let endpoints = Self { db, networks, commands, shown, kernel, folder, ready, changing };
+        let endpoints = Self { db, networks, commands, shown, kernel, ready, changing };
         let again = endpoints.clone();
         tokio::spawn(async move { again.take_up(locals, &get_ready).await });
-        tokio::spawn(endpoints.clone().keep_surveyed());
         tokio::spawn(endpoints.clone().follow_moves());
         Ok(endpoints)
     }
@@ -210,11 +207,12 @@ impl Endpoints {
                 return;
             }
         }
+        let surveyed = self.survey().await;
         if !locals.is_empty() {
-            self.survey().await;
             self.say_again().await;
         }
         ready.send_replace(true);
+        tokio::spawn(self.clone().keep_surveyed(surveyed));
         if locals.is_empty() {
             return;
         }

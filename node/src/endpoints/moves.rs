@@ -1,38 +1,43 @@
 //! Endpoints that go on elsewhere: taken over from another host, given up when another host has taken over.
 
-use netdb::{Filter, Lifetime, Name};
-use netnode_plan::records::{self, ENDPOINTS, EndpointId, EndpointRecord, NetworkId};
+use netdb::{Filter, Name};
+use netnode_plan::records::{ENDPOINTS, NetworkId};
 
-use super::{AttachError, Endpoints, attach::Identity, rows::scope_of};
+use super::{
+    AttachError, Endpoints,
+    attach::Identity,
+    of_all_networks,
+    rows::{AllRows, Rows, scope_of},
+};
 
 impl Endpoints {
-    /// What an endpoint of another host is known by, to go on here: all as it was, one move later.
+    /// What an endpoint of another host is known by, to go on here: all as it was, one move later. The
+    /// network's rows are here.
     pub(super) async fn taken_over(
         &self,
         network: NetworkId,
         name: &Name,
     ) -> Result<Identity, AttachError> {
-        self.wait_synced(network).await;
-        let filter = Filter {
-            network: Some(scope_of(network)?),
-            table: Some(Name::new(ENDPOINTS)?),
-            lifetime: Some(Lifetime::Owner),
-            // A host that is down for good is a reason to move.
-            include_failed: true,
-            ..Filter::default()
-        };
-        let rows = self.db.rows(filter).await?;
-        let found = rows.iter().filter_map(|(_, row)| {
-            let key = &row.entry.row;
-            let id = <[u8; 16]>::try_from(&*key.key).map(EndpointId).ok()?;
-            let record: EndpointRecord = records::decode(row.entry.value.as_deref()?).ok()?;
-            let elsewhere = record.name == *name && key.owner != self.db.id();
-            elsewhere.then_some((record.moves, key.owner, id, record))
-        });
-        let latest = found.max_by_key(|(moves, owner, ..)| (*moves, *owner));
-        let (moves, _, id, record) = latest.ok_or_else(|| AttachError::NotThere(name.clone()))?;
-        let EndpointRecord { addresses, mac, aliases, .. } = record;
-        Ok(Identity { id, addresses, mac, aliases, moves: moves.saturating_add(1) })
+        // Rows of failed nodes count: a host that is down for good is a reason to move.
+        let of_all = of_all_networks(ENDPOINTS)?;
+        let mut rows = AllRows::default();
+        for (scope, row) in
+            self.db.rows(Filter { network: Some(scope_of(network)?), ..of_all }).await?
+        {
+            rows.take_row(&scope, &row);
+        }
+        let found = rows.of(network).into_iter().flat_map(Rows::records);
+        let elsewhere =
+            found.filter(|((owner, _), record)| record.name == *name && *owner != self.db.id());
+        let latest = elsewhere.max_by_key(|((owner, _), record)| (record.moves, *owner));
+        let ((_, id), record) = latest.ok_or_else(|| AttachError::NotThere(name.clone()))?;
+        Ok(Identity {
+            id: *id,
+            addresses: record.addresses.clone(),
+            mac: record.mac,
+            aliases: record.aliases.clone(),
+            moves: record.moves.saturating_add(1),
+        })
     }
 
     /// Gives up endpoints of this host that went on elsewhere, until the node stops.

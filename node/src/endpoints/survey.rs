@@ -1,13 +1,10 @@
 //! What the host is like apart from what we make: looked at when nodes come and go, and now and then, since
 //! nobody tells of a route that changed.
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use netdb::{EventsError, NodeEvent};
-use netnode_plan::{
-    host::Place,
-    records::{LinkName, NetworkId},
-};
+use netnode_plan::records::{LinkName, NetworkId};
 use tokio::{
     sync::oneshot,
     task,
@@ -15,7 +12,7 @@ use tokio::{
 };
 
 use super::{ETHERNET_MTU, Endpoints, board::Command};
-use crate::kernel::{Kernel, KernelError, Linux, Way};
+use crate::kernel::{KernelError, Uplinks, Way, uplinks};
 
 /// How often it is looked at without being told.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -32,10 +29,9 @@ pub(super) struct Survey {
 }
 
 impl Endpoints {
-    /// Looks until the node stops; what changed is said to the other nodes.
-    pub(super) async fn keep_surveyed(self) {
+    /// Looks until the node stops; what changed since the last look is said to the other nodes.
+    pub(super) async fn keep_surveyed(self, mut before: Option<Survey>) {
         let Ok(mut events) = self.db.events().await else { return };
-        let mut before = self.survey().await;
         loop {
             match timeout(PERIOD, events.next()).await {
                 Ok(Err(EventsError::Stopped(_))) => return,
@@ -65,8 +61,7 @@ impl Endpoints {
         let own = members.iter().find(|info| info.member.id == me)?.member.addr.ip();
         let others = members.iter().filter(|info| info.member.id != me);
         let others: Vec<IpAddr> = others.map(|info| info.member.addr.ip()).collect();
-        let folder = Arc::clone(&self.folder);
-        let looked = task::spawn_blocking(move || look(&folder, own, &others)).await.ok()?;
+        let looked = task::spawn_blocking(move || look(own, &others)).await.ok()?;
         let survey = match looked {
             Ok(survey) => survey,
             Err(error) => {
@@ -94,15 +89,10 @@ impl Endpoints {
 }
 
 /// The way to other nodes, and the links that are not ours.
-fn look(folder: &Path, own: IpAddr, others: &[IpAddr]) -> Result<Survey, KernelError> {
-    let mut kernel = Linux::new(folder.to_path_buf())
-        .map_err(|error| KernelError { what: "opening the host".into(), error })?;
-    let seen = kernel.look(&BTreeSet::new())?;
-    let links = seen.get(&Place::Host).into_iter().flatten();
-    let foreign: BTreeSet<LinkName> =
-        links.filter(|(_, link)| link.mark.is_none()).map(|(name, _)| name.clone()).collect();
-    let ways = others.iter().filter(|address| address.is_ipv4() == own.is_ipv4());
-    let mtus = ways.filter_map(|address| kernel.way_to(*address).ok()).map(|way| way.mtu);
-    let way = Way { from: own, mtu: mtus.min().unwrap_or(ETHERNET_MTU) };
-    Ok(Survey { way, foreign })
+fn look(own: IpAddr, others: &[IpAddr]) -> Result<Survey, KernelError> {
+    let others: Vec<IpAddr> =
+        others.iter().copied().filter(|address| address.is_ipv4() == own.is_ipv4()).collect();
+    let Uplinks { foreign, ways } = uplinks(&others)?;
+    let mtu = ways.iter().map(|way| way.mtu).min().unwrap_or(ETHERNET_MTU);
+    Ok(Survey { way: Way { from: own, mtu }, foreign })
 }

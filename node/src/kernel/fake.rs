@@ -1,25 +1,19 @@
 //! A kernel made of maps, beside the real one: for tests of what drives a kernel.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::{collections::BTreeSet, io};
 
 use netnode_plan::{
     firewall::{Family, SeenFirewall},
     host::{Action, Model, Place, Seen},
 };
 
-use super::{Failure, Kernel, KernelError, Way};
+use super::{Failure, Kernel, KernelError};
 
 /// Does what the real one would do, in memory.
 #[derive(Clone, Debug)]
 pub struct Fake {
     /// What is there.
     pub model: Model,
-    /// How every packet gets everywhere.
-    pub way: Way,
     /// How often it was looked at.
     pub looks: u32,
 }
@@ -28,8 +22,7 @@ impl Default for Fake {
     fn default() -> Self {
         let mut model = Model::default();
         model.seen.insert(Place::Host, [].into());
-        let way = Way { from: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), mtu: 1500 };
-        Self { model, way, looks: 0 }
+        Self { model, looks: 0 }
     }
 }
 
@@ -59,9 +52,5 @@ impl Kernel for Fake {
             Some(Failure { action: refused.0, error: io::Error::other("refused") })
         };
         actions.iter().filter_map(refused).collect()
-    }
-
-    fn way_to(&mut self, _: IpAddr) -> Result<Way, KernelError> {
-        Ok(self.way)
     }
 }

@@ -14,7 +14,7 @@ use netnode_plan::{
 };
 
 pub use fake::Fake;
-pub use linux::{Lack, Linux, host_routes, lacks};
+pub use linux::{Lack, Linux, Uplinks, host_routes, lacks, uplinks};
 
 /// A host's kernel. Calls block for as long as the kernel takes: never call them on a thread that serves
 /// others.
@@ -43,12 +43,6 @@ pub trait Kernel: Send {
 
     /// Takes these steps in their order, goes on after one that fails, and tells those.
     fn act(&mut self, actions: &[Action]) -> Vec<Failure>;
-
-    /// How packets of this host get to an address.
-    ///
-    /// # Errors
-    /// There is no way.
-    fn way_to(&mut self, to: IpAddr) -> Result<Way, KernelError>;
 }
 
 /// How packets get somewhere.

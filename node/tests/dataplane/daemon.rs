@@ -251,10 +251,7 @@ fn a_node_that_starts_alone_keeps_the_ways_to_the_others() {
         daemons[0].kill();
         daemons[1].kill();
         daemons[0].start();
-        until("it is taken up", || {
-            let all = daemons[0].ask(daemons[0].client.endpoints()).unwrap();
-            all.iter().any(|e| e.id == endpoint.id && e.state == EndpointState::Ready)
-        });
+        daemons[0].until_ready(&endpoint);
         // Several comparisons of what is wanted with the kernel.
         thread::sleep(Duration::from_secs(1));
     });

@@ -32,7 +32,8 @@ use netlink_packet_route::{
 };
 use netnode_plan::{
     firewall::{Family, SeenFirewall},
-    host::{Action, Place, Seen},
+    host::{Action, Place, Seen, SeenLink},
+    records::LinkName,
 };
 
 pub use capabilities::{Lack, lacks};
@@ -85,6 +86,65 @@ impl Linux {
 pub fn host_routes() -> Result<Vec<IpNet>, KernelError> {
     let read = Socket::route().and_then(|mut socket| read::destinations(&mut socket));
     read.map_err(|error| KernelError::new("reading the host's routes", error))
+}
+
+/// What the host has apart from what we make.
+#[derive(Clone, Debug)]
+pub struct Uplinks {
+    /// Links of its namespace that are not ours.
+    pub foreign: BTreeSet<LinkName>,
+    /// How packets get to those addresses that there is a way to.
+    pub ways: Vec<Way>,
+}
+
+/// Looks at the host's own links and at the ways to these addresses. Namespaces of networks are not entered.
+///
+/// # Errors
+/// The kernel can't be asked.
+pub fn uplinks(to: &[IpAddr]) -> Result<Uplinks, KernelError> {
+    // Not of the thread: the process' main thread never leaves its namespace.
+    let host = File::open("/proc/self/ns/net").and_then(|host| {
+        let links = read::look(&host, None)?;
+        Ok((namespace::inside(&host, Socket::route)??, links))
+    });
+    let (mut socket, links) =
+        host.map_err(|error| KernelError::new("reading the host's links", error))?;
+    let ways = to.iter().filter_map(|address| way(&mut socket, &links, *address).ok()).collect();
+    let foreign = links.into_iter().filter(|(_, link)| link.mark.is_none());
+    Ok(Uplinks { foreign: foreign.map(|(name, _)| name).collect(), ways })
+}
+
+fn way(socket: &mut Socket, links: &BTreeMap<LinkName, SeenLink>, to: IpAddr) -> io::Result<Way> {
+    let mut message = RouteMessage::default();
+    let header = &mut message.header;
+    (header.address_family, header.destination_prefix_length) = write::family_of(to);
+    message.attributes.push(RouteAttribute::Destination(route_address(to)));
+    let answer = socket.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST)?;
+    let Some(RouteNetlinkMessage::NewRoute(route)) = answer else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let (mut from, mut mtu, mut index) = (None, None, None);
+    for attribute in route.attributes {
+        match attribute {
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => from = Some(address.into()),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(address)) => {
+                from = Some(address.into());
+            }
+            RouteAttribute::Oif(link) => index = Some(link),
+            RouteAttribute::Metrics(metrics) => {
+                mtu = metrics.iter().find_map(|metric| match metric {
+                    RouteMetric::Mtu(mtu) if *mtu > 0 => Some(*mtu),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    let of_link = || links.values().find(|link| Some(link.index) == index).map(|link| link.mtu);
+    let (Some(from), Some(mtu)) = (from, mtu.or_else(of_link)) else {
+        return Err(io::ErrorKind::NetworkUnreachable.into());
+    };
+    Ok(Way { from, mtu })
 }
 
 impl Kernel for Linux {
@@ -156,52 +216,6 @@ impl Kernel for Linux {
     fn act(&mut self, actions: &[Action]) -> Vec<Failure> {
         act::Session::new(&self.namespaces).act(actions)
     }
-
-    fn way_to(&mut self, to: IpAddr) -> Result<Way, KernelError> {
-        self.way(to).map_err(|error| KernelError::new(format!("looking for a way to {to}"), error))
-    }
-}
-
-impl Linux {
-    fn way(&self, to: IpAddr) -> io::Result<Way> {
-        let host = self.namespaces.open(&Place::Host)?;
-        let mut socket = namespace::inside(&host, Socket::route)??;
-        let mut message = RouteMessage::default();
-        let header = &mut message.header;
-        (header.address_family, header.destination_prefix_length) = write::family_of(to);
-        message.attributes.push(RouteAttribute::Destination(route_address(to)));
-        let answer = socket.ask(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST)?;
-        let Some(RouteNetlinkMessage::NewRoute(route)) = answer else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
-        let (mut from, mut mtu, mut link) = (None, None, None);
-        for attribute in route.attributes {
-            match attribute {
-                RouteAttribute::PrefSource(RouteAddress::Inet(address)) => {
-                    from = Some(address.into());
-                }
-                RouteAttribute::PrefSource(RouteAddress::Inet6(address)) => {
-                    from = Some(address.into());
-                }
-                RouteAttribute::Oif(index) => link = Some(index),
-                RouteAttribute::Metrics(metrics) => {
-                    mtu = metrics.iter().find_map(|metric| match metric {
-                        RouteMetric::Mtu(mtu) if *mtu > 0 => Some(*mtu),
-                        _ => None,
-                    });
-                }
-                _ => {}
-            }
-        }
-        if mtu.is_none() {
-            let links = read::look(&host, None)?;
-            mtu = links.values().find(|there| Some(there.index) == link).map(|there| there.mtu);
-        }
-        let (Some(from), Some(mtu)) = (from, mtu) else {
-            return Err(io::ErrorKind::NetworkUnreachable.into());
-        };
-        Ok(Way { from, mtu })
-    }
 }
 
 fn route_address(address: IpAddr) -> RouteAddress {
@@ -212,4 +226,4 @@ fn route_address(address: IpAddr) -> RouteAddress {
 }
 
 /// Names of the host's links by their index, for links elsewhere that lie on them.
-type Parents = BTreeMap<u32, netnode_plan::records::LinkName>;
+type Parents = BTreeMap<u32, LinkName>;
