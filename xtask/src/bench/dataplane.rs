@@ -44,8 +44,8 @@ pub(crate) struct Options {
     /// Endpoints that come and go
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=2_000))]
     rounds: u16,
-    /// Seconds of each of six TCP streams
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    /// Seconds of TCP streams through the overlay, and as many outside of it
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
     /// Print the result as JSON; progress stays on standard error
     #[arg(long)]
