@@ -280,7 +280,7 @@ impl Board {
                     let outcome = self.overlay(network, &listed.record);
                     mtus.insert(network, outcome.mtu);
                     self.judge(network, &outcome);
-                    outcome.wanted.into()
+                    outcome.wanted
                 }
                 Driver::Macvlan => match self.macvlan(network, &listed.record) {
                     Ok(part) => part.into(),

@@ -226,7 +226,7 @@ pub(crate) fn wanted(lab: &Lab, host: usize, nets: &[&Net], left: &[&Path]) -> W
     for net in nets {
         let outcome = net.desired(lab, host);
         assert_eq!((outcome.clashes, outcome.faults), (vec![], vec![]));
-        for (place, links) in outcome.wanted {
+        for (place, links) in outcome.wanted.links {
             wanted.entry(place).or_default().extend(links);
         }
     }

@@ -330,7 +330,8 @@ impl Hosts {
             attached: attached.collect(),
             heard: true,
         })
-        .wanted;
+        .wanted
+        .links;
         let Some(links) = wanted.get(&Place::Network(ID)) else { return Ok(None) };
         let link = links.iter().find(|(name, _)| name.as_str() == TUNNEL).map(|(_, link)| link);
         let mac = link.and_then(|link| link.neighbours.get(&address(n)));

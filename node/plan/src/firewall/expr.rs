@@ -73,6 +73,8 @@ pub enum Expr {
     },
     /// Translates the source of the connection to the address of the link that it leaves by.
     Masquerade,
+    /// Keeps connection tracking from looking at the packet.
+    Untracked,
     /// What becomes of the packet.
     Verdict(Verdict),
     /// Neither matches nor decides: counters, logs.

@@ -136,7 +136,11 @@ fn decide(table: &Table, rule: &Rule, packet: &Packet<'_>) -> Option<Decision> {
                 Match::Maybe
             }
             Expr::States(states) if packet.state & states == 0 => Match::No,
-            Expr::States(_) | Expr::Aside(_) | Expr::Masquerade | Expr::Dnat { .. } => Match::Yes,
+            Expr::States(_)
+            | Expr::Aside(_)
+            | Expr::Untracked
+            | Expr::Masquerade
+            | Expr::Dnat { .. } => Match::Yes,
             load => {
                 registers.load(load, packet);
                 Match::Yes

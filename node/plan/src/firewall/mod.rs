@@ -46,6 +46,10 @@ pub struct Firewall {
     pub bridges: BTreeMap<LinkName, Bridge>,
     /// Ports of this host that lead to endpoints.
     pub published: BTreeMap<Front, Back>,
+    /// UDP ports that tunnels end at. What else is wanted brings connection tracking, which has nothing to say
+    /// of them: either direction has ports of its own (RFC 7348, section 5), and inner connections are none of
+    /// the host's.
+    pub tunnels: BTreeSet<u16>,
 }
 
 /// A bridge that has endpoints behind it.
@@ -118,7 +122,7 @@ pub struct Back {
 }
 
 impl Firewall {
-    /// Whether nothing is wanted.
+    /// Whether nothing is wanted. Tunnels alone need no table.
     pub fn is_empty(&self) -> bool {
         self.bridges.is_empty() && self.published.is_empty()
     }
@@ -129,6 +133,7 @@ impl Firewall {
         for (name, bridge) in other.bridges {
             self.bridges.entry(name).or_insert(bridge);
         }
+        self.tunnels.extend(other.tunnels);
         for (front, back) in other.published {
             let there = self.published.entry(front).or_default();
             there.v4 = there.v4.or(back.v4);

@@ -2,7 +2,8 @@
 //!
 //! | chain | hook, priority | what it does |
 //! | --- | --- | --- |
-//! | `guard` | prerouting, raw + 5 | nobody else gets to the host's loopback addresses |
+//! | `guard` | prerouting, raw + 5 | nobody else gets to the host's loopback addresses; tunnels are not tracked |
+//! | `leaving` | output, raw + 5 | tunnels are not tracked |
 //! | `prerouting` | prerouting, dstnat + 5 | what is for an address of this host goes to `publish` |
 //! | `output` | output, dstnat + 5 | the same for what this host sends itself |
 //! | `publish` | – | translates what is for a published port |
@@ -19,7 +20,8 @@ use ipnet::IpNet;
 
 use super::{
     Back, Base, Bind, Chain, Ct, Expr, Family, Field, Firewall, Front, Header, Hook, Kind,
-    LINK_NAME, Meta, Register, Rule, Set, Table, Verdict, WayOut, expr::LOCAL, state, status,
+    LINK_NAME, Meta, Protocol, Register, Rule, Set, Table, Verdict, WayOut, expr::LOCAL, state,
+    status,
 };
 use crate::{host::LOOPBACK as LOOPBACK_LINK, records::LinkName};
 
@@ -49,7 +51,8 @@ impl Firewall {
         let filter = |hook, priority, rules| chain(Kind::Filter, hook, priority, rules);
         let nat = |hook, priority, rules| chain(Kind::Nat, hook, priority, rules);
         let chains = [
-            ("guard", filter(Hook::Prerouting, RAW, guard())),
+            ("guard", filter(Hook::Prerouting, RAW, self.guard())),
+            ("leaving", filter(Hook::Output, RAW, self.leaving())),
             ("prerouting", nat(Hook::Prerouting, DSTNAT, vec![to_this_host()])),
             ("output", nat(Hook::Output, DSTNAT, vec![to_this_host()])),
             (PUBLISH, Chain { base: None, rules: publish() }),
@@ -88,6 +91,15 @@ impl Firewall {
         ports
     }
 
+    fn guard(&self) -> Vec<Rule> {
+        let arriving = |port| [for_this_host(), untracked(port)].concat();
+        core::iter::once(loopback_alone()).chain(self.tunnels.iter().map(arriving)).collect()
+    }
+
+    fn leaving(&self) -> Vec<Rule> {
+        self.tunnels.iter().map(untracked).collect()
+    }
+
     /// What leaves a network comes from the host. So does what comes back to its own network through a
     /// published port, and what the host sends there from a loopback address: the answers must pass here.
     fn postrouting(&self) -> Vec<Rule> {
@@ -123,21 +135,33 @@ const LOOPBACK: IpNet =
 
 /// Nothing but the host itself gets to its loopback addresses: translation comes before the kernel's own check,
 /// so a port bound to 127.0.0.1 would be open to every neighbour on a link.
-fn guard() -> Vec<Rule> {
+fn loopback_alone() -> Rule {
     let value = link_called(LOOPBACK_LINK);
     let mut rule =
         vec![Expr::Meta(Meta::InLink, FIRST), Expr::Compare { from: FIRST, equal: false, value }];
     rule.extend(family(Family::V4));
     rule.extend(address_in(&LOOPBACK, 16));
     rule.push(Expr::Verdict(Verdict::Drop));
-    vec![rule]
+    rule
 }
 
 fn to_this_host() -> Rule {
+    [for_this_host(), vec![Expr::Verdict(Verdict::Jump(PUBLISH.into()))]].concat()
+}
+
+fn for_this_host() -> Rule {
+    let value = LOCAL.to_ne_bytes().into();
+    vec![Expr::DestinationType(FIRST), Expr::Compare { from: FIRST, equal: true, value }]
+}
+
+fn untracked(port: &u16) -> Rule {
+    let equals = |value| Expr::Compare { from: FIRST, equal: true, value };
     vec![
-        Expr::DestinationType(FIRST),
-        Expr::Compare { from: FIRST, equal: true, value: LOCAL.to_ne_bytes().into() },
-        Expr::Verdict(Verdict::Jump(PUBLISH.into())),
+        Expr::Meta(Meta::Protocol, FIRST),
+        equals(vec![Protocol::Udp.number()]),
+        load(Field::Port, FIRST),
+        equals(port.to_be_bytes().into()),
+        Expr::Untracked,
     ]
 }
 

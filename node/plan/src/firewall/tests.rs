@@ -28,7 +28,7 @@ fn firewall() -> Firewall {
         (front(Bind::Link(name("eth0")), 81), back("10.1.0.4:8080")),
     ]
     .into();
-    Firewall { bridges, published }
+    Firewall { bridges, published, tunnels: [4789].into() }
 }
 
 fn model() -> Model {
@@ -60,6 +60,16 @@ fn it_comes_stays_and_goes() {
     assert_eq!(settle(&mut model, &firewall()), []);
     assert_eq!(settle(&mut model, &Firewall::default()), [Edit::RemoveTable]);
     assert_eq!(settle(&mut model, &Firewall::default()), []);
+}
+
+#[test]
+fn tunnels_alone_need_no_table_and_are_in_two_chains_of_it() {
+    let tunnels = [4789].into();
+    assert_eq!(Firewall { tunnels, ..Firewall::default() }.table(), None);
+    let rules = |firewall: &Firewall, chain| firewall.table().unwrap().chains[chain].rules.len();
+    assert_eq!((rules(&firewall(), "guard"), rules(&firewall(), "leaving")), (2, 1));
+    let none = Firewall { tunnels: [].into(), ..firewall() };
+    assert_eq!((rules(&none, "guard"), rules(&none, "leaving")), (1, 0));
 }
 
 #[test]

@@ -148,6 +148,21 @@ pub enum Setting {
     RpFilter,
     /// `ipv4/conf/*/route_localnet`: what comes from and goes to loopback addresses may pass here.
     RouteLocalnet,
+    /// `bridge-nf-call-iptables`: whether frames of IPv4 from port to port of a bridge pass the packet filter, for
+    /// all bridges of a namespace. Only where `br_netfilter` is loaded.
+    BridgeFilter,
+    /// `bridge-nf-call-ip6tables`: those of IPv6.
+    BridgeFilterV6,
+    /// `bridge-nf-call-arptables`: those of ARP.
+    BridgeFilterArp,
+    /// `ipv4/neigh/*/retrans_time_ms`: until somebody's hardware address is asked for again, in milliseconds.
+    AskAgain,
+    /// `ipv6/neigh/*/retrans_time_ms`.
+    AskAgainV6,
+    /// `ipv4/neigh/*/mcast_solicit`: how often it is asked for before packets are given up.
+    Asks,
+    /// `ipv6/neigh/*/mcast_solicit`.
+    AsksV6,
 }
 
 /// A link as it is wanted: there, up, and with all of this.

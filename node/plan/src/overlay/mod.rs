@@ -17,7 +17,9 @@ use netdb_gossip_core::identity::NodeId;
 pub use clash::{Clash, Holder, Settled, moved_away, settle};
 
 use crate::{
-    host::{Attached, Kind, Link, Mark, Place, Plug, Port, Setting, Wanted, port_name},
+    desired::Desired,
+    firewall::Firewall,
+    host::{Attached, Kind, Link, Mark, Place, Plug, Port, Setting, port_name},
     records::{
         EndpointId, EndpointRecord, LinkName, MIN_MTU, MIN_MTU_V6, NetworkId, NetworkRecord,
         PeerRecord,
@@ -30,6 +32,13 @@ pub const OVERHEAD_V4: u32 = 50;
 pub const OVERHEAD_V6: u32 = 70;
 /// IANA's UDP port for VXLAN.
 pub const DEFAULT_PORT: u16 = 4789;
+
+/// How often an endpoint asks for a hardware address, and how soon again, in milliseconds. Its host answers for all
+/// that are elsewhere, so an answer comes at once or when their row has come; the kernel's own second would be
+/// the pause of whoever connects a moment too early. It counts in its own ticks: 60 ms are whole ones at each of the
+/// rates that it can be built for (100, 250, 300 and 1,000 Hz), so that what was written is what is read.
+const ASKS: u32 = 16;
+const ASK_AGAIN_MS: u32 = 60;
 
 /// Bridge and VXLAN device are alone in their namespace: plain names do.
 const BRIDGE: &str = "br0";
@@ -74,8 +83,8 @@ pub struct Network<'a> {
 /// What is wanted for a network, and what is wrong with its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Namespaces and links.
-    pub wanted: Wanted,
+    /// Namespaces and links, and what the host's packet filter should know.
+    pub wanted: Desired,
     /// The network's MTU on this node, in bytes.
     pub mtu: u32,
     /// Addresses that two endpoints claim.
@@ -131,7 +140,12 @@ pub fn desired(network: &Network<'_>) -> Outcome {
     let mark = Mark::network(network.id);
     let quiet = |link: Link| link.with(Setting::DisableV6, 1).with(Setting::AcceptRa, 0);
     let mut links = BTreeMap::new();
-    links.insert(bridge.clone(), quiet(Link::new(mark, Kind::Bridge, outcome.mtu)));
+    // There is no packet filter to pass in this namespace, and the way to it costs every frame.
+    let inside = quiet(Link::new(mark, Kind::Bridge, outcome.mtu))
+        .with(Setting::BridgeFilter, 0)
+        .with(Setting::BridgeFilterV6, 0)
+        .with(Setting::BridgeFilterArp, 0);
+    links.insert(bridge.clone(), inside);
     let kind = Kind::Vxlan { vni, port: network.port, local: network.local };
     // Without IPv6 on the device, the kernel takes no neighbours of it, and answers for none.
     let mut tunnel = quiet(Link::new(mark, kind, outcome.mtu))
@@ -156,11 +170,19 @@ pub fn desired(network: &Network<'_>) -> Outcome {
             port: Port::TOLD,
         };
         let (made, end) = plug.ends();
+        let end = end
+            .with(Setting::AskAgain, ASK_AGAIN_MS)
+            .with(Setting::AskAgainV6, ASK_AGAIN_MS)
+            .with(Setting::Asks, ASKS)
+            .with(Setting::AsksV6, ASKS);
         links.insert(port, made);
-        let sandbox = outcome.wanted.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
+        let sandbox =
+            outcome.wanted.links.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
         sandbox.insert(attached.interface.clone(), end);
     }
-    outcome.wanted.insert(place, links);
+    outcome.wanted.links.insert(place, links);
+    let tunnels = [network.port].into();
+    outcome.wanted.firewalls.insert(Place::Host, Firewall { tunnels, ..Firewall::default() });
     outcome
 }
 

@@ -73,7 +73,7 @@ fn network<'a>(
 }
 
 fn vxlan(outcome: &Outcome) -> &Link {
-    &outcome.wanted[&Place::Network(NetworkId([9; 16]))][&LinkName::new(VXLAN).unwrap()]
+    &outcome.wanted.links[&Place::Network(NetworkId([9; 16]))][&LinkName::new(VXLAN).unwrap()]
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn others_are_reached_by_tunnel_and_own_by_port() {
     assert_eq!(tunnels, ["192.0.2.2", "192.0.2.3"]);
     assert_eq!(vxlan(&outcome).neighbours.len(), 4);
     assert_eq!(vxlan(&outcome).mtu, 1450);
-    let sandbox = &outcome.wanted[&Place::Sandbox("/run/1".into())];
+    let sandbox = &outcome.wanted.links[&Place::Sandbox("/run/1".into())];
     let end = &sandbox[&LinkName::new("eth0").unwrap()];
     assert_eq!((end.mac, end.mtu), (Some(Mac([2, 0, 0, 0, 0, 1])), 1450));
     assert_eq!(end.settings[&Setting::AcceptRa], 0);
@@ -184,14 +184,14 @@ fn what_is_to_be_encrypted_is_not_sent_in_clear() {
     record.options.encrypted = true;
     let rows = [(ME, 1, true, endpoint(1, "192.0.2.1", 0))];
     let outcome = desired(&network(&record, &rows));
-    assert_eq!((outcome.wanted, outcome.faults), (Wanted::new(), vec![Fault::Encrypted]));
+    assert_eq!((outcome.wanted, outcome.faults), (Desired::default(), vec![Fault::Encrypted]));
 }
 
 #[test]
 fn nothing_is_left_after_the_last_endpoint() {
     let record = record();
     let rows = [(OTHER, 2, true, endpoint(2, "192.0.2.2", 0))];
-    assert_eq!(desired(&network(&record, &rows)).wanted, Wanted::new());
+    assert_eq!(desired(&network(&record, &rows)).wanted, Desired::default());
 }
 
 /// A node that starts while it is cut off knows no rows but its own, and its traffic goes on.
@@ -205,7 +205,7 @@ fn until_the_others_were_heard_the_ways_to_them_stay() {
     let loopback = [(LinkName::new("lo").unwrap(), SeenLink::default())];
     model.seen.insert(Place::Sandbox("/run/1".into()), loopback.into());
     let mut settle = |network: Network<'_>| {
-        for action in plan(&desired(&network).wanted, &model.seen).actions {
+        for action in plan(&desired(&network).wanted.links, &model.seen).actions {
             model.apply(&action).unwrap();
         }
         let links = &model.seen[&Place::Network(NetworkId([9; 16]))];

@@ -59,7 +59,7 @@ pub(super) fn look(namespace: &File, parents: Option<&Parents>) -> io::Result<Li
             entries(&mut socket, &names, &mut links)?;
         }
         for (name, link) in links.iter_mut().filter(|(_, link)| link.mark.is_some()) {
-            link.settings = settings::read(name);
+            link.settings = settings::read(name, link.kind.as_ref());
         }
         Ok(links)
     })?

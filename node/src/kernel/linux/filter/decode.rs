@@ -175,6 +175,7 @@ fn decision(name: &str, read: Read<'_>) -> Option<Expr> {
             let plain = read.number(expr::MASQ_FLAGS).unwrap_or(0) == 0 && !ports;
             plain.then_some(Expr::Masquerade)?
         }
+        "notrack" => Expr::Untracked,
         "immediate" => {
             let to_verdict = read.number(expr::IMMEDIATE_DREG) == Some(0);
             let inner = read.nested(expr::IMMEDIATE_DATA).filter(|_| to_verdict)?;

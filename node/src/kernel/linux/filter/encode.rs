@@ -194,6 +194,7 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
         }
         Expr::Dnat { family, address, port } => ("nat", dnat(*family, *address, *port)),
         Expr::Masquerade => ("masq", new()),
+        Expr::Untracked => ("notrack", new()),
         Expr::Verdict(what) => {
             let inner = new().nest(data::VERDICT, verdict(what));
             ("immediate", new().number(expr::IMMEDIATE_DREG, 0).nest(expr::IMMEDIATE_DATA, inner))

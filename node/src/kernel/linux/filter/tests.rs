@@ -18,7 +18,8 @@ fn firewall() -> Firewall {
         [Bind::Any, Bind::Link(name("eth0")), Bind::Address("2001:db8::1".parse().unwrap())];
     let front = |bind| Front { bind, protocol: Protocol::Udp, port: 53 };
     let published = binds.into_iter().map(|bind| (front(bind), to)).collect();
-    Firewall { bridges: [(name("br1"), bridge)].into(), published }
+    let tunnels = [4789].into();
+    Firewall { bridges: [(name("br1"), bridge)].into(), published, tunnels }
 }
 
 #[test]
