@@ -64,6 +64,7 @@ fn seeds() -> Vec<Vec<u8>> {
         tunnels: tunnels.clone(),
         moves: 1,
         mtu: 1450,
+        backend: None,
     };
     vec![
         overlay,

@@ -48,11 +48,8 @@ impl FromStr for Published {
     fn from_str(text: &str) -> Result<Self, PublishError> {
         let form = || PublishError::Form(text.into());
         let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let protocol = match protocol {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            other => return Err(PublishError::Protocol(other.into())),
-        };
+        let protocol: Protocol =
+            protocol.parse().map_err(|_| PublishError::Protocol(protocol.into()))?;
         let (front, to) = ports.rsplit_once(':').ok_or_else(form)?;
         let (bind, host_port) = match front.rsplit_once(':') {
             Some((bind, host_port)) => (self::bind(bind)?, host_port),
@@ -88,10 +85,6 @@ impl fmt::Display for Published {
             Bind::Address(address) => write!(f, "{address}:")?,
             Bind::Link(name) => write!(f, "{name}:")?,
         }
-        let protocol = match protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
         write!(f, "{port}:{}/{protocol}", self.to)
     }
 }

@@ -13,8 +13,8 @@ use netnode_plan::{
     overlay,
     publish::Published,
     records::{
-        self, Driver, ENDPOINTS, EndpointId, LinkName, LinkNameError, Mac, NetworkId, PEER_KEY,
-        PEERS, PeerRecord, RecordError,
+        self, Backend, Driver, ENDPOINTS, EndpointId, LinkName, LinkNameError, Mac, NetworkId,
+        PEER_KEY, PEERS, PeerRecord, RecordError,
     },
     ring,
     spaces::{SpaceId, address_in, number_in},
@@ -73,6 +73,7 @@ pub(super) struct Identity {
     pub(super) aliases: Vec<Name>,
     /// How often it moved from one node to another.
     pub(super) moves: u32,
+    pub(super) backend: Option<Backend>,
 }
 
 /// Why a sandbox was not plugged in. Nothing changed.
@@ -190,7 +191,7 @@ impl Endpoints {
         } else {
             self.new_identity(network, listed, &wish, taken).await?
         };
-        let Identity { id, addresses, mac, aliases, moves } = known;
+        let Identity { id, addresses, mac, aliases, moves, backend } = known;
         let interface = match wish.interface {
             Some(interface) => interface,
             None => self.free_interface(&wish.sandbox)?,
@@ -218,6 +219,7 @@ impl Endpoints {
             moves,
             published: wish.published,
             way_out,
+            backend,
         };
         if listed.record.driver == Driver::Macvlan {
             // Its parent may have been made just before.
@@ -243,7 +245,7 @@ impl Endpoints {
             return Err(AttachError::Mac(mac));
         }
         let (id, aliases) = (EndpointId(id), wish.aliases.clone());
-        Ok(Identity { id, addresses, mac, aliases, moves: 0 })
+        Ok(Identity { id, addresses, mac, aliases, moves: 0, backend: None })
     }
 
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.

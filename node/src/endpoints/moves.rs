@@ -37,6 +37,7 @@ impl Endpoints {
             mac: record.mac,
             aliases: record.aliases.clone(),
             moves: record.moves.saturating_add(1),
+            backend: record.backend.clone(),
         })
     }
 

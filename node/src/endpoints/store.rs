@@ -8,7 +8,7 @@ use netnode_plan::{
     bridge,
     host::Attached,
     publish::Published,
-    records::{EndpointId, EndpointRecord, LinkName, Mac, NetworkId},
+    records::{Backend, EndpointId, EndpointRecord, LinkName, Mac, NetworkId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,9 @@ pub(crate) struct Local {
     /// On an overlay: how its sandbox gets out of the cluster, if by this endpoint.
     #[serde(default)]
     pub(crate) way_out: Option<WayOut>,
+    /// What it is to a service, if it serves one.
+    #[serde(default)]
+    pub(crate) backend: Option<Backend>,
 }
 
 /// A sandbox's place on the host's gateway.
@@ -105,6 +108,7 @@ impl Local {
             tunnels: vec![tunnel],
             moves: self.moves,
             mtu,
+            backend: self.backend.clone(),
         }
     }
 }
@@ -144,7 +148,13 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
 
     #[test]
     fn what_is_saved_is_loaded() {
@@ -153,7 +163,7 @@ mod tests {
         assert_eq!(store.load().unwrap(), Locals::new());
         let local = Local {
             network: NetworkId([1; 16]),
-            name: Name::new("api-1").unwrap(),
+            name: name("api-1"),
             aliases: vec![],
             sandbox: "/run/netns/api".into(),
             interface: LinkName::new("eth0").unwrap(),
@@ -168,6 +178,7 @@ mod tests {
                 addresses: vec!["172.18.0.2/20".parse().unwrap()],
                 mac: Mac([2, 0, 0, 0, 0, 2]),
             }),
+            backend: Some(Backend::new(name("api"), name("api.1"))),
         };
         assert_eq!(local.networks().count(), local.interfaces().count());
         assert_eq!(local.all_addresses().count(), 2);
@@ -176,5 +187,20 @@ mod tests {
         let all: Locals = [(EndpointId([9; 16]), local)].into();
         store.save(&all).unwrap();
         assert_eq!(store.load().unwrap(), all);
+    }
+
+    #[test]
+    fn what_was_saved_before_there_were_services_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = (1..=16).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let text = format!(
+            r#"{{"version":1,"endpoints":[[[{id}],{{"network":[{id}],"name":"api-1","aliases":[],
+            "sandbox":"/run/netns/api","interface":"eth0","addresses":["10.0.0.2/20"],
+            "mac":[2,0,0,0,0,1],"default_route":true,"moves":3}}]]}}"#
+        );
+        fs::write(folder.path().join(FILE), text).unwrap();
+        let all = Store::new(folder.path()).load().unwrap();
+        let [local] = all.values().collect::<Vec<_>>()[..] else { panic!("{all:?}") };
+        assert_eq!((local.moves, &local.published, &local.backend), (3, &vec![], &None));
     }
 }

@@ -178,6 +178,7 @@ impl Net {
             tunnels: vec![self.local(&lab.hosts[host])],
             moves: 0,
             mtu: 1450,
+            backend: None,
         };
         let free = (0..16)
             .map(|n| link(&format!("eth{n}")))

@@ -47,6 +47,7 @@ fn wanted(record: &NetworkRecord, there: bool, boxes: &[(u8, &Path)]) -> Wanted 
         tunnels: vec![],
         moves: 0,
         mtu: UNDERLAY_MTU,
+        backend: None,
     });
     let endpoints: Vec<EndpointRecord> = endpoints.collect();
     let attached: BTreeMap<_, _> = boxes

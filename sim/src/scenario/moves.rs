@@ -166,6 +166,7 @@ fn record(world: &World, n: u8, host: usize, moves: u32) -> Outcome<EndpointReco
         tunnels: vec![tunnel(host)],
         moves,
         mtu: 1450,
+        backend: None,
     })
 }
 

@@ -33,6 +33,7 @@ pub use expr::{Ct, Expr, Family, Header, LINK_NAME, Meta, Register, Rule, Verdic
 pub use others::{Blocked, Other, Scope, blocked};
 pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table};
 
+pub use crate::records::Protocol;
 use crate::{host::Place, records::LinkName};
 
 /// The name of our table; its family is `inet`, which is both versions of IP.
@@ -91,25 +92,6 @@ pub enum Bind {
     Link(LinkName),
     /// All.
     Any,
-}
-
-/// A protocol that has ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Protocol {
-    /// RFC 9293.
-    Tcp,
-    /// RFC 768.
-    Udp,
-}
-
-impl Protocol {
-    /// IANA's number.
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Tcp => 6,
-            Self::Udp => 17,
-        }
-    }
 }
 
 /// Where a published port leads to, for each version of IP.

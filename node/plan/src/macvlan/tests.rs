@@ -28,6 +28,7 @@ fn endpoint() -> EndpointRecord {
         tunnels: vec![],
         moves: 0,
         mtu: 1500,
+        backend: None,
     }
 }
 

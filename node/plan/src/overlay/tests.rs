@@ -31,6 +31,7 @@ fn endpoint(n: u8, tunnel: &str, moves: u32) -> EndpointRecord {
         tunnels: vec![tunnel.parse().unwrap()],
         moves,
         mtu: 1450,
+        backend: None,
     }
 }
 

@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use netdb_gossip_core::identity::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_MTU, MIN_MTU, Mac, NetworkId, PeerError, Record, peer::check_tunnels};
+use super::{
+    Backend, MAX_MTU, MAX_WEIGHT, MIN_MTU, Mac, NetworkId, PeerError, Record, peer::check_tunnels,
+};
 
 /// The most aliases of an endpoint.
 pub const MAX_ALIASES: usize = 32;
@@ -37,6 +39,8 @@ pub struct EndpointRecord {
     pub moves: u32,
     /// Bytes in an IP packet that its node can take for it.
     pub mtu: u32,
+    /// What it is to a service, if it serves one.
+    pub backend: Option<Backend>,
 }
 
 /// What is wrong with an endpoint.
@@ -60,6 +64,9 @@ pub enum EndpointError {
     /// No link has such an MTU.
     #[error("MTU {0} is not in {MIN_MTU}..={MAX_MTU}")]
     Mtu(u32),
+    /// Over [`MAX_WEIGHT`].
+    #[error("weight {0} is not in 0..={MAX_WEIGHT}")]
+    Weight(u16),
     /// Where its node takes packets.
     #[error(transparent)]
     Tunnel(#[from] PeerError),
@@ -90,6 +97,9 @@ impl Record for EndpointRecord {
         }
         if !(MIN_MTU..=MAX_MTU).contains(&self.mtu) {
             return Err(EndpointError::Mtu(self.mtu));
+        }
+        if let Some(backend) = self.backend.as_ref().filter(|b| b.weight > MAX_WEIGHT) {
+            return Err(EndpointError::Weight(backend.weight));
         }
         Ok(check_tunnels(&self.tunnels)?)
     }

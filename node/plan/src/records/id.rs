@@ -1,4 +1,4 @@
-//! The random ids of networks and endpoints: names may change or clash, these don't.
+//! The random ids of networks, endpoints and services: names may change or clash, these don't.
 
 use alloc::string::String;
 use core::{fmt, str::FromStr};
@@ -52,4 +52,8 @@ random_id! {
 random_id! {
     /// Names an endpoint for ever, also when it moves to another node.
     EndpointId
+}
+random_id! {
+    /// Names a service for ever.
+    ServiceId
 }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`NETWORKS`] | cluster network | cluster | network id | [`NetworkRecord`] |
 //! | [`ENDPOINTS`] | the network | owner | endpoint id | [`EndpointRecord`] |
+//! | [`SERVICES`] | cluster network | cluster | service id | [`ServiceRecord`] |
 //! | [`POOLS`] | cluster network | cluster | [`POOL4_KEY`], [`POOL6_KEY`] | [`Pool`](crate::spaces::Pool) |
 //! | [`ROUTES`] | cluster network | owner | [`ROUTES_KEY`] | [`RoutesRecord`] |
 //! | [`PEERS`] | the network | owner | [`PEER_KEY`] | [`PeerRecord`] |
@@ -11,6 +12,7 @@
 //! A row comes from another node, which may be wrong or ill-meaning: what decodes here has been checked,
 //! so nobody behind this module has to look again.
 
+mod backend;
 mod endpoint;
 mod id;
 mod link_name;
@@ -18,6 +20,7 @@ mod mac;
 mod network;
 mod peer;
 mod routes;
+mod service;
 mod subnet;
 #[cfg(test)]
 mod tests;
@@ -28,8 +31,11 @@ use netdb_gossip_core::codec;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::spaces::PoolError;
+pub use backend::{
+    Backend, BackendState, Health, MAX_WEIGHT, ParseBackendStateError, ParseHealthError,
+};
 pub use endpoint::{EndpointError, EndpointRecord, MAX_ADDRESSES, MAX_ALIASES, MAX_SANDBOX};
-pub use id::{EndpointId, NetworkId, ParseIdError};
+pub use id::{EndpointId, NetworkId, ParseIdError, ServiceId};
 pub use link_name::{LinkName, LinkNameError};
 pub use mac::{Mac, ParseMacError};
 pub use network::{
@@ -38,6 +44,10 @@ pub use network::{
 };
 pub use peer::{MAX_TUNNELS, PeerError, PeerRecord};
 pub use routes::{MAX_ROUTES, RoutesError, RoutesRecord};
+pub use service::{
+    MAX_PORTS, ParseProtocolError, ParsePublishModeError, ParseServiceModeError, Protocol,
+    PublishMode, PublishedPort, ServiceError, ServiceMode, ServiceRecord,
+};
 pub use subnet::{MAX_AUX, Subnet, SubnetError};
 
 /// Table of [`NetworkRecord`]s.
@@ -48,6 +58,8 @@ pub const ENDPOINTS: &str = "endpoints";
 pub const PEERS: &str = "peers";
 /// Key of a node's only row in [`PEERS`].
 pub const PEER_KEY: &[u8] = b"self";
+/// Table of [`ServiceRecord`]s.
+pub const SERVICES: &str = "services";
 /// Table of the [`Pool`](crate::spaces::Pool)s that subnets come from.
 pub const POOLS: &str = "pools";
 /// Key of the pool of IPv4.
@@ -91,6 +103,9 @@ pub enum RecordError {
     /// A peer that can't be.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// A service that can't be.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// A pool that can't be.
     #[error(transparent)]
     Pool(#[from] PoolError),

@@ -11,7 +11,7 @@ use super::{LinkName, Record, Subnet, SubnetError};
 
 /// The most subnets of a network.
 pub const MAX_SUBNETS: usize = 16;
-/// The most labels of a network.
+/// The most labels of a network or a service.
 pub const MAX_LABELS: usize = 64;
 /// The most bytes of a label, its key and its value each.
 pub const MAX_LABEL: usize = 256;
@@ -230,10 +230,14 @@ impl NetworkRecord {
                 return Err(NetworkError::Meaningless { option, driver: self.driver });
             }
         }
-        let too_long = |label: &String| label.len() > MAX_LABEL;
-        let bad = labels.iter().any(|(key, value)| too_long(key) || too_long(value));
-        if bad || labels.len() > MAX_LABELS { Err(NetworkError::Labels) } else { Ok(()) }
+        if labels_fit(labels) { Ok(()) } else { Err(NetworkError::Labels) }
     }
+}
+
+/// Whether there are no more than [`MAX_LABELS`], and none is over [`MAX_LABEL`].
+pub(super) fn labels_fit(labels: &BTreeMap<String, String>) -> bool {
+    let fits = |label: &String| label.len() <= MAX_LABEL;
+    labels.len() <= MAX_LABELS && labels.iter().all(|(key, value)| fits(key) && fits(value))
 }
 
 impl Record for NetworkRecord {

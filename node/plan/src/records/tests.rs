@@ -33,6 +33,7 @@ fn endpoint() -> EndpointRecord {
         tunnels: vec!["192.0.2.1".parse().unwrap()],
         moves: 3,
         mtu: 1450,
+        backend: Some(Backend::new(name("api"), name("api.1"))),
     }
 }
 
@@ -131,6 +132,10 @@ fn endpoints_and_peers_are_checked() {
     assert!(bad(&|e| e.aliases = vec![name("x"); MAX_ALIASES + 1]));
     assert!(bad(&|e| e.sandbox = "x".repeat(MAX_SANDBOX + 1)));
     assert!(bad(&|e| e.mtu = 67));
+    let weigh = |weight| Backend { weight, ..Backend::new(name("api"), name("api.1")) };
+    let heavy = EndpointRecord { backend: Some(weigh(MAX_WEIGHT)), ..endpoint() };
+    assert_eq!(decode(&encode(&heavy)), Ok(heavy));
+    assert!(bad(&|e| e.backend = Some(weigh(MAX_WEIGHT + 1))));
     assert!(bad(&|e| e.tunnels = vec!["::".parse().unwrap()]));
     let peer = PeerRecord { tunnels: endpoint().tunnels, mtu: 1450 };
     assert_eq!(decode(&encode(&peer)), Ok(peer.clone()));
@@ -183,6 +188,7 @@ proptest! {
             stable::<NetworkRecord>(bytes);
             stable::<EndpointRecord>(bytes);
             stable::<PeerRecord>(bytes);
+            stable::<ServiceRecord>(bytes);
         }
     }
 
