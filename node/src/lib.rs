@@ -36,6 +36,7 @@ mod ipam;
 pub mod kernel;
 mod logging;
 mod metrics;
+mod name_keeper;
 mod networks;
 mod service;
 pub mod settings;

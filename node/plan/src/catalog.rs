@@ -6,20 +6,17 @@
 //! working where it runs, by its id. A host's own networks come after all others, so that a name means the
 //! same on every host that does not use it for something of its own.
 
-use alloc::{
-    collections::BTreeMap,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use ipnet::IpNet;
 use netdb_gossip_core::identity::Name;
 
-use crate::records::{Driver, NetworkId, NetworkRecord};
-
-/// The fewest digits by which an id may be told.
-pub const MIN_ID_DIGITS: usize = 4;
+pub use crate::claims::FindError;
+use crate::{
+    claims::{self, Holders, find_id},
+    records::{Driver, NetworkId, NetworkRecord},
+};
 
 /// Who has a network. In Docker's words: `swarm` and `local`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,14 +71,20 @@ impl fmt::Display for Claim {
     }
 }
 
-/// An older network has what another claims.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// What both claim.
-    pub claim: Claim,
-    /// Who has it.
-    pub with: NetworkId,
+impl claims::Claim for Claim {
+    type Place = Self;
+
+    fn place(&self) -> Self {
+        self.clone()
+    }
+
+    fn clashes(&self, other: &Self) -> bool {
+        self == other
+    }
 }
+
+/// An older network has what another claims.
+pub type Conflict = claims::Conflict<Claim, NetworkId>;
 
 /// One network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,22 +95,6 @@ pub struct Listed {
     pub record: NetworkRecord,
     /// What it claims in vain.
     pub conflicts: Vec<Conflict>,
-}
-
-/// Nobody, or more than one, is meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FindError {
-    /// No network is called so.
-    #[error("no network has the name or id {0}")]
-    Unknown(String),
-    /// The start of several ids.
-    #[error("{text} is the start of {count} ids; a longer start is needed")]
-    Ambiguous {
-        /// What was looked for.
-        text: String,
-        /// How many there are.
-        count: usize,
-    },
 }
 
 /// One address would be in two networks that share a wire, or a host's ways.
@@ -126,7 +113,7 @@ pub struct Overlap {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     networks: BTreeMap<NetworkId, Listed>,
-    holders: BTreeMap<Claim, NetworkId>,
+    holders: Holders<Claim, NetworkId>,
 }
 
 impl Catalog {
@@ -140,21 +127,13 @@ impl Catalog {
         // An id is a network's for ever: a row of the cluster can't be this host's own.
         let all = own.into_iter().map(of(Scope::Local)).chain(rows);
         let all: BTreeMap<NetworkId, (Scope, NetworkRecord)> = all.collect();
-        let mut in_turn: Vec<(Scope, u64, NetworkId)> =
-            all.iter().map(|(id, (scope, record))| (*scope, record.created_us, *id)).collect();
-        in_turn.sort_unstable();
-        let mut holders = BTreeMap::new();
-        for (_, _, id) in in_turn {
-            for claim in all.get(&id).map(|(_, record)| claims(record)).into_iter().flatten() {
-                holders.entry(claim).or_insert(id);
-            }
-        }
+        let claimants = all.iter().map(|(id, (scope, record))| {
+            let age = (*scope, record.created_us);
+            (age, *id, claims(record))
+        });
+        let (holders, mut lost) = Holders::settle(claimants);
         let list = |(id, (scope, record)): (NetworkId, (Scope, NetworkRecord))| {
-            let lost = claims(&record).into_iter().filter_map(|claim| {
-                let with = holders.get(&claim).copied().filter(|holder| *holder != id)?;
-                Some(Conflict { claim, with })
-            });
-            let conflicts = lost.collect();
+            let conflicts = lost.remove(&id).unwrap_or_default();
             (id, Listed { scope, record, conflicts })
         };
         let networks = all.into_iter().map(list).collect();
@@ -173,7 +152,7 @@ impl Catalog {
 
     /// Who has what was claimed.
     pub fn holder(&self, claim: &Claim) -> Option<NetworkId> {
-        self.holders.get(claim).copied()
+        self.holders.holder(claim)
     }
 
     /// Whether the subnets of a new network may be beside those of the others: macvlans share the wire
@@ -197,8 +176,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// The network that people call so: by its name, or else by its id or at least [`MIN_ID_DIGITS`] of its
-    /// first digits.
+    /// The network that people call so: by its name, or else by its id or at least
+    /// [`MIN_ID_DIGITS`](crate::claims::MIN_ID_DIGITS) of its first digits.
     ///
     /// # Errors
     /// Nobody is meant, or more than one.
@@ -207,14 +186,7 @@ impl Catalog {
         if let Some(id) = by_name {
             return Ok(id);
         }
-        let is_start = |id: &&NetworkId| id.to_string().starts_with(text);
-        let long_enough = text.len() >= MIN_ID_DIGITS;
-        let mut meant = self.networks.keys().filter(is_start).filter(|_| long_enough);
-        match (meant.next(), meant.count()) {
-            (Some(id), 0) => Ok(*id),
-            (None, _) => Err(FindError::Unknown(text.into())),
-            (Some(_), others) => Err(FindError::Ambiguous { text: text.into(), count: others + 1 }),
-        }
+        find_id("network", self.networks.keys().copied(), text)
     }
 }
 
@@ -278,10 +250,12 @@ mod tests {
         ];
         let catalog = Catalog::new(rows, []);
         assert_eq!(catalog.find("ababab"), Ok(NetworkId([0xab; 16])));
-        assert_eq!(catalog.find("aba"), Err(FindError::Unknown("aba".into())));
-        let ambiguous = FindError::Ambiguous { text: "abab".into(), count: 2 };
+        let kind = "network";
+        let unknown = |text: &str| Err(FindError::Unknown { kind, text: text.into() });
+        assert_eq!(catalog.find("aba"), unknown("aba"));
+        let ambiguous = FindError::Ambiguous { kind, text: "abab".into(), count: 2 };
         assert_eq!(catalog.find("abab"), Err(ambiguous));
-        assert_eq!(catalog.find("mail"), Err(FindError::Unknown("mail".into())));
+        assert_eq!(catalog.find("mail"), unknown("mail"));
     }
 
     proptest! {

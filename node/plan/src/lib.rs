@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod bridge;
 pub mod catalog;
+pub mod claims;
 pub mod desired;
 pub mod firewall;
 pub mod host;
@@ -16,6 +17,7 @@ pub mod publish;
 pub mod records;
 pub mod request;
 pub mod ring;
+pub mod services;
 pub mod spaces;
 pub mod usage;
 

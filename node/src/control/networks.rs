@@ -138,10 +138,11 @@ fn subnet(record: &SubnetRecord) -> Subnet {
 impl From<FindError> for Refused {
     fn from(error: FindError) -> Self {
         let code = match error {
-            FindError::Unknown(_) => Code::NotFound,
+            FindError::Unknown { .. } => Code::NotFound,
             FindError::Ambiguous { .. } => Code::Conflict,
         };
-        Problem::new(code, error).with_hint("`netdbctl network ls` lists all").into()
+        let hint = format!("`netdbctl {} ls` lists all", error.kind());
+        Problem::new(code, error).with_hint(hint).into()
     }
 }
 

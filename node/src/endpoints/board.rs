@@ -33,7 +33,7 @@ use crate::{
         keeper::{PERIOD, Told, Wants, keep},
         reconcile::Report,
     },
-    ipam::Ipam,
+    ipam::{Ipam, Source},
     kernel::{Linux, Way},
     state_file::StateFileError,
 };
@@ -251,7 +251,8 @@ impl Board {
                 let numbers = numbers.filter_map(|address| number_in(&subnet.prefix, address));
                 users.extend(numbers.map(|number| (number, owner)));
             }
-            self.ipam.set_users(SpaceId::Subnet(network, place), users).await?;
+            let id = SpaceId::Subnet(network, place);
+            self.ipam.set_users(id, Source::Endpoints, users).await?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    Command, RANGES, StartError, TOPIC, TakeError,
+    Command, RANGES, Source, StartError, TOPIC, TakeError,
     errands::{Done, Errands, open_envelope, place_of, row_of},
 };
 
@@ -43,7 +43,7 @@ struct Open {
     /// What is in use may have changed.
     changed: bool,
     waiting: BTreeMap<u64, Waiting>,
-    users: BTreeSet<u128>,
+    users: BTreeMap<Source, BTreeMap<u128, NodeId>>,
     /// It is new, and all of it is to be this node's.
     found: bool,
     /// No other node knows it.
@@ -191,9 +191,9 @@ impl Desk {
                 Some(open) => numbers.iter().for_each(|number| open.ring.keep(*number)),
                 None => self.kept.entry(id).or_default().extend(numbers),
             },
-            Command::Users { id, users } => {
+            Command::Users { id, by, users } => {
                 if let Some(open) = self.open.get_mut(&id) {
-                    open.set_users(now, &users);
+                    open.set_users(now, by, users);
                 }
             }
             // Whoever asked may be gone.
@@ -245,7 +245,7 @@ impl Desk {
             alarm: Alarm::default(),
             changed: true,
             waiting: BTreeMap::new(),
-            users: BTreeSet::new(),
+            users: BTreeMap::new(),
             found,
             alone,
             unwanted: Vec::new(),
@@ -436,16 +436,14 @@ impl Open {
         }
     }
 
-    fn set_users(&mut self, now: Time, users: &BTreeMap<u128, NodeId>) {
+    fn set_users(&mut self, now: Time, by: Source, users: BTreeMap<u128, NodeId>) {
         self.changed = true;
-        let gone: Vec<u128> =
-            self.users.iter().filter(|number| !users.contains_key(number)).copied().collect();
-        for number in gone {
-            self.ring.handle_user(now, number, None);
+        let before = self.users.insert(by, users).unwrap_or_default();
+        let of = |number: &u128| self.users.values().find_map(|users| users.get(number)).copied();
+        let named = self.users.get(&by).into_iter().flat_map(BTreeMap::keys);
+        let concerned: BTreeSet<u128> = before.into_keys().chain(named.copied()).collect();
+        for number in concerned {
+            self.ring.handle_user(now, number, of(&number));
         }
-        for (number, node) in users {
-            self.ring.handle_user(now, *number, Some(*node));
-        }
-        self.users = users.keys().copied().collect();
     }
 }

@@ -63,6 +63,17 @@ pub(crate) enum TakeError {
     Stopped(#[from] Stopped),
 }
 
+/// Whose rows say that a number is in use. One number is in use as long as any of them says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// Networks, of pools and VNIs; and routes of hosts.
+    Networks,
+    /// Endpoints, of addresses.
+    Endpoints,
+    /// Services, of virtual addresses.
+    Services,
+}
+
 /// What the desk is told.
 enum Command {
     /// Take part in a space that people call so; `found` makes it.
@@ -96,9 +107,10 @@ enum Command {
         id: SpaceId,
         numbers: Vec<u128>,
     },
-    /// Who uses which numbers, as the tables say; numbers that are not named are not in use.
+    /// Who uses which numbers, as one source says: of those that it does not name, it knows no user.
     Users {
         id: SpaceId,
+        by: Source,
         users: BTreeMap<u128, NodeId>,
     },
     /// What would be taken over from nodes that are down for good.
@@ -197,13 +209,14 @@ impl Ipam {
         self.tell(Command::Release { id, number }).await
     }
 
-    /// Says who uses which numbers of a space, as the tables have it.
+    /// Says who uses which numbers of a space, as one source has it.
     pub(crate) async fn set_users(
         &self,
         id: SpaceId,
+        by: Source,
         users: BTreeMap<u128, NodeId>,
     ) -> Result<(), Stopped> {
-        self.tell(Command::Users { id, users }).await
+        self.tell(Command::Users { id, by, users }).await
     }
 
     /// Asks the desk something; it always answers, unless it is gone.

@@ -16,7 +16,7 @@ use netnode_plan::{
 
 use tokio::{sync::oneshot, task};
 
-use super::{Networks, What, keeper, routes, shown::Order};
+use super::{Networks, What, routes, shown::Order};
 use crate::{ipam::TakeError, kernel::host_routes, state_file::StateFileError};
 
 /// Why a network was not created. Nothing changed.
@@ -108,14 +108,14 @@ impl Networks {
         if let Some(id) = self.catalog().holder(&Claim::Name(name.clone())) {
             return Err(CreateError::Exists { name, id });
         }
-        let holder = keeper::claim(&self.db, &name, id).await?;
+        let holder = NetworkId(self.names.claim(&name, id.0).await?);
         if holder != id {
             return Err(CreateError::Exists { name, id: holder });
         }
         let mut taken = Taken::default();
         let created = self.fill_and_write(id, request, ipv6, &mut taken).await;
         if created.is_err() {
-            keeper::forget(&self.db, &name, id).await?;
+            self.names.forget(&name, id.0).await?;
             for place in 0..taken.founded {
                 self.ipam.close(SpaceId::Subnet(id, place), true).await?;
             }

@@ -4,7 +4,6 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | `create` | from a request to a row: name, subnets and VNI claimed, then written |
-//! | `keeper` | who serialises creates of one name, and what it remembers for that |
 //! | `named` | what people call the spaces of numbers |
 //! | `own` | the networks of this host alone, on disk |
 //! | `pools` | where subnets come from that nobody named |
@@ -14,7 +13,6 @@
 //! A name decides nothing but what people call a network: rows are keyed by random ids.
 
 mod create;
-mod keeper;
 mod named;
 mod own;
 mod pools;
@@ -24,11 +22,11 @@ mod shown;
 use std::sync::Arc;
 
 use netdb::{
-    CLUSTER_NETWORK, Filter, Lifetime, NameError, NetDb, ServeError, Stopped, Table, WatchError,
-    WriteError,
+    CLUSTER_NETWORK, Filter, Lifetime, Name, NameError, NetDb, ServeError, Stopped, Table,
+    WatchError, WriteError,
 };
 use netnode_plan::{
-    catalog::{Catalog, FindError, Listed, Scope},
+    catalog::{Catalog, Claim, FindError, Listed, Scope},
     records::{NETWORKS, NetworkId, ROUTES},
     ring::SpaceError,
     spaces::{PoolError, SpaceId, vnis},
@@ -44,12 +42,16 @@ use shown::{Order, Shelf, Sources};
 
 use crate::{
     ipam::{self, Census, Ipam},
+    name_keeper::NameKeeper,
     settings::Settings,
     state_file::StateFileError,
 };
 
 /// Orders about this host's networks that wait; whoever gives one waits beyond that.
 const MAX_ORDERS: usize = 16;
+
+/// What nodes ask each other for names under.
+const NAMES: &str = "network-names";
 
 /// Why there are no networks.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +95,7 @@ pub(crate) struct Networks {
     ipam: Ipam,
     pools: Known,
     orders: mpsc::Sender<Order>,
+    names: NameKeeper,
     catalog: watch::Receiver<Arc<Catalog>>,
 }
 
@@ -117,8 +120,9 @@ impl Networks {
         let (own, local) = (Own::load(&settings.state_dir)?, LocalPools::of(db.id())?);
         let shelf = Shelf::new(ipam.clone(), pools.clone(), own, local);
         let catalog = shelf.keep_up(sources).await?;
-        keeper::serve(db, catalog.clone()).await?;
-        Ok(Self { db: db.clone(), table, ipam, pools, orders, catalog })
+        let known = catalog.clone();
+        let names = NameKeeper::serve(db, NAMES, move |name| holder(&known.borrow(), name)).await?;
+        Ok(Self { db: db.clone(), table, ipam, pools, orders, names, catalog })
     }
 
     /// The desk that gives their numbers.
@@ -141,7 +145,9 @@ impl Networks {
         let catalog = self.catalog();
         let id = catalog.find(text)?;
         let listed = catalog.get(id).cloned();
-        listed.map(|listed| (id, listed)).ok_or_else(|| FindError::Unknown(text.to_owned()))
+        listed
+            .map(|listed| (id, listed))
+            .ok_or_else(|| FindError::Unknown { kind: "network", text: text.to_owned() })
     }
 
     /// The spaces of a network, or all of them.
@@ -179,4 +185,10 @@ impl Networks {
     async fn order(&self, order: Order) -> Result<(), Stopped> {
         self.orders.send(order).await.map_err(|_| Stopped)
     }
+}
+
+/// The network of the cluster that has a name: what this host alone calls so is nobody else's business.
+fn holder(catalog: &Catalog, name: &Name) -> Option<[u8; 16]> {
+    let id = catalog.holder(&Claim::Name(name.clone()))?;
+    catalog.get(id).filter(|listed| listed.scope == Scope::Cluster).map(|_| id.0)
 }

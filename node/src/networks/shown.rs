@@ -19,7 +19,10 @@ use super::{
     own::Own,
     pools::{Known, LocalPools},
 };
-use crate::{ipam::Ipam, state_file::StateFileError};
+use crate::{
+    ipam::{Ipam, Source},
+    state_file::StateFileError,
+};
 
 /// The rows, and who wrote each.
 type Rows = BTreeMap<NetworkId, (NetworkRecord, NodeId)>;
@@ -148,12 +151,13 @@ impl Shelf {
         shown: &watch::Sender<Arc<Catalog>>,
     ) -> Result<(), Stopped> {
         let Some((id, before)) = self.take(event) else { return Ok(()) };
-        shown.send_replace(Arc::new(self.catalog()));
+        // Who is told of a network finds its spaces open, to say who uses what of them.
         match (before, self.rows.get(&id)) {
             (None, Some((record, _))) => open(&self.ipam, id, record, false).await?,
             (Some((record, _)), None) => close(&self.ipam, id, &record).await?,
             _ => {}
         }
+        shown.send_replace(Arc::new(self.catalog()));
         self.tell_users().await
     }
 
@@ -208,12 +212,13 @@ impl Shelf {
         let known = *self.pools.borrow();
         if let Some(pools) = known {
             for (id, pool) in [(SpaceId::Pool4, pools.v4), (SpaceId::Pool6, pools.v6)] {
-                self.ipam.set_users(id, self.users_of(pool)).await?;
+                self.ipam.set_users(id, Source::Networks, self.users_of(pool)).await?;
             }
         }
         let vni =
             |(record, node): &(NetworkRecord, NodeId)| Some((record.options.vni?.into(), *node));
-        self.ipam.set_users(SpaceId::Vni, self.rows.values().filter_map(vni).collect()).await
+        let vnis = self.rows.values().filter_map(vni).collect();
+        self.ipam.set_users(SpaceId::Vni, Source::Networks, vnis).await
     }
 
     fn users_of(&self, pool: spaces::Pool) -> BTreeMap<u128, NodeId> {
