@@ -8,6 +8,7 @@ pub mod bridge;
 pub mod catalog;
 pub mod claims;
 pub mod desired;
+pub mod dns;
 pub mod firewall;
 pub mod host;
 pub mod local;

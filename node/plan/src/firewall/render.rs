@@ -93,11 +93,11 @@ impl Firewall {
 
     fn guard(&self) -> Vec<Rule> {
         let arriving = |port| [for_this_host(), untracked(port)].concat();
-        core::iter::once(loopback_alone()).chain(self.tunnels.iter().map(arriving)).collect()
+        core::iter::once(loopback_alone()).chain(self.tunnels.iter().copied().map(arriving)).collect()
     }
 
     fn leaving(&self) -> Vec<Rule> {
-        self.tunnels.iter().map(untracked).collect()
+        self.tunnels.iter().copied().map(untracked).collect()
     }
 
     /// What leaves a network comes from the host. So does what comes back to its own network through a
@@ -154,7 +154,7 @@ fn for_this_host() -> Rule {
     vec![Expr::DestinationType(FIRST), Expr::Compare { from: FIRST, equal: true, value }]
 }
 
-fn untracked(port: &u16) -> Rule {
+fn untracked(port: u16) -> Rule {
     let equals = |value| Expr::Compare { from: FIRST, equal: true, value };
     vec![
         Expr::Meta(Meta::Protocol, FIRST),
