@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     Failure,
     control::{self, Control, ControlSocket, ORDERS, Order, Server},
+    dns::Dns,
     endpoints::Endpoints,
     ipam::{Handover, Ipam, replace},
     logging::Logging,
@@ -69,9 +70,9 @@ pub(crate) async fn run(
     let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (stop, stopping) = watch::channel(false);
-    let (networks, endpoints) = take_part(&db, settings).await?;
+    let (networks, endpoints, dns) = take_part(&db, settings).await?;
     let ipam = networks.ipam().clone();
-    let control = Control::new(db.clone(), networks, endpoints, orders, stopping.clone());
+    let control = Control::new(db.clone(), networks, endpoints, dns, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
     if let Some(listener) = metrics {
@@ -120,8 +121,8 @@ pub(crate) async fn run(
     result
 }
 
-/// Networks are known and given numbers for, and this host's endpoints are taken up.
-async fn take_part(db: &NetDb, settings: &Settings) -> Result<(Networks, Endpoints), Failure> {
+/// Networks are known and given numbers for, this host's endpoints are taken up, and names answered.
+async fn take_part(db: &NetDb, settings: &Settings) -> Result<(Networks, Endpoints, Dns), Failure> {
     let state_dir = &settings.state_dir;
     let founding = setup::founding(state_dir)?;
     let networks = Networks::start(db, founding, settings);
@@ -132,7 +133,9 @@ async fn take_part(db: &NetDb, settings: &Settings) -> Result<(Networks, Endpoin
     let endpoints = Endpoints::start(db, &networks, state_dir).await;
     let endpoints =
         endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
-    Ok((networks, endpoints))
+    let dns = Dns::start(db, &networks, &endpoints, settings.to_dns()).await;
+    let dns = dns.map_err(|error| Failure::new(format!("names can't be answered: {error}")))?;
+    Ok((networks, endpoints, dns))
 }
 
 /// Hands over what this node holds, and leaves; what nobody took waits for an administrator.

@@ -8,6 +8,7 @@
 //! | `logging` | where logs go and what is in them |
 //! | `setup` | `init`, `join` and `config`: commands that end at once |
 //! | `generated` | completions and manual pages |
+//! | `dns` | the names that sandboxes ask for, answered inside of them |
 //! | `endpoints` | the endpoints of this host, and what the kernel should be like for them |
 //! | `networks` | the networks of the cluster and of this host: creating, finding and removing them |
 //! | `state_file` | a small file of what this host alone knows, replaced as a whole |
@@ -29,6 +30,7 @@
 mod args;
 mod control;
 mod daemon;
+mod dns;
 pub mod drivers;
 mod endpoints;
 mod generated;

@@ -31,6 +31,8 @@ pub(super) async fn attach(
 ) -> Result<(StatusCode, Json<Endpoint>), Refused> {
     let wish = wish(body(bytes)?)?;
     let endpoint = control.endpoints.attach(wish).await?;
+    // Whoever plugs a sandbox in begins to ask for names in it.
+    control.dns.stands(&endpoint.local.sandbox, endpoint.local.network).await;
     Ok((StatusCode::CREATED, Json(shown(&control, &endpoint))))
 }
 
@@ -89,7 +91,10 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
         published: local.published.iter().map(ToString::to_string).collect(),
         mtu: *mtu,
         state: match state.clone() {
-            endpoints::State::Ready => EndpointState::Ready,
+            endpoints::State::Ready => match control.dns.fault(&local.sandbox) {
+                Some(fault) => EndpointState::Error(fault),
+                None => EndpointState::Ready,
+            },
             endpoints::State::Pending(why) => EndpointState::Pending(why),
             endpoints::State::Conflict(why) => EndpointState::Conflict(why),
             endpoints::State::Error(why) => EndpointState::Error(why),

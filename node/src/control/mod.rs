@@ -38,7 +38,7 @@ use netnode_api::{
 };
 use tokio::sync::{mpsc, oneshot, watch as signal};
 
-use crate::{endpoints::Endpoints, networks::Networks};
+use crate::{dns::Dns, endpoints::Endpoints, networks::Networks};
 pub(crate) use openapi::text as openapi;
 use problem::Refused;
 pub(crate) use serve::Server;
@@ -69,6 +69,7 @@ pub(crate) struct Control {
     db: NetDb,
     networks: Networks,
     endpoints: Endpoints,
+    dns: Dns,
     started: Instant,
     orders: mpsc::Sender<Order>,
     /// True once the daemon stops: what goes on by itself has to end.
@@ -80,10 +81,12 @@ impl Control {
         db: NetDb,
         networks: Networks,
         endpoints: Endpoints,
+        dns: Dns,
         orders: mpsc::Sender<Order>,
         stopping: signal::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { db, networks, endpoints, started: Instant::now(), orders, stopping })
+        let started = Instant::now();
+        Arc::new(Self { db, networks, endpoints, dns, started, orders, stopping })
     }
 }
 

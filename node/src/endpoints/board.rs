@@ -103,8 +103,8 @@ impl Keeper {
 
 /// What others may see of it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shown {
-    pub(super) locals: Locals,
+pub(crate) struct Shown {
+    pub(crate) locals: Locals,
     /// Of those that the kernel was asked for.
     pub(super) states: BTreeMap<EndpointId, State>,
     /// MTU of each overlay on this node, in bytes.

@@ -41,8 +41,9 @@ use tokio::{
 };
 
 pub(crate) use attach::{AttachError, DetachError, Wish};
+pub(crate) use board::Shown;
 pub(crate) use board::{AddError, State};
-use board::{Board, Command, Keeper, Shown};
+use board::{Board, Command, Keeper};
 pub(crate) use ports::PortError;
 pub(crate) use store::Local;
 use store::{Locals, Store};
@@ -164,6 +165,11 @@ impl Endpoints {
     pub(crate) fn list(&self) -> Vec<Endpoint> {
         let shown = self.shown.borrow().clone();
         shown.locals.iter().map(|(id, local)| of_shown(&shown, *id, local)).collect()
+    }
+
+    /// The same, now and whenever they change.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<Shown>> {
+        self.shown.clone()
     }
 
     fn get(&self, id: EndpointId) -> Option<Endpoint> {

@@ -14,7 +14,9 @@ use netnode_plan::{
 };
 
 pub use fake::Fake;
-pub use linux::{Lack, Linux, Uplinks, host_routes, lacks, uplinks};
+pub use linux::{
+    Lack, Linux, NamespaceId, Uplinks, host_routes, lacks, listen, namespace_id, uplinks,
+};
 
 /// A host's kernel. Calls block for as long as the kernel takes: never call them on a thread that serves
 /// others.

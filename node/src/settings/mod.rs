@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod names;
 mod show;
 pub mod table;
 #[cfg(test)]
@@ -17,10 +18,11 @@ use std::{
 };
 
 use netdb::{InvalidConfig, Name};
-use netnode_plan::ring;
+use netnode_plan::{dns::DEFAULT_DOMAIN, ring};
 
-use crate::networks::Founding;
+use crate::{dns, networks::Founding};
 pub use error::{Problem, SettingsError};
+pub use names::{DnsAddress, Domain, Resolvers};
 pub(crate) use show::list;
 use table::{SETTINGS, Setting};
 pub use text::{LogFormat, LogLevel, MetricsAddress, Pool4, Pool6, Profile};
@@ -60,6 +62,14 @@ pub struct Settings {
     pub subnet_pool_v6: Option<Pool6>,
     /// How long heirs wait before they take over what a node held that is down for good.
     pub takeover_after: Duration,
+    /// Where sandboxes are answered what names mean; nowhere if not said.
+    pub dns_listen: Option<DnsAddress>,
+    /// What our own names end with where they are written out.
+    pub dns_domain: Domain,
+    /// For how long an answer of ours may be kept.
+    pub dns_ttl: Duration,
+    /// Who is asked for what is not ours.
+    pub dns_resolvers: Resolvers,
     /// Timings and limits of the node.
     pub node: netdb::Settings,
 }
@@ -92,6 +102,10 @@ impl Settings {
                 Profile::Lan => Duration::from_secs(30),
                 Profile::Wan => Duration::from_mins(1),
             },
+            dns_listen: Some(DnsAddress(dns::DEFAULT_ADDRESS)),
+            dns_domain: Domain(DEFAULT_DOMAIN.to_owned()),
+            dns_ttl: dns::DEFAULT_TTL,
+            dns_resolvers: Resolvers::default(),
             node,
         }
     }
@@ -99,6 +113,16 @@ impl Settings {
     /// What rings of numbers are told.
     pub(crate) fn to_ring_config(&self) -> ring::Config {
         ring::Config { settle: self.takeover_after, ..ring::Config::default() }
+    }
+
+    /// What answers names.
+    pub(crate) fn to_dns(&self) -> dns::Settings {
+        dns::Settings {
+            listen: self.dns_listen.map(|address| address.0),
+            domain: self.dns_domain.0.clone(),
+            ttl_s: u32::try_from(self.dns_ttl.as_secs()).unwrap_or(u32::MAX),
+            upstreams: self.dns_resolvers.0.clone(),
+        }
     }
 
     /// What this node says of the cluster's pools.
@@ -267,12 +291,21 @@ fn apply(said: Vec<Said>, warnings: Vec<String>, problems: &mut Vec<Problem>) ->
 /// How short and how long heirs may wait: longer than a partition stays unnoticed.
 const TAKEOVER_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 
+/// Whole seconds, and no longer than what a client should keep of a name that moves.
+const DNS_TTL: RangeInclusive<Duration> = Duration::from_secs(0)..=Duration::from_hours(1);
+
 /// What only shows when all settings are known.
 fn check(resolved: &Resolved) -> Option<Problem> {
     let settings = &resolved.settings;
+    let whole = settings.dns_ttl.subsec_nanos() == 0;
     let (name, what) = match settings.to_node_config().validate() {
-        Ok(()) if TAKEOVER_AFTER.contains(&settings.takeover_after) => return None,
-        Ok(()) => ("takeover_after", "must be 1s to 10m".to_owned()),
+        Ok(()) if !TAKEOVER_AFTER.contains(&settings.takeover_after) => {
+            ("takeover_after", "must be 1s to 10m".to_owned())
+        }
+        Ok(()) if !whole || !DNS_TTL.contains(&settings.dns_ttl) => {
+            ("dns_ttl", "must be 0s to 1h, in whole seconds".to_owned())
+        }
+        Ok(()) => return None,
         Err(netdb::ConfigError::Settings(InvalidConfig::Field { field, expected })) => {
             (field, format!("must be {expected}"))
         }

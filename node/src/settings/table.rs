@@ -46,6 +46,7 @@ const PACKETS: &str = "Packets and links";
 const TABLES: &str = "Tables";
 const KEYS: &str = "Keys";
 const ADDRESSES: &str = "Addresses";
+const NAMES: &str = "Names";
 
 /// One limit for both rooms that have it: who is admitted must also be kept as a member.
 pub(super) fn set_max_members(node: &mut netdb::Settings, limit: usize) {
@@ -126,6 +127,10 @@ pub const SETTINGS: &[Setting] = &[
     setting!(ADDRESSES false "subnet_pool" "POOL" subnet_pool, "Subnets of IPv4 for networks that name none, as 10.0.0.0/8/20 (the default): all addresses, and the length of a subnet; said when the cluster is made, the same for ever on all nodes"),
     setting!(ADDRESSES false "subnet_pool_v6" "POOL" subnet_pool_v6, "The same of IPv6; a /48 of the cluster's own in subnets of /64 by default"),
     setting!(ADDRESSES false "takeover_after" "TIME" takeover_after, "How long all others must have been here before a node takes over what one held that is down for good"),
+    setting!(NAMES false "dns_listen" "ADDRESS|off" dns_listen, "Where names are answered, inside each sandbox"),
+    setting!(NAMES false "dns_domain" "DOMAIN" dns_domain, "What our own names end with where they are written out in full"),
+    setting!(NAMES false "dns_ttl" "TIME" dns_ttl, "For how long an answer about a name of ours may be kept"),
+    setting!(NAMES false "dns_resolvers" "ADDRESSES" dns_resolvers, "Who is asked for all other names, with ',' between them; those of the host's /etc/resolv.conf by default"),
     setting!(KEYS true "key_rotation" "TIME|never" node.key_rotation, "How often the cluster changes its key by itself"),
     setting!(KEYS true "key_retire_after" "TIME" node.key_retire_after, "How long a retired key still opens packets"),
 ];

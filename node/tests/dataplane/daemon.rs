@@ -31,6 +31,7 @@ pub(crate) struct Daemon {
     address: String,
     folder: tempfile::TempDir,
     name: String,
+    settings: Vec<(&'static str, &'static str)>,
     child: Option<Child>,
     pub(crate) client: Client,
     runtime: Runtime,
@@ -54,7 +55,8 @@ impl Daemon {
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let namespace = lab.hosts[host].namespace.clone();
         let (address, name) = (lab.hosts[host].v4.clone(), format!("n{host}"));
-        Self { namespace, address, folder, name, child: None, client, runtime }
+        let settings = Vec::new();
+        Self { namespace, address, folder, name, settings, child: None, client, runtime }
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -64,6 +66,7 @@ impl Daemon {
         command.arg("--state-dir").arg(self.folder.path().join("state"));
         command.arg("--socket").arg(self.folder.path().join("s"));
         let log = OpenOptions::new().create(true).append(true).open(self.folder.path().join(LOG));
+        command.envs(self.settings.iter().copied());
         command.args(words).stdin(Stdio::null()).stderr(log.unwrap());
         command
     }
@@ -80,6 +83,15 @@ impl Daemon {
             inside(&self.namespace, || self.command(&[]).stdout(Stdio::null()).spawn().unwrap());
         self.child = Some(child);
         until("it answers", || self.ask(self.client.status()).is_ok());
+    }
+
+    /// A variable of its environment, from its next start on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &'static str) {
+        self.settings.push((name, value));
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     pub(crate) fn kill(&mut self) {

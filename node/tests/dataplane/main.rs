@@ -14,6 +14,7 @@ mod firewall;
 mod lab;
 mod macvlan;
 mod many;
+mod names;
 mod overlay;
 mod ping;
 mod talk;

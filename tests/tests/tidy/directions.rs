@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("netnode-dns", &[]),
     ("netnode-api", &[]),
     ("netnode-cli", &["netnode-api"]),
-    ("netnode", &["netdb", "netnode-api", "netnode-plan"]),
+    ("netnode", &["netdb", "netnode-api", "netnode-dns", "netnode-plan"]),
     // It knows the programs from outside only.
     ("netdb-tests", &["netnode-api"]),
     ("xtask", &["netdb-tests", "netnode-api"]),

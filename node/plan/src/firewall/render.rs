@@ -93,7 +93,9 @@ impl Firewall {
 
     fn guard(&self) -> Vec<Rule> {
         let arriving = |port| [for_this_host(), untracked(port)].concat();
-        core::iter::once(loopback_alone()).chain(self.tunnels.iter().copied().map(arriving)).collect()
+        core::iter::once(loopback_alone())
+            .chain(self.tunnels.iter().copied().map(arriving))
+            .collect()
     }
 
     fn leaving(&self) -> Vec<Rule> {

@@ -9,6 +9,7 @@ mod capabilities;
 mod filter;
 mod forwarding;
 mod index;
+mod listen;
 mod namespace;
 mod notices;
 mod read;
@@ -37,6 +38,7 @@ use netnode_plan::{
 };
 
 pub use capabilities::{Lack, lacks};
+pub use listen::{NamespaceId, listen, namespace_id};
 
 use self::{namespace::Namespaces, notices::Notices, socket::Socket};
 use super::{Failure, Kernel, KernelError, Way};

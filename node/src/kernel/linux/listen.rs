@@ -1,0 +1,63 @@
+//! Sockets inside a sandbox.
+
+use std::{
+    fs::{self, File},
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    os::unix::fs::MetadataExt,
+};
+
+use netnode_plan::host::Change;
+
+use super::{namespace::inside, socket::Socket, write::change};
+
+/// The index of `lo` in every namespace (`LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+
+/// Which namespace a path leads to: two that are equal lead to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceId {
+    device: u64,
+    inode: u64,
+}
+
+impl NamespaceId {
+    /// A number that differs from namespace to namespace, and on each boot.
+    pub fn seed(self) -> u64 {
+        self.inode ^ self.device.rotate_left(u64::BITS / 2)
+    }
+}
+
+/// Looks where a path leads now, without holding what is there.
+///
+/// # Errors
+/// Nowhere.
+pub fn namespace_id(path: &str) -> io::Result<NamespaceId> {
+    let found = fs::metadata(path)?;
+    Ok(NamespaceId { device: found.dev(), inode: found.ino() })
+}
+
+/// A pair of sockets for UDP and TCP at one address of a namespace. They keep the namespace alive.
+///
+/// An address of the loopback needs that link to be up: it is set so, as every container runtime does.
+///
+/// # Errors
+/// The namespace can't be entered, or somebody else has the address.
+pub fn listen(path: &str, at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    inside(&File::open(path)?, || {
+        if at.ip().is_loopback() {
+            loopback_up()?;
+        }
+        // TCP first: its bind says whether anybody listens there, and takes no port from who asks.
+        let tcp = TcpListener::bind(at)?;
+        Ok((UdpSocket::bind(at)?, tcp))
+    })?
+}
+
+fn loopback_up() -> io::Result<()> {
+    let up = change(LOOPBACK, &Change::Up, None).into_iter().collect();
+    match Socket::route()?.batch(up)?.pop() {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}

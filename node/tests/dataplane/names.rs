@@ -1,0 +1,199 @@
+//! Names, as a container's own tools find them: the daemon answers inside of each sandbox.
+
+use std::{
+    net::UdpSocket,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use netdb_tests::skips;
+use netnode_api::endpoints::{AttachEndpoint, EndpointState};
+
+use crate::{
+    daemon::{Daemon, addresses, cluster, until},
+    lab::{Lab, by_hand, inside},
+};
+
+/// A lab with a daemon on each host; `None`, and told, where the clients that ask are missing.
+fn site(test: &str, hosts: u8) -> Option<(Lab, Vec<Daemon>)> {
+    let lab = Lab::new(test, hosts)?;
+    if Command::new("dig").arg("-v").output().is_err() {
+        let package = "`dig` is missing: on Debian `apt-get install bind9-dnsutils` brings it";
+        skips::left_out(test, package);
+        return None;
+    }
+    let daemons = cluster(&lab, usize::from(hosts));
+    Some((lab, daemons))
+}
+
+/// What `dig` prints with these words in a sandbox, its lines in order.
+fn dig(sandbox: &Path, words: &str) -> Vec<String> {
+    let mut dig = Command::new("dig");
+    dig.args(["@127.0.0.11", "+time=2", "+tries=1"]).args(words.split(' '));
+    let done = inside(sandbox, || dig.output().unwrap());
+    let mut lines: Vec<String> =
+        String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn short(sandbox: &Path, name: &str) -> Vec<String> {
+    dig(sandbox, &format!("+short {name}"))
+}
+
+/// How `dig` says it ended: NOERROR, NXDOMAIN and so on.
+fn status(sandbox: &Path, words: &str) -> String {
+    let all = dig(sandbox, words).join("\n");
+    let after = all.split("status: ").nth(1).unwrap_or("no answer,");
+    after.split(',').next().unwrap().to_owned()
+}
+
+#[test]
+fn endpoints_are_found_by_name_from_everywhere_and_gone_at_once() {
+    let test = "endpoints_are_found_by_name_from_everywhere_and_gone_at_once";
+    let Some((lab, daemons)) = site(test, 2) else { return };
+    let (here, there) = (lab.namespace("here"), lab.namespace("there"));
+    daemons[0].attach("web", "client", &here);
+    let wanted = AttachEndpoint {
+        network: "web".to_owned(),
+        name: "API-1".to_owned(),
+        aliases: vec!["api".to_owned()],
+        netns: there.to_str().unwrap().to_owned(),
+        ..AttachEndpoint::default()
+    };
+    let other = daemons[1].ask(daemons[1].client.attach_endpoint(&wanted)).unwrap();
+    assert_eq!(other.state, EndpointState::Ready);
+    let [v4, v6] = <[_; 2]>::try_from(addresses(&other)).unwrap().map(|a| a.to_string());
+    until("its row has come", || !short(&here, "api-1").is_empty());
+    for name in ["api-1", "Api-1.", "api", "api.web", "api-1.web.netnode.internal"] {
+        assert_eq!(short(&here, &format!("{name} A")), [v4.clone()], "{name}");
+        assert_eq!(short(&here, &format!("{name} AAAA")), [v6.clone()], "{name}");
+        assert_eq!(short(&here, &format!("+tcp {name} A")), [v4.clone()], "{name}");
+    }
+    for address in [&v4, &v6] {
+        assert_eq!(short(&here, &format!("-x {address}")), ["api-1.web.netnode.internal."]);
+    }
+    // It knows itself, too.
+    assert_eq!(short(&there, "api A"), [v4]);
+    assert_eq!(status(&here, "nobody.netnode.internal A"), "NXDOMAIN");
+    assert_eq!(status(&here, "api MX"), "NOERROR");
+    daemons[1].ask(daemons[1].client.detach_endpoint("web", "API-1")).unwrap();
+    until("it is gone", || short(&here, "api").is_empty());
+    assert_eq!(status(&here, "api.netnode.internal A"), "NXDOMAIN");
+}
+
+#[test]
+fn a_sandbox_sees_the_names_of_its_networks_and_of_no_others() {
+    let test = "a_sandbox_sees_the_names_of_its_networks_and_of_no_others";
+    let Some((lab, daemons)) = site(test, 1) else { return };
+    let daemon = &daemons[0];
+    for (driver, name) in [("overlay", "back"), ("bridge", "local")] {
+        daemon.create(driver, name, false);
+    }
+    let boxes: Vec<PathBuf> = ["a", "b", "c", "both"].map(|name| lab.namespace(name)).into();
+    let on_web = daemon.attach("web", "one", &boxes[0]);
+    let on_back = daemon.attach("back", "two", &boxes[1]);
+    let on_bridge = daemon.attach("local", "three", &boxes[2]);
+    let v4 = |endpoint| addresses(endpoint)[0].to_string();
+    daemon.attach("web", "both", &boxes[3]);
+    daemon.attach("back", "both", &boxes[3]);
+    assert_eq!(short(&boxes[3], "one A"), [v4(&on_web)]);
+    assert_eq!(short(&boxes[3], "two A"), [v4(&on_back)]);
+    assert_eq!(short(&boxes[3], "both A").len(), 2);
+    assert_eq!(short(&boxes[2], "three A"), [v4(&on_bridge)]);
+    assert_eq!(short(&boxes[0], "both A").len(), 1);
+    for (sandbox, foreign) in [(0, "two"), (0, "three"), (1, "one"), (2, "one"), (3, "three")] {
+        let asked = format!("{foreign}.netnode.internal A");
+        assert_eq!(status(&boxes[sandbox], &asked), "NXDOMAIN", "{sandbox} {foreign}");
+    }
+}
+
+#[test]
+fn names_outlive_a_killed_netnode_and_vanish_with_a_dead_host() {
+    let test = "names_outlive_a_killed_netnode_and_vanish_with_a_dead_host";
+    let Some((lab, mut daemons)) = site(test, 3) else { return };
+    let boxes: Vec<PathBuf> = ["a", "b"].map(|name| lab.namespace(name)).into();
+    let own = daemons[0].attach("web", "one", &boxes[0]);
+    daemons[1].attach("web", "two", &boxes[1]);
+    until("it is known", || !short(&boxes[0], "two A").is_empty());
+    // Nobody answers while it is down; all is there again when it is back.
+    daemons[0].kill();
+    daemons[0].start();
+    daemons[0].until_ready(&own);
+    until("it answers again", || !short(&boxes[0], "two A").is_empty());
+    assert_eq!(short(&boxes[0], "one A"), [addresses(&own)[0].to_string()]);
+    daemons[1].kill();
+    until("the dead host's name is empty", || short(&boxes[0], "two A").is_empty());
+    // It is ours all the same: nobody outside is asked for it.
+    assert_eq!(status(&boxes[0], "two A"), "NOERROR");
+    daemons[1].start();
+    until("it is back", || !short(&boxes[0], "two A").is_empty());
+}
+
+#[test]
+fn a_sandbox_deleted_behind_our_back_leaves_nothing() {
+    let test = "a_sandbox_deleted_behind_our_back_leaves_nothing";
+    let Some((lab, daemons)) = site(test, 1) else { return };
+    let sandbox = lab.namespace("short-lived");
+    daemons[0].attach("web", "one", &sandbox);
+    assert_eq!(short(&sandbox, "one A").len(), 1);
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", daemons[0].pid())).unwrap().count();
+    let before = open();
+    lab.remove_namespace(&sandbox);
+    until("its sockets are closed", || open() + 2 <= before);
+}
+
+#[test]
+fn who_has_the_address_already_is_named() {
+    let test = "who_has_the_address_already_is_named";
+    let Some((lab, daemons)) = site(test, 1) else { return };
+    let sandbox = lab.namespace("taken");
+    by_hand(&sandbox, "ip link set lo up");
+    let other = inside(&sandbox, || UdpSocket::bind("127.0.0.11:53").unwrap());
+    let endpoint = daemons[0].publish("web", "one", &sandbox, &[]).unwrap();
+    let EndpointState::Error(why) = &endpoint.state else { panic!("{endpoint:?}") };
+    assert!(why.contains("another process has 127.0.0.11:53"), "{why}");
+    drop(other);
+    daemons[0].until_ready(&endpoint);
+    assert_eq!(short(&sandbox, "one A").len(), 1);
+}
+
+/// `dnsmasq` on a host, which knows `example.org`, and knows that there is nothing else.
+fn upstream(host: &Path) -> std::process::Child {
+    let mut dnsmasq = Command::new("dnsmasq");
+    dnsmasq.args(["--keep-in-foreground", "--no-resolv", "--no-hosts", "--port=53", "--user=root"]);
+    dnsmasq.args(["--listen-address=192.0.2.1", "--bind-interfaces", "--pid-file="]);
+    dnsmasq.args(["--address=/example.org/198.51.100.7", "--address=/#/", "--local-ttl=60"]);
+    inside(host, || dnsmasq.spawn().unwrap())
+}
+
+#[test]
+fn everything_else_is_asked_of_the_hosts_resolvers() {
+    let test = "everything_else_is_asked_of_the_hosts_resolvers";
+    let Some((lab, mut daemons)) = site(test, 1) else { return };
+    if Command::new("dnsmasq").arg("--version").output().is_err() {
+        skips::left_out(test, "`dnsmasq` is missing: `apt-get install dnsmasq-base` brings it");
+        return;
+    }
+    let mut dnsmasq = upstream(&lab.hosts[0].namespace);
+    daemons[0].kill();
+    daemons[0].set("NETNODE_DNS_RESOLVERS", "192.0.2.1");
+    daemons[0].start();
+    let daemon = &daemons[0];
+    daemon.create("overlay", "inner", true);
+    let (open, shut) = (lab.namespace("open"), lab.namespace("shut"));
+    daemon.attach("web", "open", &open);
+    daemon.attach("inner", "shut", &shut);
+    until("the upstream answers", || short(&open, "example.org A") == ["198.51.100.7"]);
+    assert_eq!(status(&open, "nowhere.example A"), "NXDOMAIN");
+    assert_eq!(status(&open, "nobody A"), "NXDOMAIN");
+    // Nobody outside is asked for what is ours, and from inside an internal network nobody at all.
+    assert_eq!(status(&open, "open MX"), "NOERROR");
+    assert_ne!(status(&shut, "example.org A"), "NOERROR");
+    assert_eq!(short(&shut, "shut A").len(), 1);
+    dnsmasq.kill().unwrap();
+    dnsmasq.wait().unwrap();
+    // What was asked before is still known for a while.
+    assert_eq!(short(&open, "example.org A"), ["198.51.100.7"]);
+    assert_eq!(status(&open, "later.example A"), "SERVFAIL");
+}
