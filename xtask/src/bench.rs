@@ -7,6 +7,7 @@ mod anchors;
 mod cluster;
 mod core;
 mod dataplane;
+mod dns;
 mod figure;
 mod ground;
 pub(crate) mod room;
@@ -30,7 +31,8 @@ Examples:
   cargo xtask bench cluster --json > cluster.json
   cargo xtask bench core
   cargo xtask bench dataplane
-  cargo xtask bench dataplane --rounds 20 --seconds 1";
+  cargo xtask bench dataplane --rounds 20 --seconds 1
+  cargo xtask bench dns";
 
 #[derive(Args)]
 #[command(
@@ -57,6 +59,9 @@ enum What {
     /// Containers on three hosts: how soon they reach each other, and how fast
     #[command(after_help = EXAMPLES)]
     Dataplane(dataplane::Options),
+    /// Lookups of local names under load, beside unbound and dnsmasq
+    #[command(after_help = EXAMPLES)]
+    Dns(dns::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -64,10 +69,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Some(What::Cluster(options)) => cluster::run(options),
         Some(What::Core(options)) => core::run(options),
         Some(What::Dataplane(options)) => dataplane::run(options),
+        Some(What::Dns(options)) => dns::run(options),
         None => {
             println!("{:<10} {}", "cluster", cluster::ABOUT);
             println!("{:<10} {}", "core", core::ABOUT);
             println!("{:<10} {}", "dataplane", dataplane::ABOUT);
+            println!("{:<10} {}", "dns", dns::ABOUT);
             Ok(ExitCode::SUCCESS)
         }
     }

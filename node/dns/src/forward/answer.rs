@@ -49,7 +49,7 @@ pub struct Answer {
 
 /// What has become of a question, to be told to everybody who asks it.
 #[derive(Debug)]
-pub(super) struct Found {
+pub struct Found {
     answer: Result<Vec<u8>, u16>,
     born: Instant,
     life: Duration,
@@ -123,7 +123,8 @@ fn hold(message: &mut Message, asked: RecordType) -> u32 {
 }
 
 impl Found {
-    pub(super) fn new(Answer { wire, ttl }: Answer, now: Instant) -> Arc<Self> {
+    /// An answer that came at this moment.
+    pub fn new(Answer { wire, ttl }: Answer, now: Instant) -> Arc<Self> {
         Arc::new(Self { answer: Ok(wire), born: now, life: Duration::from_secs(ttl.into()) })
     }
 
@@ -132,8 +133,8 @@ impl Found {
         Arc::new(Self { answer: Err(error), born: now, life: FAILURE_LIFE })
     }
 
-    /// When it is forgotten; not kept at all if that is when it was found.
-    pub(super) fn ends(&self) -> Option<Instant> {
+    /// When it is forgotten; `None` if it is not kept at all.
+    pub fn ends(&self) -> Option<Instant> {
         (!self.life.is_zero()).then(|| self.born + self.life)
     }
 
@@ -143,7 +144,7 @@ impl Found {
     }
 
     /// Writes it as the answer to a client's query.
-    pub(super) fn tell(&self, asked: &Asked, now: Instant, out: &mut Vec<u8>) {
+    pub fn tell(&self, asked: &Asked, now: Instant, out: &mut Vec<u8>) {
         let wire = match &self.answer {
             Ok(wire) => wire,
             Err(error) => {

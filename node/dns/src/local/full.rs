@@ -22,7 +22,8 @@ use crate::{
 /// 3.1); ANY is 255 and not among them.
 const META_TYPES: std::ops::RangeInclusive<u16> = 128..=254;
 
-pub(super) fn answer(
+/// Answers any query as [`super::answer`] does, a plain one too, without the hand-written reader.
+pub fn answer(
     names: &dyn Names,
     message: &[u8],
     via: Via,
@@ -64,8 +65,8 @@ pub(super) fn answer(
         response.metadata.response_code = ResponseCode::BADVERS;
         return written(response, &head, via, out);
     }
-    let kind = u16::from(query.query_type);
-    let refused = kind == wire::types::OPT || META_TYPES.contains(&kind);
+    let asked = u16::from(query.query_type);
+    let refused = asked == wire::kind::OPT || META_TYPES.contains(&asked);
     if query.query_class != DNSClass::IN || refused {
         reply::failure(&head, rcode::REFUSED, None, out);
         return Outcome::Answered;

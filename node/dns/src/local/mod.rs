@@ -3,7 +3,7 @@
 //! Must never wait and never allocate for a plain query. Inside it is a function of the query's bytes and of
 //! what the tables say.
 
-mod full;
+pub mod full;
 #[cfg(test)]
 mod tests;
 

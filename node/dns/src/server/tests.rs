@@ -38,12 +38,13 @@ impl Drop for Served {
     }
 }
 
-fn serve_on(address: &str) -> Served {
+/// Serves with upstreams that are waited for so long.
+fn serve_on(address: &str, deadline: Duration) -> Served {
     let (udp, tcp) =
         (net::UdpSocket::bind(address).unwrap(), net::TcpListener::bind(address).unwrap());
     let silent = net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let upstreams = vec![silent.local_addr().unwrap()];
-    let forwarder = Forwarder::new(Settings { upstreams, ..Settings::default() });
+    let forwarder = Forwarder::new(Settings { upstreams, patience: deadline, deadline });
     let client = Client::new(Fake::forwarding(), forwarder.clone());
     let (udp_address, tcp_address) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     let task = tokio::spawn(async move { client.serve(udp, tcp).await.unwrap() });
@@ -51,7 +52,7 @@ fn serve_on(address: &str) -> Served {
 }
 
 fn serve() -> Served {
-    serve_on("127.0.0.1:0")
+    serve_on("127.0.0.1:0", LIMIT)
 }
 
 impl Served {
@@ -112,7 +113,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 #[tokio::test]
 async fn both_families_are_served() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
-        let served = serve_on(address);
+        let served = serve_on(address, LIMIT);
         let client = served.client().await;
         client.send(&query(7, "web.", RecordType::A)).await.unwrap();
         let answer = received(&client).await;
@@ -190,7 +191,7 @@ async fn who_waits_for_an_upstream_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn a_stream_is_answered_in_the_order_in_which_answers_come() {
-    let served = serve();
+    let served = serve_on("127.0.0.1:0", Duration::from_secs(1));
     let mut stream = TcpStream::connect(served.tcp).await.unwrap();
     let mut bytes = framed(&query(1, "a.example.", RecordType::A));
     for id in 2..50 {
@@ -213,7 +214,7 @@ async fn a_stream_is_answered_in_the_order_in_which_answers_come() {
 
 #[tokio::test]
 async fn a_stream_has_a_bound_of_waiting_queries() {
-    let served = serve();
+    let served = serve_on("127.0.0.1:0", Duration::from_secs(1));
     let mut stream = TcpStream::connect(served.tcp).await.unwrap();
     let queries = (0..=MAX_PIPELINED).map(|n| query(0, &format!("n{n}.example."), RecordType::A));
     let bytes: Vec<u8> = queries.flat_map(|query| framed(&query)).collect();

@@ -39,7 +39,7 @@ pub mod flags {
 }
 
 /// Types of records.
-pub mod types {
+pub mod kind {
     /// An IPv4 address.
     pub const A: u16 = 1;
     /// The start of a zone, which carries for how long a "no" holds (RFC 2308).

@@ -3,7 +3,7 @@
 //! It is what nearly every resolver sends, so it is read by hand. Must never understand a message
 //! otherwise than hickory does: whatever is unusual is declined, and hickory reads it.
 
-use super::{CLASS_IN, Edns, HEADER, flags, text::Text, types};
+use super::{CLASS_IN, Edns, HEADER, flags, kind, text::Text};
 use crate::{limits::PLAIN_SIZE, names::Family};
 
 /// What an answer repeats of its query.
@@ -42,8 +42,8 @@ pub fn read<'a>(message: &'a [u8], name: &mut Text) -> Option<Plain<'a>> {
     let (question, rest) = rest.split_at_checked(name.read(rest)? + 4)?;
     let &[.., type_high, type_low, class_high, class_low] = question else { return None };
     let family = match u16::from_be_bytes([type_high, type_low]) {
-        types::A => Family::V4,
-        types::AAAA => Family::V6,
+        kind::A => Family::V4,
+        kind::AAAA => Family::V6,
         _ => return None,
     };
     if u16::from_be_bytes([class_high, class_low]) != CLASS_IN {
@@ -61,7 +61,7 @@ pub fn read<'a>(message: &'a [u8], name: &mut Text) -> Option<Plain<'a>> {
 /// An OPT record of version 0 without options, and nothing behind it (RFC 6891, 6.1.2).
 fn read_edns(record: &[u8]) -> Option<Edns> {
     // Root, type, size, extended response code, version, flags, length.
-    const OPT_LOW: u8 = types::OPT.to_be_bytes()[1];
+    const OPT_LOW: u8 = kind::OPT.to_be_bytes()[1];
     let &[0, 0, OPT_LOW, size_high, size_low, 0, 0, flags, _, 0, 0] = record else { return None };
     let size = u16::from_be_bytes([size_high, size_low]).max(PLAIN_SIZE);
     Some(Edns { size, dnssec_ok: flags & 0x80 != 0 })

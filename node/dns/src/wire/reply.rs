@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::{CLASS_IN, HEADER, ede, flags, plain::Head, rcode, types};
+use super::{CLASS_IN, HEADER, ede, flags, kind, plain::Head, rcode};
 use crate::{limits::UDP_SIZE, names::Family};
 
 /// A pointer to the question's name (RFC 1035, 4.1.4).
@@ -25,8 +25,8 @@ pub fn addresses(
     out: &mut Vec<u8>,
 ) {
     let (record_type, length) = match family {
-        Family::V4 => (types::A, 4),
-        Family::V6 => (types::AAAA, 16),
+        Family::V4 => (kind::A, 4),
+        Family::V6 => (kind::AAAA, 16),
     };
     let before = HEADER + head.question.len() + head.edns.map_or(0, |_| OPT);
     let room = limit.saturating_sub(before) / (NAME.len() + 10 + length);
@@ -61,7 +61,7 @@ pub fn addresses(
 pub fn negative(head: &Head<'_>, code: u16, ttl: u32, error: Option<u16>, out: &mut Vec<u8>) {
     begin(head, flags::AA | code, 0, 1, out);
     out.push(0);
-    out.extend_from_slice(&types::SOA.to_be_bytes());
+    out.extend_from_slice(&kind::SOA.to_be_bytes());
     out.extend_from_slice(&CLASS_IN.to_be_bytes());
     out.extend_from_slice(&ttl.to_be_bytes());
     // Two names, both the root, and five numbers, of which the last is for how long it holds.
@@ -102,7 +102,7 @@ fn end(head: &Head<'_>, error: Option<u16>, out: &mut Vec<u8>) {
     let Some(edns) = head.edns else { return };
     let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
     out.push(0);
-    out.extend_from_slice(&types::OPT.to_be_bytes());
+    out.extend_from_slice(&kind::OPT.to_be_bytes());
     out.extend_from_slice(&UDP_SIZE.to_be_bytes());
     out.extend_from_slice(&[0, 0, dnssec_ok, 0]);
     match error {
