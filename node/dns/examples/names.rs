@@ -41,7 +41,8 @@ impl Names for Services {
     }
 }
 
-#[tokio::main]
+// One thread: of several, one would wait for the socket while another answers, and be woken by each query.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut words = env::args().skip(1);
     let (Some(address), Some(count)) = (words.next(), words.next()) else {

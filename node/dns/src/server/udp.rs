@@ -12,7 +12,7 @@ use std::{
 use tokio::{io::Interest, net::UdpSocket, task::JoinSet, time::sleep};
 
 use super::{Client, ERROR_REST, Step, batch};
-use crate::{limits::TURNS, wire::Via};
+use crate::{limits::TURNS, local::Scratch, wire::Via};
 
 /// Serves the socket until it is dropped.
 pub(super) async fn run(client: &Client, socket: UdpSocket) -> io::Result<()> {
@@ -22,24 +22,18 @@ pub(super) async fn run(client: &Client, socket: UdpSocket) -> io::Result<()> {
     let mut waiting = JoinSet::new();
     loop {
         socket.readable().await?;
-        for _ in 0..TURNS {
-            let turn =
-                socket.try_io(Interest::READABLE, || turn(client, &socket, is_ipv4, &mut waiting));
-            match turn {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    sleep(ERROR_REST).await;
-                    break;
-                }
-            }
+        let turns = || turn(client, &socket, is_ipv4, &mut waiting);
+        match socket.try_io(Interest::READABLE, turns) {
+            // Others get their turn; when the socket is empty, waiting for it gives them that.
+            Ok(()) => tokio::task::yield_now().await,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => sleep(ERROR_REST).await,
         }
         while waiting.try_join_next().is_some() {}
-        tokio::task::yield_now().await;
     }
 }
 
-/// One batch. "Would block" if the socket has no more, which spares asking it again for nothing.
+/// A few batches. "Would block" once the socket has no more, which spares asking it again for nothing.
 fn turn(
     client: &Client,
     socket: &Arc<UdpSocket>,
@@ -47,21 +41,29 @@ fn turn(
     waiting: &mut JoinSet<()>,
 ) -> io::Result<()> {
     let counters = client.forwarder.counters();
-    let more = batch::turn(socket, is_ipv4, counters, |query, from, scratch, out| {
-        match client.step(query, Via::Udp, scratch, out) {
-            Step::Answered => true,
-            Step::Dropped => false,
-            Step::Wait(asked, permit) => {
-                let (client, socket) = (client.clone(), Arc::clone(socket));
-                waiting.spawn(async move {
-                    let answer = client.forwarder.ask(&asked, &permit).await;
-                    reply(&client, &socket, from, &answer);
-                });
-                false
-            }
+    let mut each = |query: &[u8], from, scratch: &mut Scratch, out: &mut Vec<u8>| match client.step(
+        query,
+        Via::Udp,
+        scratch,
+        out,
+    ) {
+        Step::Answered => true,
+        Step::Dropped => false,
+        Step::Wait(asked, permit) => {
+            let (client, socket) = (client.clone(), Arc::clone(socket));
+            waiting.spawn(async move {
+                let answer = client.forwarder.ask(&asked, &permit).await;
+                reply(&client, &socket, from, &answer);
+            });
+            false
         }
-    })?;
-    if more { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
+    };
+    for _ in 0..TURNS {
+        if !batch::turn(socket, is_ipv4, counters, &mut each)? {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+    }
+    Ok(())
 }
 
 fn reply(client: &Client, socket: &UdpSocket, to: SocketAddr, answer: &[u8]) {
