@@ -30,8 +30,7 @@ use netnode_dns::{
 /// The number of the question that is under way.
 const ID: u16 = 0x1234;
 /// The type that is asked for, in the first byte.
-const KINDS: [RecordType; 4] =
-    [RecordType::A, RecordType::MX, RecordType::ANY, RecordType::CNAME];
+const KINDS: [RecordType; 4] = [RecordType::A, RecordType::MX, RecordType::ANY, RecordType::CNAME];
 
 fuzz_target!(init: seeds::plant(seeds), |input: &[u8]| {
     let mut input = input;

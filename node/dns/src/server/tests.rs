@@ -261,6 +261,19 @@ async fn who_never_sends_is_cut() {
     assert!(is_closed(&mut silent).await && is_closed(&mut slow).await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_never_reads_is_cut() {
+    let served = serve();
+    let (_unread, mut writer) = TcpStream::connect(served.tcp).await.unwrap().into_split();
+    let queries = framed(&query(5, "many.", RecordType::A)).repeat(1_000);
+    let asking = async {
+        // Until neither side takes any more.
+        while writer.write_all(&queries).await.is_ok() {}
+    };
+    tokio::join!(asking, served.wait(|stats| stats.cut_connections == 1));
+    assert!(served.stats().tcp_queries > 1);
+}
+
 #[tokio::test]
 async fn who_sends_what_is_no_query_is_cut() {
     let served = serve();
