@@ -124,10 +124,32 @@ impl Numbers {
 
     /// Whether something in a range rests, and is not in use besides.
     pub(super) fn rests_in(&self, within: &Range<u128>) -> bool {
-        self.resting.iter().any(|(_, n)| within.contains(n))
+        let in_use = |why: &Why| why.given || why.user.is_some();
+        let rests = |n: &u128| within.contains(n) && !self.why.get(n).is_some_and(in_use);
+        self.resting.iter().any(|(_, n)| rests(n))
     }
 
     pub(super) fn busy(&self) -> &Runs {
         &self.busy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_does_not_rest() {
+        let mut numbers = Numbers::new(&BTreeSet::new());
+        numbers.give(3);
+        numbers.set_user(3, Some(NodeId([1; 16])));
+        // The promise is over, since a row says whose it is.
+        numbers.release(3, Time(9));
+        assert!(!numbers.rests_in(&(0..8)));
+        assert_eq!(numbers.used_in(0..8), 1);
+        numbers.set_user(3, None);
+        assert!(numbers.rests_in(&(0..8)) && !numbers.rests_in(&(4..8)));
+        numbers.wake(Time(9));
+        assert!(!numbers.rests_in(&(0..8)));
     }
 }
