@@ -19,13 +19,14 @@ use tokio::{
 
 use crate::{
     Failure,
-    control::{self, Control, ControlSocket, ORDERS, Order, Server},
+    control::{self, Control, ControlSocket, ORDERS, Order, Parts, Server},
     dns::Dns,
     endpoints::Endpoints,
     ipam::{Handover, Ipam, replace},
     logging::Logging,
     networks::Networks,
     service,
+    services::Services,
     settings::{self, MetricsAddress, Resolved, Settings, Sources},
     setup,
 };
@@ -70,9 +71,9 @@ pub(crate) async fn run(
     let db = NetDb::open(settings.to_node_config()).await.map_err(|error| of_open(&error))?;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let (stop, stopping) = watch::channel(false);
-    let (networks, endpoints, dns) = take_part(&db, settings).await?;
-    let ipam = networks.ipam().clone();
-    let control = Control::new(db.clone(), networks, endpoints, dns, orders, stopping.clone());
+    let parts = take_part(&db, settings).await?;
+    let ipam = parts.networks.ipam().clone();
+    let control = Control::new(db.clone(), parts, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];
     if let Some(listener) = metrics {
@@ -121,21 +122,25 @@ pub(crate) async fn run(
     result
 }
 
-/// Networks are known and given numbers for, this host's endpoints are taken up, and names answered.
-async fn take_part(db: &NetDb, settings: &Settings) -> Result<(Networks, Endpoints, Dns), Failure> {
+/// Networks are known and given numbers for, services are known, this host's endpoints are taken up, and names
+/// answered.
+async fn take_part(db: &NetDb, settings: &Settings) -> Result<Parts, Failure> {
     let state_dir = &settings.state_dir;
     let founding = setup::founding(state_dir)?;
     let networks = Networks::start(db, founding, settings);
     let networks = networks
         .await
         .map_err(|error| Failure::new(format!("networks can't be taken part in: {error}")))?;
+    let services = Services::start(db, &networks).await;
+    let services =
+        services.map_err(|error| Failure::new(format!("services can't be followed: {error}")))?;
     replace::begin(db, networks.ipam(), state_dir);
     let endpoints = Endpoints::start(db, &networks, state_dir).await;
     let endpoints =
         endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
     let dns = Dns::start(db, &networks, &endpoints, settings.to_dns()).await;
     let dns = dns.map_err(|error| Failure::new(format!("names can't be answered: {error}")))?;
-    Ok((networks, endpoints, dns))
+    Ok(Parts { networks, services, endpoints, dns })
 }
 
 /// Hands over what this node holds, and leaves; what nobody took waits for an administrator.

@@ -41,6 +41,7 @@ mod metrics;
 mod name_keeper;
 mod networks;
 mod service;
+mod services;
 pub mod settings;
 mod setup;
 mod state_file;

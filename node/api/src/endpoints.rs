@@ -28,8 +28,17 @@ pub struct AttachEndpoint {
     /// Ports of the host that are to lead to it, as `[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]`.
     #[serde(default)]
     pub published: Vec<String>,
-    /// It is on another host, and goes on here with its addresses, hardware address and aliases; that host
-    /// gives it up when it hears of it.
+    /// The service that it is to serve; that may be created later.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// What it is to be called among the backends of that; as the endpoint if not said.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// How much it takes beside the other backends, 0 to 256; 1 if not said, 0: nothing new.
+    #[serde(default)]
+    pub weight: Option<u16>,
+    /// It is on another host, and goes on here with its addresses, hardware address, aliases and what it
+    /// serves; that host gives it up when it hears of it.
     #[serde(default)]
     pub move_here: bool,
 }
@@ -59,8 +68,38 @@ pub struct Endpoint {
     pub published: Vec<String>,
     /// Bytes in an IP packet, where it is known.
     pub mtu: Option<u32>,
+    /// What it is to a service, if it serves one.
+    pub backend: Option<Backend>,
     /// How it is doing.
     pub state: EndpointState,
+}
+
+/// What an endpoint is to the service that it serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "EndpointBackend")]
+pub struct Backend {
+    /// The service's name.
+    pub service: String,
+    /// What it is called among the backends of that.
+    pub task: String,
+    /// How much it takes beside the others.
+    pub weight: u16,
+    /// `healthy` or `unhealthy`.
+    pub health: String,
+    /// `ready`, `draining` or `disabled`.
+    pub state: String,
+}
+
+/// What is to become different about what an endpoint is to its service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeBackend {
+    /// `healthy`, or `unhealthy`: it is given nothing new.
+    #[serde(default)]
+    pub health: Option<String>,
+    /// `ready`; `draining`: it ends what it has begun; or `disabled`: that may be cut off.
+    #[serde(default)]
+    pub state: Option<String>,
 }
 
 /// How an endpoint is doing on its host.

@@ -31,6 +31,7 @@ pub mod node;
 pub mod paths;
 pub mod payload;
 pub mod rows;
+pub mod services;
 pub mod settings;
 
 pub use payload::Payload;

@@ -14,6 +14,16 @@ pub const NETWORK: &str = "/v1/networks/{network}";
 pub const ENDPOINTS: &str = "/v1/endpoints";
 /// `DELETE` detaches an endpoint of this host.
 pub const ENDPOINT: &str = "/v1/networks/{network}/endpoints/{endpoint}";
+/// `POST` of a [`ChangeBackend`](crate::endpoints::ChangeBackend): the
+/// [`Endpoint`](crate::endpoints::Endpoint), one of this host by its name, its id or the start of that.
+pub const BACKEND: &str = "/v1/endpoints/{endpoint}/backend";
+/// `GET`: a list of [`Service`](crate::services::Service). `POST` of a
+/// [`CreateService`](crate::services::CreateService): the [`Service`](crate::services::Service).
+pub const SERVICES: &str = "/v1/services";
+/// `GET`: [`ServiceDetail`](crate::services::ServiceDetail). `POST` of an
+/// [`UpdateService`](crate::services::UpdateService): the [`Service`](crate::services::Service). `DELETE`
+/// removes it.
+pub const SERVICE: &str = "/v1/services/{service}";
 /// `GET` with a [`UsageQuery`](crate::ipam::UsageQuery): [`Usage`](crate::ipam::Usage).
 pub const IPAM_USAGE: &str = "/v1/ipam/usage";
 /// `POST` of a [`Reclaim`](crate::ipam::Reclaim): the [`Takeovers`](crate::ipam::Takeovers) that come of it.
@@ -75,6 +85,16 @@ pub fn of_endpoint(network: &str, endpoint: &str) -> String {
     of_network(ENDPOINT, network).replace("{endpoint}", &percent_encode(endpoint))
 }
 
+/// The path of what an endpoint of this host is to its service.
+pub fn of_backend(endpoint: &str) -> String {
+    BACKEND.replace("{endpoint}", &percent_encode(endpoint))
+}
+
+/// The path of one service.
+pub fn of_service(service: &str) -> String {
+    SERVICE.replace("{service}", &percent_encode(service))
+}
+
 /// `path` with these parameters behind it.
 pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let query: Vec<String> = parameters
@@ -106,6 +126,8 @@ mod tests {
     fn what_would_change_the_path_is_escaped() {
         assert_eq!(of_network(PEERS, "a/../b"), "/v1/scopes/a%2F..%2Fb/peers");
         assert_eq!(with_query(ROWS, &[]), "/v1/rows");
+        assert_eq!(of_backend("a/b"), "/v1/endpoints/a%2Fb/backend");
+        assert_eq!(of_service("a b"), "/v1/services/a%20b");
         let query = with_query(ROWS, &[("key", "a&b=ü"), ("table", "t")]);
         assert_eq!(query, "/v1/rows?key=a%26b%3D%C3%BC&table=t");
     }

@@ -3,6 +3,7 @@
 pub(crate) mod endpoint;
 pub(crate) mod ipam;
 pub(crate) mod network;
+pub(crate) mod service;
 
 use std::path::PathBuf;
 
@@ -57,7 +58,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: network::Network,
     },
-    /// Endpoints of this host: attach, detach, list
+    /// Services: create, list, inspect, update, remove
+    #[command(alias = "services", after_help = help::SERVICE)]
+    Service {
+        #[command(subcommand)]
+        command: service::Service,
+    },
+    /// Endpoints of this host: attach, detach, list, drain, health
     #[command(alias = "endpoints", after_help = help::ENDPOINT)]
     Endpoint {
         #[command(subcommand)]

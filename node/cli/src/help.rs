@@ -117,9 +117,51 @@ Examples:
   netdbctl endpoint attach --network web --name api-1 --netns /run/netns/box
   netdbctl endpoint attach --network web --name api-2 --ip 10.0.0.9 --pid 4711
   netdbctl endpoint attach --network box --name www -p 8080:80 -p [::1]:53:53/udp --netns /run/netns/www
+  netdbctl endpoint attach --network web --name api-3 --service api --weight 2 --pid 4711
   netdbctl endpoint attach --network web --name api-1 --move --netns /run/netns/elsewhere
   netdbctl endpoint ls
   netdbctl endpoint detach --network web --name api-1";
+
+pub(crate) const ENDPOINT_SERVING: &str = "\
+What is said of an endpoint is told to all nodes at once, and survives a restart of netnode. `drain` gives
+it nothing new, `drain --now` takes it out, `drain --undo` brings it back; one that is unhealthy is given
+nothing new until it is healthy.
+
+Examples:
+  netdbctl endpoint drain web-1
+  netdbctl endpoint drain --now web-1
+  netdbctl endpoint drain --undo web-1
+  netdbctl endpoint health web-1 unhealthy";
+
+pub(crate) const SERVICE: &str = "\
+A service is the set of endpoints that name it, whoever starts them: they may be there before it. READY
+counts those that take something new, of all.
+
+Examples:
+  netdbctl service create --network shop web
+  netdbctl endpoint attach --network shop --name web-1 --service web --netns /run/netns/web-1
+  netdbctl service ls
+  netdbctl service inspect web
+  netdbctl service rm web";
+
+pub(crate) const SERVICE_CREATE: &str = "\
+A published port is said as to Docker: [BIND:]PUBLISHED:TARGET[/PROTOCOL] leads from each host to all
+backends; mode=host,published=PORT,target=PORT[,protocol=PROTOCOL][,bind=ADDRESS] from those hosts that a
+backend is on to that one. A name and a port of each host are one service's; of two that were created on
+two sides of a cut, the older has it, and the other shows the conflict.
+
+Examples:
+  netdbctl service create --network shop web
+  netdbctl service create --network shop --vip 10.0.0.80 -p 8080:80 -p 192.0.2.1:53:53/udp web
+  netdbctl service create --network shop --endpoint-mode dnsrr -p mode=host,published=9100,target=9100 db";
+
+pub(crate) const SERVICE_UPDATE: &str = "\
+With --endpoint-mode dnsrr it gives its virtual address back; with vip it takes one.
+
+Examples:
+  netdbctl service update web --publish-add 8443:443 --publish-rm 80
+  netdbctl service update web --label-add tier=front --label-rm old
+  netdbctl service update web --endpoint-mode dnsrr";
 
 pub(crate) const IPAM: &str = "\
 Examples:

@@ -131,9 +131,9 @@ impl Catalog {
             let age = (*scope, record.created_us);
             (age, *id, claims(record))
         });
-        let (holders, mut lost) = Holders::settle(claimants);
+        let (holders, mut in_vain) = Holders::settle(claimants);
         let list = |(id, (scope, record)): (NetworkId, (Scope, NetworkRecord))| {
-            let conflicts = lost.remove(&id).unwrap_or_default();
+            let conflicts = in_vain.remove(&id).unwrap_or_default();
             (id, Listed { scope, record, conflicts })
         };
         let networks = all.into_iter().map(list).collect();

@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod backends;
 pub mod bridge;
 pub mod catalog;
 pub mod claims;

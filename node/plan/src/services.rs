@@ -90,9 +90,9 @@ impl Services {
     pub fn new(rows: impl IntoIterator<Item = (ServiceId, ServiceRecord)>) -> Self {
         let all: BTreeMap<ServiceId, ServiceRecord> = rows.into_iter().collect();
         let claimants = all.iter().map(|(id, record)| (record.created_us, *id, claims(record)));
-        let (holders, mut lost) = Holders::settle(claimants);
+        let (holders, mut in_vain) = Holders::settle(claimants);
         let list = |(id, record)| {
-            let conflicts = lost.remove(&id).unwrap_or_default();
+            let conflicts = in_vain.remove(&id).unwrap_or_default();
             (id, Listed { record, conflicts })
         };
         Self { services: all.into_iter().map(list).collect(), holders }
@@ -125,11 +125,12 @@ impl Services {
     }
 
     /// What of this a service claims that another has: `id` is itself, if it is there already.
-    pub fn taken(&self, id: Option<ServiceId>, record: &ServiceRecord) -> Option<Conflict> {
-        claims(record).into_iter().find_map(|claim| {
+    pub fn taken(&self, id: Option<ServiceId>, record: &ServiceRecord) -> Vec<Conflict> {
+        let lost = claims(record).into_iter().filter_map(|claim| {
             let with = self.holder(&claim).filter(|with| Some(*with) != id)?;
             Some(Conflict { claim, with })
-        })
+        });
+        lost.collect()
     }
 
     /// The service that people call so: by its name, or else by its id or at least
@@ -261,8 +262,7 @@ mod tests {
     #[test]
     fn a_change_is_refused_for_what_others_have() {
         let all = Services::new([(id(1), service("web", 1, vec![port(80, "any")], 1))]);
-        let clash =
-            |id, record: &ServiceRecord| all.taken(id, record).map(|conflict| conflict.with);
+        let clash = |id, record: &ServiceRecord| Some(all.taken(id, record).first()?.with);
         let own = service("web", 1, vec![port(80, "::"), port(81, "any")], 1);
         assert_eq!(clash(Some(id(1)), &own), None);
         assert_eq!(clash(None, &own), Some(id(1)));

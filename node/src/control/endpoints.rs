@@ -1,6 +1,6 @@
 //! Endpoints of this host: listing, attaching, detaching.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -10,16 +10,19 @@ use axum::{
 };
 use netdb::Name;
 use netnode_api::{
-    endpoints::{AttachEndpoint, Endpoint, EndpointState},
+    endpoints::{AttachEndpoint, Backend, ChangeBackend, Endpoint, EndpointState},
     error::{Code, Problem},
 };
 use netnode_plan::{publish::PublishError, records::LinkName};
 
 use super::{
     Control, ipam,
+    networks::parse,
     problem::{Refused, body, of_write},
 };
-use crate::endpoints::{self, AddError, AttachError, DetachError, PortError, Wish};
+use crate::endpoints::{
+    self, AddError, AttachError, DetachError, PortError, ServeError, Served, Service, Wish,
+};
 
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Json<Vec<Endpoint>> {
     Json(control.endpoints.list().iter().map(|endpoint| shown(&control, endpoint)).collect())
@@ -30,6 +33,7 @@ pub(super) async fn attach(
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Endpoint>), Refused> {
     let wish = wish(body(bytes)?)?;
+    check_service(&control, &wish)?;
     let endpoint = control.endpoints.attach(wish).await?;
     // Whoever plugs a sandbox in begins to ask for names in it.
     control.dns.stands(&endpoint.local.sandbox, endpoint.local.network).await;
@@ -44,11 +48,55 @@ pub(super) async fn detach(
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(super) async fn serve(
+    State(control): State<Arc<Control>>,
+    Path(endpoint): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Endpoint>, Refused> {
+    let ChangeBackend { health, state } = body(bytes)?;
+    let health = health.map(|health| parse("health", &health)).transpose()?;
+    let state = state.map(|state| parse("state", &state)).transpose()?;
+    let endpoint = control.endpoints.serve(&endpoint, Served { health, state }).await?;
+    Ok(Json(shown(&control, &endpoint)))
+}
+
+/// Who serves a service is on its network; one that is not there yet may come to be on any.
+fn check_service(control: &Control, wish: &Wish) -> Result<(), Refused> {
+    let Some(Service { name, .. }) = &wish.service else { return Ok(()) };
+    let (network, _) = control.networks.find(&wish.network)?;
+    let all = control.services.all();
+    let Some((_, listed)) = all.named(name).filter(|(_, of)| of.record.network != network) else {
+        return Ok(());
+    };
+    let catalog = control.networks.catalog();
+    let there = catalog.get(listed.record.network);
+    let there = there
+        .map_or_else(|| listed.record.network.short(), |network| network.record.name.to_string());
+    let message = format!("service {name} is on network {there}: who serves it is as well");
+    Err(Problem::new(Code::Invalid, message).into())
+}
+
+fn service(wanted: &AttachEndpoint) -> Result<Option<Service>, Refused> {
+    let AttachEndpoint { service, task, weight, .. } = wanted;
+    let Some(service) = service else {
+        if task.is_some() || weight.is_some() {
+            let why = "a task and a weight are of a backend: name its service";
+            return Err(Problem::new(Code::Invalid, why).into());
+        }
+        return Ok(None);
+    };
+    let task = task.as_deref().map(Name::new).transpose()?;
+    Ok(Some(Service { name: Name::new(service)?, task, weight: *weight }))
+}
+
 fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
-    let told = !(wanted.addresses.is_empty() && wanted.aliases.is_empty()) || wanted.mac.is_some();
+    let service = service(&wanted)?;
+    let told = !(wanted.addresses.is_empty() && wanted.aliases.is_empty())
+        || wanted.mac.is_some()
+        || service.is_some();
     if wanted.move_here && told {
-        let why =
-            "an endpoint that moves keeps its addresses, its hardware address and its aliases";
+        let why = "an endpoint that moves keeps its addresses, its hardware address, its aliases and \
+                   what it serves";
         return Err(Problem::new(Code::Invalid, why).into());
     }
     let aliases = wanted.aliases.iter().map(|alias| Name::new(alias));
@@ -66,12 +114,9 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
             .map(|name| parse::<LinkName>("interface", &name))
             .transpose()?,
         published: published.collect::<Result<_, Refused>>()?,
+        service,
         takes_over: wanted.move_here,
     })
-}
-
-fn parse<T: FromStr<Err: fmt::Display>>(field: &str, text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error| Problem::new(Code::Invalid, format!("{field}: {text:?}: {error}")))
 }
 
 fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
@@ -90,6 +135,13 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
         mac: local.mac.to_string(),
         published: local.published.iter().map(ToString::to_string).collect(),
         mtu: *mtu,
+        backend: local.backend.as_ref().map(|backend| Backend {
+            service: backend.service.to_string(),
+            task: backend.task.to_string(),
+            weight: backend.weight,
+            health: backend.health.to_string(),
+            state: backend.state.to_string(),
+        }),
         state: match state.clone() {
             endpoints::State::Ready => match control.dns.fault(&local.sandbox) {
                 Some(fault) => EndpointState::Error(fault),
@@ -129,6 +181,7 @@ impl From<AttachError> for Refused {
             | AttachError::Overlay(_)
             | AttachError::Sandbox { .. }
             | AttachError::Outside(_)
+            | AttachError::LocalService
             | AttachError::Port(_)
             | AttachError::Mac(_)
             | AttachError::Interface(_)
@@ -142,6 +195,22 @@ impl From<AttachError> for Refused {
             AttachError::Stopped(stopped) => (*stopped).into(),
             AttachError::Find(error) => error.clone().into(),
             AttachError::Scope(_) | AttachError::Gateway(_) => with(Code::Conflict).into(),
+        }
+    }
+}
+
+impl From<ServeError> for Refused {
+    fn from(error: ServeError) -> Self {
+        let with = |code| Problem::new(code, &error);
+        match error {
+            ServeError::Find(error) => error.into(),
+            ServeError::Several(_) => {
+                with(Code::Conflict).with_hint("`netdbctl endpoint ls --json` has the ids").into()
+            }
+            ServeError::NoService(_) => {
+                with(Code::Conflict).with_hint("attach it with --service").into()
+            }
+            ServeError::Attach(error) => (*error).into(),
         }
     }
 }

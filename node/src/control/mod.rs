@@ -19,6 +19,7 @@ mod rows;
 mod scopes;
 mod select;
 mod serve;
+mod services;
 mod socket;
 mod watch;
 
@@ -38,7 +39,7 @@ use netnode_api::{
 };
 use tokio::sync::{mpsc, oneshot, watch as signal};
 
-use crate::{dns::Dns, endpoints::Endpoints, networks::Networks};
+use crate::{dns::Dns, endpoints::Endpoints, networks::Networks, services::Services};
 pub(crate) use openapi::text as openapi;
 use problem::Refused;
 pub(crate) use serve::Server;
@@ -63,11 +64,20 @@ pub(crate) enum Order {
     Leave(oneshot::Sender<Result<Left, StopError>>),
 }
 
+/// What the node does beside its tables.
+pub(crate) struct Parts {
+    pub(crate) networks: Networks,
+    pub(crate) services: Services,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) dns: Dns,
+}
+
 /// What every request needs.
 #[derive(Clone)]
 pub(crate) struct Control {
     db: NetDb,
     networks: Networks,
+    services: Services,
     endpoints: Endpoints,
     dns: Dns,
     started: Instant,
@@ -79,14 +89,13 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new(
         db: NetDb,
-        networks: Networks,
-        endpoints: Endpoints,
-        dns: Dns,
+        parts: Parts,
         orders: mpsc::Sender<Order>,
         stopping: signal::Receiver<bool>,
     ) -> Arc<Self> {
+        let Parts { networks, services, endpoints, dns } = parts;
         let started = Instant::now();
-        Arc::new(Self { db, networks, endpoints, dns, started, orders, stopping })
+        Arc::new(Self { db, networks, services, endpoints, dns, started, orders, stopping })
     }
 }
 

@@ -69,6 +69,13 @@ pub(super) async fn remove(
     if nodes > 0 {
         return Err(Problem::new(Code::Conflict, used).with_hint(hint).into());
     }
+    let services = control.services.names_on(id);
+    if !services.is_empty() {
+        let names: Vec<&str> = services.iter().map(Name::as_str).collect();
+        let used = format!("services are on network {name}: {}", names.join(" "));
+        let hint = "`netdbctl service rm` removes them";
+        return Err(Problem::new(Code::Conflict, used).with_hint(hint).into());
+    }
     control.networks.remove(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -93,14 +100,17 @@ fn request(wanted: CreateNetwork) -> Result<NetworkRequest, Refused> {
     })
 }
 
-fn parse_all<T: FromStr<Err: std::fmt::Display>>(
+pub(super) fn parse_all<T: FromStr<Err: std::fmt::Display>>(
     field: &str,
     texts: &[String],
 ) -> Result<Vec<T>, Problem> {
     texts.iter().map(|text| parse(field, text)).collect()
 }
 
-fn parse<T: FromStr<Err: std::fmt::Display>>(field: &str, text: &str) -> Result<T, Problem> {
+pub(super) fn parse<T: FromStr<Err: std::fmt::Display>>(
+    field: &str,
+    text: &str,
+) -> Result<T, Problem> {
     text.parse().map_err(|error| Problem::new(Code::Invalid, format!("{field}: {text:?}: {error}")))
 }
 

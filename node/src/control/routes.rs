@@ -10,13 +10,14 @@ use axum::{
 };
 use netnode_api::{
     debug, diff as differences, endpoints as api_endpoints, ipam as api_ipam, keys,
-    networks as api_networks, node, paths, rows as api_rows, settings as api_settings,
+    networks as api_networks, node, paths, rows as api_rows, services as api_services,
+    settings as api_settings,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
     Control, admin, debug as inside, diff, endpoints, ipam, load, networks, openapi, rows, scopes,
-    watch,
+    services, watch,
 };
 
 /// How a type is described.
@@ -116,6 +117,7 @@ pub(super) fn routes() -> Vec<Route> {
     let mut all = of_the_node();
     all.extend(of_keys());
     all.extend(of_networks());
+    all.extend(of_services());
     all.extend(of_endpoints());
     all.extend(of_ipam());
     all.extend(of_scopes());
@@ -231,6 +233,42 @@ fn of_networks() -> Vec<Route> {
     ]
 }
 
+fn of_services() -> Vec<Route> {
+    vec![
+        Route::new(GET, paths::SERVICES, ("services", "All services"), services::list)
+            .json::<Vec<api_services::Service>>(),
+        Route::new(
+            POST,
+            paths::SERVICES,
+            ("createService", "Create a service on a network"),
+            services::create,
+        )
+        .body::<api_services::CreateService>()
+        .json::<api_services::Service>(),
+        Route::new(
+            GET,
+            paths::SERVICE,
+            ("inspectService", "A service by its name or id, and who serves it"),
+            services::inspect,
+        )
+        .json::<api_services::ServiceDetail>(),
+        Route::new(
+            POST,
+            paths::SERVICE,
+            ("updateService", "Change how a service is reached, and its labels"),
+            services::update,
+        )
+        .body::<api_services::UpdateService>()
+        .json::<api_services::Service>(),
+        Route::new(
+            DELETE,
+            paths::SERVICE,
+            ("removeService", "Remove a service; its endpoints go on"),
+            services::remove,
+        ),
+    ]
+}
+
 fn of_endpoints() -> Vec<Route> {
     vec![
         Route::new(
@@ -254,6 +292,14 @@ fn of_endpoints() -> Vec<Route> {
             ("detachEndpoint", "Plug an endpoint of this host out of its network"),
             endpoints::detach,
         ),
+        Route::new(
+            POST,
+            paths::BACKEND,
+            ("changeBackend", "Change what an endpoint of this host is to its service"),
+            endpoints::serve,
+        )
+        .body::<api_endpoints::ChangeBackend>()
+        .json::<api_endpoints::Endpoint>(),
     ]
 }
 

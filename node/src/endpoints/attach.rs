@@ -29,6 +29,7 @@ use super::{
     board::{AddError, Command},
     ports::{self, PortError},
     rows::scope_of,
+    serving::{Service, backend_of},
     store::{Local, Locals},
 };
 use crate::{
@@ -61,6 +62,8 @@ pub(crate) struct Wish {
     pub(crate) interface: Option<LinkName>,
     /// Ports of the host that are to lead to it.
     pub(crate) published: Vec<Published>,
+    /// What it is to serve.
+    pub(crate) service: Option<Service>,
     /// It is on another host, and goes on here.
     pub(crate) takes_over: bool,
 }
@@ -96,6 +99,8 @@ pub(crate) enum AttachError {
     Exists { name: Name, id: EndpointId },
     #[error("no other host has an endpoint {0} on that network: there is nothing to move")]
     NotThere(Name),
+    #[error("the network is this host's alone: a service is on a network of all nodes")]
+    LocalService,
     #[error("address {0} is in none of the network's subnets")]
     Outside(IpAddr),
     #[error("no address can be given of {of}: {why}")]
@@ -165,6 +170,10 @@ impl Endpoints {
             AttachError::Sandbox { path, error }
         })?;
         ports::check(&listed.record, &wish.published)?;
+        if listed.scope == Scope::Local && wish.service.is_some() {
+            return Err(AttachError::LocalService);
+        }
+        let _staying = self.stays.begin(network);
         if listed.scope == Scope::Cluster {
             self.db.ensure_attached(scope_of(network)?.as_str()).await?;
             // What others use of a range that came here from a node that is gone is known by their rows
@@ -245,7 +254,8 @@ impl Endpoints {
             return Err(AttachError::Mac(mac));
         }
         let (id, aliases) = (EndpointId(id), wish.aliases.clone());
-        Ok(Identity { id, addresses, mac, aliases, moves: 0, backend: None })
+        let backend = backend_of(&wish.name, wish.service.clone());
+        Ok(Identity { id, addresses, mac, aliases, moves: 0, backend })
     }
 
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.
@@ -325,7 +335,7 @@ impl Endpoints {
     }
 
     /// Says to the other nodes where an endpoint is.
-    async fn publish(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
+    pub(super) async fn publish(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
         let scope = self.db.ensure_attached(scope_of(local.network)?.as_str()).await?;
         let own = self.db.info().await?.node.member.addr.ip();
         let shown = self.shown.borrow().clone();
@@ -461,9 +471,17 @@ impl Endpoints {
     }
 
     /// A host holds no rows of networks that it has no endpoint on; a short while excepted.
-    async fn leave_scope(&self, network: NetworkId) {
+    pub(super) async fn leave_scope(&self, network: NetworkId) {
         sleep(LINGER).await;
-        if self.is_used(network) {
+        while self.stays.is_anybody_on(network) {
+            sleep(LINGER).await;
+        }
+        self.leave_if_idle(network).await;
+    }
+
+    /// Leaves a network that nobody here needs the rows of.
+    pub(super) async fn leave_if_idle(&self, network: NetworkId) {
+        if self.is_used(network) || self.stays.is_anybody_on(network) {
             return;
         }
         let Ok(name) = scope_of(network) else { return };
@@ -475,7 +493,7 @@ impl Endpoints {
     }
 
     /// Waits until what was attached before the start is known to the desk of addresses.
-    async fn started(&self) -> Result<(), Stopped> {
+    pub(super) async fn started(&self) -> Result<(), Stopped> {
         self.ready.clone().wait_for(|ready| *ready).await.map(|_| ()).map_err(|_| Stopped)
     }
 

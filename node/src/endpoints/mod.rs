@@ -8,6 +8,8 @@
 //! | `moves` | endpoints that go on elsewhere |
 //! | `ports` | which ports an endpoint may publish |
 //! | `rows` | the rows of all networks that this node takes part in |
+//! | `serving` | what an endpoint is to a service: drained, healthy |
+//! | `stays` | networks that this node takes part in for a while, without an endpoint |
 //! | `store` | this host's endpoints on disk |
 //! | `survey` | what the host is like, apart from what we make |
 
@@ -17,6 +19,8 @@ mod gateway;
 mod moves;
 mod ports;
 mod rows;
+mod serving;
+mod stays;
 mod store;
 mod survey;
 
@@ -45,6 +49,9 @@ pub(crate) use board::Shown;
 pub(crate) use board::{AddError, State};
 use board::{Board, Command, Keeper};
 pub(crate) use ports::PortError;
+pub(crate) use serving::{ServeError, Served, Service};
+use stays::Stays;
+pub(crate) use stays::VisitError;
 pub(crate) use store::Local;
 use store::{Locals, Store};
 use survey::Survey;
@@ -92,6 +99,8 @@ pub(crate) struct Endpoints {
     ready: watch::Receiver<bool>,
     /// What is attached here, and the rows that say so, change together.
     changing: Arc<Mutex<()>>,
+    /// Networks whose rows somebody needs just now, endpoint or not.
+    stays: Stays,
 }
 
 /// An endpoint as this host sees it.
@@ -153,8 +162,8 @@ impl Endpoints {
         tokio::spawn(tell_lacks());
         let networks = networks.clone();
         let (get_ready, ready) = watch::channel(false);
-        let (db, changing) = (db.clone(), Arc::default());
-        let endpoints = Self { db, networks, commands, shown, kernel, ready, changing };
+        let (db, changing, stays) = (db.clone(), Arc::default(), Stays::default());
+        let endpoints = Self { db, networks, commands, shown, kernel, ready, changing, stays };
         let again = endpoints.clone();
         tokio::spawn(async move { again.take_up(locals, &get_ready).await });
         tokio::spawn(endpoints.clone().follow_moves());

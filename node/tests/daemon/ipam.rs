@@ -20,7 +20,7 @@ fn holders(host: &Host) -> Vec<String> {
     holders.map(|node| node["node"]["name"].as_str().unwrap_or("?").to_owned()).collect()
 }
 
-fn state(host: &Host, name: &str) -> String {
+pub(crate) fn state(host: &Host, name: &str) -> String {
     let members: Value = serde_json::from_str(&host.ok("members --json")).unwrap();
     let members = members.as_array().unwrap();
     let found = members.iter().find(|member| member["name"] == name);
@@ -28,7 +28,7 @@ fn state(host: &Host, name: &str) -> String {
 }
 
 /// Hosts that know each other.
-fn cluster(names: &[&str]) -> Vec<Host> {
+pub(crate) fn cluster(names: &[&str]) -> Vec<Host> {
     let mut hosts = vec![Host::running(names[0])];
     for name in &names[1..] {
         hosts.push(Host::joined(name, &hosts[0]));

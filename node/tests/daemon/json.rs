@@ -12,16 +12,22 @@ use crate::harness::Host;
 const TEXTS: [&str; 2] = ["completions", "man"];
 
 /// These change a network namespace; the data plane's tests try them in some of their own.
-const PLUGS: [&str; 2] = ["endpoint attach", "endpoint detach"];
+const PLUGS: [&str; 4] =
+    ["endpoint attach", "endpoint detach", "endpoint drain", "endpoint health"];
 
 /// One line for each command, in an order in which they work.
-const LINES: [&str; 37] = [
+const LINES: [&str; 42] = [
     "status",
     "members",
     "network create -o mtu=1400 web",
     "network ls",
     "network inspect web",
     "ipam usage",
+    "service create --network web -p 8080:80 api",
+    "service ls",
+    "service inspect api",
+    "service update api --label-add tier=front --endpoint-mode vip",
+    "service rm api",
     "network rm web",
     "endpoint ls",
     "scope attach blue --wait",

@@ -13,6 +13,7 @@ mod openapi;
 mod protocol;
 mod schema;
 mod service;
+mod services;
 mod startup;
 mod tables;
 mod watches;

@@ -91,6 +91,8 @@ fn example(operation: &str) -> (&'static str, String) {
         "load" => ("?network=blue&table=t&lifetime=owner&operation=upsert", row.to_string()),
         "diff" => ("?left=a&right=b", String::new()),
         "createNetwork" => ("", json!({ "name": "blue", "driver": "overlay" }).to_string()),
+        "createService" => ("", json!({ "name": "web", "network": "blue" }).to_string()),
+        "updateService" => ("", json!({ "label": { "tier": "front" } }).to_string()),
         "ipamReclaim" => ("", json!({ "nodes": ["c"], "check": true }).to_string()),
         "rotateToken" => ("", json!({ "expires_after_secs": 3600 }).to_string()),
         "rows" | "tables" | "watch" => ("?network=blue", String::new()),
@@ -102,9 +104,10 @@ fn example(operation: &str) -> (&'static str, String) {
 fn turn(operation: &str) -> u8 {
     match operation {
         "attach" | "createNetwork" => 0,
-        "write" | "load" => 1,
-        "detach" | "removeNetwork" => 3,
-        "leave" => 4,
+        "write" | "load" | "createService" => 1,
+        "detach" | "removeService" => 3,
+        "removeNetwork" => 4,
+        "leave" => 5,
         _ => 2,
     }
 }
@@ -164,12 +167,13 @@ fn every_path_answers_as_described() {
     let all = operations(&document);
     for operation in &all {
         let path = operation.path.replace("{network}", "blue").replace("{endpoint}", "e");
+        let path = path.replace("{service}", "web");
         let (query, body) = example(&operation.id);
         let enough = (operation.id == "watch").then_some("\"snapshot\"");
         let method = operation.method.to_uppercase();
         let answer = ask(&host, &method, &format!("{path}{query}"), &body, enough);
         // Nobody's namespace is changed here: see the data plane's tests.
-        let good = !matches!(&*operation.id, "attachEndpoint" | "detachEndpoint");
+        let good = !matches!(&*operation.id, "attachEndpoint" | "detachEndpoint" | "changeBackend");
         check(&document, operation, &answer, good);
     }
     assert!(all.iter().any(|operation| operation.id == "leave"));

@@ -23,7 +23,7 @@ pub use streams::{HEARTBEAT, RowStream, WatchStream};
 use crate::{
     debug::Debug,
     diff::{Diff, DiffQuery},
-    endpoints::{AttachEndpoint, Endpoint},
+    endpoints::{AttachEndpoint, ChangeBackend, Endpoint},
     error::{ErrorBody, Problem},
     ipam::{Reclaim, Takeovers, Usage},
     keys::{Keys, RotateToken, Token},
@@ -31,6 +31,7 @@ use crate::{
     node::{Left, Member, Reloaded, Scope, Scopes, Stats, Status},
     paths,
     rows::{Receipt, RowQuery, Table, Write},
+    services::{CreateService, Service, ServiceDetail, UpdateService},
     settings::Setting,
 };
 
@@ -162,6 +163,44 @@ impl Client {
     /// Plugs an endpoint of this host out of its network.
     pub async fn detach_endpoint(&self, network: &str, name: &str) -> Result<(), ClientError> {
         self.tell(Method::DELETE, &paths::of_endpoint(network, name)).await
+    }
+
+    /// Changes what an endpoint of this host is to its service.
+    pub async fn change_backend(
+        &self,
+        endpoint: &str,
+        wanted: &ChangeBackend,
+    ) -> Result<Endpoint, ClientError> {
+        self.call(Method::POST, &paths::of_backend(endpoint), json(wanted)?).await
+    }
+
+    /// All services.
+    pub async fn services(&self) -> Result<Vec<Service>, ClientError> {
+        self.get(paths::SERVICES).await
+    }
+
+    /// Creates a service.
+    pub async fn create_service(&self, wanted: &CreateService) -> Result<Service, ClientError> {
+        self.call(Method::POST, paths::SERVICES, json(wanted)?).await
+    }
+
+    /// A service and who serves it, by its name, its id or the start of that.
+    pub async fn service(&self, service: &str) -> Result<ServiceDetail, ClientError> {
+        self.get(&paths::of_service(service)).await
+    }
+
+    /// Changes a service.
+    pub async fn update_service(
+        &self,
+        service: &str,
+        wanted: &UpdateService,
+    ) -> Result<Service, ClientError> {
+        self.call(Method::POST, &paths::of_service(service), json(wanted)?).await
+    }
+
+    /// Removes a service; its endpoints go on.
+    pub async fn remove_service(&self, service: &str) -> Result<(), ClientError> {
+        self.tell(Method::DELETE, &paths::of_service(service)).await
     }
 
     /// How full subnets and pools are: of one network, or of everything.

@@ -9,7 +9,7 @@ use crate::help;
 pub(crate) enum Endpoint {
     /// Plug a network namespace of this host into a network
     #[command(after_help = help::ENDPOINT)]
-    Attach(Attach),
+    Attach(Box<Attach>),
     /// Plug an endpoint of this host out of its network
     #[command(after_help = help::ENDPOINT)]
     Detach {
@@ -19,6 +19,30 @@ pub(crate) enum Endpoint {
         /// The endpoint's name
         #[arg(long)]
         name: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Give an endpoint nothing new of its service; what it has begun goes on
+    #[command(after_help = help::ENDPOINT_SERVING)]
+    Drain {
+        /// The endpoint: its name, its id, or the start of that
+        endpoint: String,
+        /// What it has begun may be cut off as well
+        #[arg(long)]
+        now: bool,
+        /// It serves again
+        #[arg(long, conflicts_with = "now")]
+        undo: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Say how an endpoint is doing that serves a service
+    #[command(after_help = help::ENDPOINT_SERVING)]
+    Health {
+        /// The endpoint: its name, its id, or the start of that
+        endpoint: String,
+        /// healthy or unhealthy
+        health: String,
         #[command(flatten)]
         json: Json,
     },
@@ -53,8 +77,17 @@ pub(crate) struct Attach {
     /// A port of this host that is to lead to it; tcp if not said
     #[arg(long, short, value_name = "[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]")]
     pub(crate) publish: Vec<String>,
+    /// The service that it is to serve; that may be created later
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// What it is to be called among the backends of that; as the endpoint if not said
+    #[arg(long, requires = "service")]
+    pub(crate) task: Option<String>,
+    /// How much it takes beside the other backends, 0 to 256; 1 if not said
+    #[arg(long, value_name = "N", requires = "service")]
+    pub(crate) weight: Option<u16>,
     /// It is on another host and goes on here, with its addresses; the other host gives it up
-    #[arg(long = "move", conflicts_with_all = ["ip", "mac", "alias"])]
+    #[arg(long = "move", conflicts_with_all = ["ip", "mac", "alias", "service"])]
     pub(crate) move_here: bool,
     /// The network namespace, by the path that leads to it
     #[arg(long, value_name = "PATH", required_unless_present = "pid", conflicts_with = "pid")]

@@ -83,7 +83,7 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
 
 // What clap calls has to return a result.
 #[allow(clippy::unnecessary_wraps)]
-fn option(text: &str) -> Result<(String, String), std::convert::Infallible> {
+pub(super) fn option(text: &str) -> Result<(String, String), std::convert::Infallible> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     Ok((name.to_owned(), value.to_owned()))
 }

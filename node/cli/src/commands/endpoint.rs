@@ -2,7 +2,7 @@
 
 use netnode_api::{
     client::Client,
-    endpoints::{AttachEndpoint, Endpoint as Shown, EndpointState},
+    endpoints::{AttachEndpoint, Backend, ChangeBackend, Endpoint as Shown, EndpointState},
 };
 use serde_json::json;
 
@@ -16,14 +16,15 @@ use crate::{
     text,
 };
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     Column::new("NETWORK", 8),
     Column::new("NAME", 8),
-    Column::new("ADDRESSES", 18),
+    Column::new("ADDRESSES", 14),
     Column::new("INTERFACE", 5),
     Column::new("PORTS", 8),
+    Column::new("SERVICE", 7),
     Column::new("STATE", 5),
-    Column::new("NETNS", 12),
+    Column::new("NETNS", 8),
 ];
 
 pub(super) async fn run(
@@ -32,7 +33,7 @@ pub(super) async fn run(
     io: &mut Io<'_>,
 ) -> Result<(), Failure> {
     match command {
-        Endpoint::Attach(wanted) => attach(wanted, client, io).await,
+        Endpoint::Attach(wanted) => attach(*wanted, client, io).await,
         Endpoint::Detach { network, name, json } => {
             client.detach_endpoint(&network, &name).await?;
             if json.json {
@@ -40,11 +41,48 @@ pub(super) async fn run(
             }
             Ok(writeln!(io.out, "{}", text::escaped(&name))?)
         }
+        Endpoint::Drain { endpoint, now, undo, json } => {
+            let state = match (now, undo) {
+                (true, _) => "disabled",
+                (_, true) => "ready",
+                _ => "draining",
+            };
+            let wanted = ChangeBackend { state: Some(state.to_owned()), health: None };
+            serve(client, io, &endpoint, &wanted, json.json).await
+        }
+        Endpoint::Health { endpoint, health, json } => {
+            let wanted = ChangeBackend { health: Some(health), state: None };
+            serve(client, io, &endpoint, &wanted, json.json).await
+        }
         Endpoint::Ls { format } => {
             let endpoints = client.endpoints().await?;
             print_list(io, format, &COLUMNS, &endpoints, cells)
         }
     }
+}
+
+async fn serve(
+    client: &Client,
+    io: &mut Io<'_>,
+    endpoint: &str,
+    wanted: &ChangeBackend,
+    json: bool,
+) -> Result<(), Failure> {
+    let changed = client.change_backend(endpoint, wanted).await?;
+    if json {
+        return print_json(io, &changed);
+    }
+    Ok(writeln!(io.out, "{}", changed.backend.as_ref().map_or_else(String::new, serving))?)
+}
+
+/// The service, and what keeps its backend from taking something new.
+fn serving(backend: &Backend) -> String {
+    let words = [("ready", &backend.state), ("healthy", &backend.health)];
+    let odd = words.into_iter().filter(|(usual, word)| usual != word);
+    let odd: Vec<&str> = odd.map(|(_, word)| word.as_str()).collect();
+    let weight = if backend.weight == 0 { " weight 0" } else { "" };
+    let blank = if odd.is_empty() { "" } else { " " };
+    format!("{}{blank}{}{weight}", backend.service, odd.join(" "))
 }
 
 async fn attach(wanted: Attach, client: &Client, io: &mut Io<'_>) -> Result<(), Failure> {
@@ -62,6 +100,9 @@ async fn attach(wanted: Attach, client: &Client, io: &mut Io<'_>) -> Result<(), 
         netns,
         interface: wanted.interface,
         published: wanted.publish,
+        service: wanted.service,
+        task: wanted.task,
+        weight: wanted.weight,
         move_here: wanted.move_here,
     };
     let endpoint = client.attach_endpoint(&request).await?;
@@ -82,6 +123,7 @@ fn cells(endpoint: &Shown) -> Vec<Cell> {
         Cell::new(endpoint.addresses.join(" ")),
         Cell::new(&*endpoint.interface),
         Cell::new(endpoint.published.join(" ")),
+        Cell::new(endpoint.backend.as_ref().map_or_else(String::new, serving)),
         Cell::new(state).look(look),
         Cell::new(&*endpoint.netns),
     ]

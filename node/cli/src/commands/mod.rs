@@ -12,6 +12,7 @@ mod network;
 mod node;
 mod rows;
 mod scope;
+mod service;
 mod top;
 mod watch;
 mod write;
@@ -56,6 +57,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         }
         Command::Reload { json } => node::reload(client, io, json.json).await,
         Command::Network { command } => network::run(command, client, io).await,
+        Command::Service { command } => service::run(command, client, io).await,
         Command::Endpoint { command } => endpoint::run(command, client, io).await,
         Command::Ipam { command } => ipam::run(command, client, io).await,
         Command::Scope { command, format } => scope::run(command, format, client, io).await,

@@ -38,6 +38,7 @@ pub use endpoint::{EndpointError, EndpointRecord, MAX_ADDRESSES, MAX_ALIASES, MA
 pub use id::{EndpointId, NetworkId, ParseIdError, ServiceId};
 pub use link_name::{LinkName, LinkNameError};
 pub use mac::{Mac, ParseMacError};
+pub use netdb_core::records::ATTACHMENTS;
 pub use network::{
     Driver, MAX_LABEL, MAX_LABELS, MAX_MTU, MAX_SUBNETS, MAX_VNI, MIN_MTU, MIN_MTU_V6, MacvlanMode,
     NetworkError, NetworkOptions, NetworkRecord, Parent,

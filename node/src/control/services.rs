@@ -1,0 +1,256 @@
+//! Services: listing, creating, inspecting, changing, removing.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::StatusCode,
+};
+use netdb::Name;
+use netnode_api::{
+    error::{Code, Problem},
+    rows::RowState,
+    services::{
+        Backend, BackendCount, CreateService, PublishedPort, Service, ServiceConflict,
+        ServiceDetail, ServiceState, UpdateService,
+    },
+};
+use netnode_plan::{
+    backends::{Serving, Standing as NodeStanding},
+    records::{PublishedPort as Port, ServiceId, ServiceMode, ServiceRecord},
+    services::{Claim, Conflict, Listed, State as Standing},
+};
+
+use super::{
+    Control, ipam,
+    names::Names,
+    networks::{parse, parse_all},
+    problem::{Refused, body, of_write},
+};
+use crate::services::{self, Change, ChangeError, RemoveError, StandingError, VipError, Wanted};
+
+pub(super) async fn list(
+    State(control): State<Arc<Control>>,
+) -> Result<Json<Vec<Service>>, Refused> {
+    let standing = control.services.standing(None).await?;
+    let all = control.services.all();
+    let shown = all.iter().map(|(id, listed)| service(&control, id, listed, &standing));
+    let mut shown: Vec<Service> = shown.collect();
+    shown.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    Ok(Json(shown))
+}
+
+pub(super) async fn create(
+    State(control): State<Arc<Control>>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Service>, Refused> {
+    let wanted = wanted(body(bytes)?)?;
+    let created = control.services.create(&control.endpoints, wanted).await;
+    shown(&control, created).await
+}
+
+pub(super) async fn inspect(
+    State(control): State<Arc<Control>>,
+    Path(text): Path<String>,
+) -> Result<Json<ServiceDetail>, Refused> {
+    let (id, listed) = control.services.find(&text)?;
+    let ServiceRecord { name, network, .. } = &listed.record;
+    let standing = control.services.standing(Some((*network, name))).await?;
+    let names = Names::ask(&control.db).await?;
+    let backends = standing.of(*network, name).map(|serving| {
+        let mut all: Vec<Backend> = serving.iter().map(|one| backend(one, &names)).collect();
+        all.sort_by(|one, other| (&one.task, &one.endpoint).cmp(&(&other.task, &other.endpoint)));
+        all
+    });
+    Ok(Json(ServiceDetail { service: service(&control, id, &listed, &standing), backends }))
+}
+
+pub(super) async fn update(
+    State(control): State<Arc<Control>>,
+    Path(text): Path<String>,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<Json<Service>, Refused> {
+    let change = change(body(bytes)?)?;
+    let changed = control.services.update(&control.endpoints, &text, change).await;
+    shown(&control, changed).await
+}
+
+pub(super) async fn remove(
+    State(control): State<Arc<Control>>,
+    Path(text): Path<String>,
+) -> Result<StatusCode, Refused> {
+    control.services.remove(&text).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn shown(
+    control: &Control,
+    changed: Result<(ServiceId, Listed), ChangeError>,
+) -> Result<Json<Service>, Refused> {
+    let (id, listed) = changed?;
+    let ServiceRecord { name, network, .. } = &listed.record;
+    let standing = control.services.standing(Some((*network, name))).await?;
+    Ok(Json(service(control, id, &listed, &standing)))
+}
+
+fn wanted(wanted: CreateService) -> Result<Wanted, Refused> {
+    let mode = wanted.mode.map(|mode| parse("mode", &mode)).transpose()?;
+    Ok(Wanted {
+        name: Name::new(&wanted.name)?,
+        network: wanted.network,
+        mode: mode.unwrap_or(ServiceMode::Vip),
+        vips: parse_all("vips", &wanted.vips)?,
+        ports: wanted.ports.iter().map(port).collect::<Result<_, _>>()?,
+        labels: wanted.labels,
+    })
+}
+
+fn change(wanted: UpdateService) -> Result<Change, Refused> {
+    let unpublish = wanted.unpublish.iter();
+    let unpublish = unpublish.map(|of| Ok((of.target, parse("protocol", &of.protocol)?)));
+    Ok(Change {
+        mode: wanted.mode.map(|mode| parse("mode", &mode)).transpose()?,
+        vips: parse_all("vips", &wanted.vips)?,
+        publish: wanted.publish.iter().map(port).collect::<Result<_, _>>()?,
+        unpublish: unpublish.collect::<Result<_, Problem>>()?,
+        label: wanted.label,
+        unlabel: wanted.unlabel,
+    })
+}
+
+fn port(wanted: &PublishedPort) -> Result<Port, Problem> {
+    Ok(Port {
+        protocol: parse("protocol", &wanted.protocol)?,
+        published: wanted.published,
+        target: wanted.target,
+        mode: parse("mode", &wanted.mode)?,
+        bind: wanted.bind.as_deref().map(|bind| parse("bind", bind)).transpose()?,
+    })
+}
+
+fn service(
+    control: &Control,
+    id: ServiceId,
+    listed: &Listed,
+    standing: &services::Standing,
+) -> Service {
+    let ServiceRecord { name, network, mode, vips, ports, labels, created_us } = &listed.record;
+    let catalog = control.networks.catalog();
+    let network_name = catalog.get(*network).map(|listed| listed.record.name.to_string());
+    let tally = standing.tally(*network, name);
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let state = match listed.state(network_name.is_some(), tally) {
+        Standing::Ready => ServiceState::Ready,
+        Standing::Pending(why) => ServiceState::Pending(why.to_owned()),
+        Standing::Conflict(conflict) => ServiceState::Conflict(told(control, &conflict)),
+    };
+    let conflicts = listed.conflicts.iter().map(|conflict| ServiceConflict {
+        claim: conflict.claim.to_string(),
+        with: conflict.with.to_string(),
+    });
+    Service {
+        id: id.to_string(),
+        name: name.to_string(),
+        network: network.to_string(),
+        network_name,
+        mode: mode.to_string(),
+        vips: vips.iter().map(ToString::to_string).collect(),
+        ports: ports.iter().map(shown_port).collect(),
+        labels: labels.clone(),
+        created_us: *created_us,
+        conflicts: conflicts.collect(),
+        backends: tally
+            .map(|tally| BackendCount { ready: count(tally.ready), all: count(tally.all) }),
+        state,
+    }
+}
+
+/// With what a service clashes: by the other's name, unless it is the name that both have.
+fn told(control: &Control, conflict: &Conflict) -> String {
+    let all = control.services.all();
+    let name = all.get(conflict.with).map(|listed| listed.record.name.to_string());
+    let by = match (&conflict.claim, name) {
+        (Claim::Name(_), _) | (_, None) => conflict.with.short(),
+        (_, Some(name)) => name,
+    };
+    format!("{by} has {}", conflict.claim)
+}
+
+fn shown_port(port: &Port) -> PublishedPort {
+    PublishedPort {
+        protocol: port.protocol.to_string(),
+        published: port.published,
+        target: port.target,
+        mode: port.mode.to_string(),
+        bind: port.bind.map(|bind| bind.to_string()),
+    }
+}
+
+fn backend(serving: &Serving, names: &Names) -> Backend {
+    let Serving { id, node, standing, name, addresses, backend, .. } = serving;
+    Backend {
+        task: backend.task.to_string(),
+        endpoint: id.to_string(),
+        name: name.to_string(),
+        addresses: addresses.iter().map(ToString::to_string).collect(),
+        node: names.who(*node),
+        node_state: match standing {
+            NodeStanding::Alive => RowState::Alive,
+            NodeStanding::Suspect => RowState::Suspect,
+            NodeStanding::Restarting => RowState::Restarting,
+            NodeStanding::Failed => RowState::Failed,
+        },
+        weight: backend.weight,
+        health: backend.health.to_string(),
+        state: backend.state.to_string(),
+    }
+}
+
+impl From<StandingError> for Refused {
+    fn from(error: StandingError) -> Self {
+        match error {
+            StandingError::Name(error) => error.into(),
+            StandingError::Stopped(stopped) => stopped.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Refused {
+    fn from(error: ChangeError) -> Self {
+        let with = |code| Problem::new(code, &error);
+        match &error {
+            ChangeError::Find(error) => error.clone().into(),
+            ChangeError::Local(_)
+            | ChangeError::Driver(_)
+            | ChangeError::Record(_)
+            | ChangeError::Vip(VipError::Outside(_) | VipError::Two(..)) => {
+                with(Code::Invalid).into()
+            }
+            ChangeError::NoNetwork(_) => {
+                with(Code::Conflict).with_hint("remove the service, and create it anew").into()
+            }
+            ChangeError::Exists { .. } | ChangeError::Taken { .. } => with(Code::Exists).into(),
+            ChangeError::NotPublished(..) => with(Code::NotFound).into(),
+            ChangeError::Vip(VipError::NoAddress { of, why }) => {
+                ipam::of_take(why, of, &error).into()
+            }
+            ChangeError::Vip(VipError::Visit(_)) => with(Code::Conflict).into(),
+            ChangeError::Vip(VipError::Stopped(stopped)) | ChangeError::Stopped(stopped) => {
+                (*stopped).into()
+            }
+            ChangeError::Entropy(_) => with(Code::Internal).into(),
+            ChangeError::Write(error) => of_write(error).into(),
+        }
+    }
+}
+
+impl From<RemoveError> for Refused {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Find(error) => error.into(),
+            RemoveError::Write(error) => of_write(&error).into(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Endpoints that serve a service: what their operator wants of them, and how they are doing.
+
+use netdb::Name;
+use netnode_plan::{
+    claims::{FindError, find_id},
+    records::{Backend, BackendState, EndpointId, Health},
+};
+
+use super::{AttachError, Endpoint, Endpoints};
+
+/// Why what an endpoint is to its service was not changed. What could be stored and not be said to the other
+/// nodes is said after the next start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Find(#[from] FindError),
+    #[error("this host has an endpoint {0} on several networks: name it by its id")]
+    Several(Name),
+    #[error("endpoint {0} serves no service")]
+    NoService(Name),
+    /// It can't be stored or said.
+    #[error(transparent)]
+    Attach(Box<AttachError>),
+}
+
+/// What is to be different about a backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Served {
+    pub(crate) health: Option<Health>,
+    pub(crate) state: Option<BackendState>,
+}
+
+impl Endpoints {
+    /// Changes what an endpoint of this host is to its service: on disk first, then for the other nodes. It is
+    /// meant by its name, its id, or the start of that.
+    pub(crate) async fn serve(&self, text: &str, wanted: Served) -> Result<Endpoint, ServeError> {
+        self.started().await.map_err(AttachError::from)?;
+        let _changing = self.changing.lock().await;
+        let id = self.meant(text)?;
+        let unknown = || FindError::Unknown { kind: "endpoint", text: text.to_owned() };
+        let mut local = self.get(id).ok_or_else(unknown)?.local;
+        let backend = local.backend.as_mut();
+        let backend = backend.ok_or_else(|| ServeError::NoService(local.name.clone()))?;
+        let Served { health, state } = wanted;
+        backend.health = health.unwrap_or(backend.health);
+        backend.state = state.unwrap_or(backend.state);
+        self.put(id, &local).await?;
+        if !self.is_own(local.network) {
+            self.publish(id, &local).await?;
+        }
+        Ok(self.get(id).ok_or_else(unknown)?)
+    }
+
+    fn meant(&self, text: &str) -> Result<EndpointId, ServeError> {
+        let all = self.list();
+        let mut named = all.iter().filter(|endpoint| endpoint.local.name.as_str() == text);
+        match (named.next(), named.next()) {
+            (Some(only), None) => Ok(only.id),
+            (Some(one), Some(_)) => Err(ServeError::Several(one.local.name.clone())),
+            (None, _) => Ok(find_id("endpoint", all.iter().map(|endpoint| endpoint.id), text)?),
+        }
+    }
+}
+
+impl From<AttachError> for ServeError {
+    fn from(error: AttachError) -> Self {
+        Self::Attach(Box::new(error))
+    }
+}
+
+/// What an endpoint is to be to a service.
+pub(super) fn backend_of(name: &Name, service: Option<Service>) -> Option<Backend> {
+    service.map(|Service { name: service, task, weight }| Backend {
+        weight: weight.unwrap_or(Backend::DEFAULT_WEIGHT),
+        ..Backend::new(service, task.unwrap_or_else(|| name.clone()))
+    })
+}
+
+/// The service that somebody wants an endpoint to serve.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) name: Name,
+    /// What this one of its backends is called; as the endpoint if not said.
+    pub(crate) task: Option<Name>,
+    pub(crate) weight: Option<u16>,
+}
