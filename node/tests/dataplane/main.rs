@@ -17,5 +17,6 @@ mod many;
 mod names;
 mod overlay;
 mod ping;
+mod services;
 mod talk;
 mod ways;
