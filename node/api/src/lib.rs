@@ -21,6 +21,7 @@
 pub mod client;
 pub mod debug;
 pub mod diff;
+pub mod dns;
 pub mod endpoints;
 pub mod error;
 pub mod ipam;

@@ -1,5 +1,6 @@
 //! The command line: its commands, options and help, and nothing that acts on them.
 
+pub(crate) mod dns;
 pub(crate) mod endpoint;
 pub(crate) mod ipam;
 pub(crate) mod network;
@@ -69,6 +70,12 @@ pub(crate) enum Command {
     Endpoint {
         #[command(subcommand)]
         command: endpoint::Endpoint,
+    },
+    /// Names: what a container would be told
+    #[command(after_help = help::DNS_QUERY)]
+    Dns {
+        #[command(subcommand)]
+        command: dns::Dns,
     },
     /// Numbers given without a quorum: who holds how much, and taking over
     #[command(after_help = help::IPAM)]

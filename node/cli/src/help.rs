@@ -311,3 +311,14 @@ that it still stands for says so with this command, and what it did not write ag
 
 Examples:
   netdbctl complete blue";
+
+pub(crate) const DNS_QUERY: &str = "\
+Names are answered inside each container, at 127.0.0.11 unless netnode was told otherwise: an endpoint's name
+and aliases, SERVICE (its virtual address, or its backends in any order), tasks.SERVICE, TASK.SERVICE; each of
+them also with .NETWORK and the domain behind it. What is not known so is asked of the host's resolvers.
+
+Examples:
+  netdbctl dns query --as client-1 web
+  netdbctl dns query --as client-1 tasks.web --trace
+  netdbctl dns query --as client-1 --type PTR 10.0.0.2
+  netdbctl dns query --as client-1 web --json | jq -r '.records[]'";

@@ -12,11 +12,13 @@ mod counters;
 pub mod forward;
 pub mod limits;
 pub mod local;
+mod lookup;
 mod names;
 mod server;
 pub mod wire;
 
 pub use counters::Stats;
 pub use forward::{Forwarder, Settings, resolv_conf};
+pub use lookup::{Answered, LookupError};
 pub use names::{Family, Names, Verdict};
 pub use server::Client;

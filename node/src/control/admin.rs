@@ -139,7 +139,8 @@ pub(super) async fn stats(State(control): State<Arc<Control>>) -> Result<Json<St
 pub(super) async fn metrics(
     State(control): State<Arc<Control>>,
 ) -> Result<impl IntoResponse, Refused> {
-    let snapshot = Snapshot::ask(&control.db, control.started.elapsed()).await?;
+    let snapshot =
+        Snapshot::ask(&control.db, control.dns.stats(), control.started.elapsed()).await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&snapshot)))
 }
 

@@ -7,6 +7,7 @@ mod admin;
 mod convert;
 mod debug;
 mod diff;
+mod dns;
 mod endpoints;
 mod ipam;
 mod load;

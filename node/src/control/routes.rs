@@ -9,15 +9,15 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use netnode_api::{
-    debug, diff as differences, endpoints as api_endpoints, ipam as api_ipam, keys,
+    debug, diff as differences, dns as api_dns, endpoints as api_endpoints, ipam as api_ipam, keys,
     networks as api_networks, node, paths, rows as api_rows, services as api_services,
     settings as api_settings,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Control, admin, debug as inside, diff, endpoints, ipam, load, networks, openapi, rows, scopes,
-    services, watch,
+    Control, admin, debug as inside, diff, dns, endpoints, ipam, load, networks, openapi, rows,
+    scopes, services, watch,
 };
 
 /// How a type is described.
@@ -118,6 +118,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(of_keys());
     all.extend(of_networks());
     all.extend(of_services());
+    all.extend(of_dns());
     all.extend(of_endpoints());
     all.extend(of_ipam());
     all.extend(of_scopes());
@@ -300,6 +301,19 @@ fn of_endpoints() -> Vec<Route> {
         )
         .body::<api_endpoints::ChangeBackend>()
         .json::<api_endpoints::Endpoint>(),
+    ]
+}
+
+fn of_dns() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::DNS_QUERY,
+            ("dnsQuery", "What a sandbox of this host would be told of a name, and why"),
+            dns::query,
+        )
+        .query::<api_dns::DnsQuery>()
+        .json::<api_dns::DnsAnswer>(),
     ]
 }
 

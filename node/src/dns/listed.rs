@@ -17,6 +17,8 @@ use netnode_plan::{
     records::NetworkId,
 };
 
+use super::query::SeenNetwork;
+
 /// One network.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Network {
@@ -27,6 +29,14 @@ pub(super) struct Network {
     internal: bool,
     /// Whether all rows of it are here.
     pub(super) synced: bool,
+}
+
+impl Network {
+    /// What people are told of it.
+    pub(super) fn seen(&self) -> SeenNetwork {
+        let Self { name, synced, internal, .. } = self;
+        SeenNetwork { name: name.clone(), synced: *synced, internal: *internal }
+    }
 }
 
 /// All networks. It is written to for one row at a time, and read for one question at a time.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `follow` | the task that takes rows, networks and sandboxes as they change |
 //! | `listed` | the names of all networks, and what one sandbox sees of them |
+//! | `query` | what a sandbox would be told, and why |
 //! | `served` | the sandboxes that are answered: their sockets, and why one is not |
 //! | `upstreams` | who is asked for what is not ours |
 //!
@@ -11,6 +12,7 @@
 
 mod follow;
 mod listed;
+mod query;
 mod served;
 mod upstreams;
 
@@ -29,6 +31,7 @@ use tokio::{sync::watch, time::timeout};
 use crate::{endpoints::Endpoints, networks::Networks};
 use follow::Follower;
 use listed::Listed;
+pub(crate) use query::{Explained, SeenNetwork};
 use served::Served;
 
 /// Where sandboxes find it, as Docker's do.

@@ -3,7 +3,7 @@
 use netdb::Name;
 use netnode_plan::{
     claims::{FindError, find_id},
-    records::{Backend, BackendState, EndpointId, Health},
+    records::{Backend, BackendState, EndpointId, Health, NetworkId},
 };
 
 use super::{AttachError, Endpoint, Endpoints};
@@ -49,6 +49,24 @@ impl Endpoints {
             self.publish(id, &local).await?;
         }
         Ok(self.get(id).ok_or_else(unknown)?)
+    }
+
+    /// The networks that the sandbox of an endpoint is on. The endpoint is meant as in [`Self::serve`]; several of
+    /// one name may be one sandbox's.
+    pub(crate) fn networks_beside(&self, text: &str) -> Result<Vec<NetworkId>, ServeError> {
+        let all = self.list();
+        let mut named = all.iter().filter(|e| e.local.name.as_str() == text).map(|e| &e.local);
+        let sandbox = match named.next() {
+            Some(first) if named.all(|other| other.sandbox == first.sandbox) => {
+                first.sandbox.clone()
+            }
+            _ => {
+                let id = self.meant(text)?;
+                all.iter().find(|e| e.id == id).map(|e| e.local.sandbox.clone()).unwrap_or_default()
+            }
+        };
+        let beside = all.iter().filter(|e| e.local.sandbox == sandbox);
+        Ok(beside.map(|endpoint| endpoint.local.network).collect())
     }
 
     fn meant(&self, text: &str) -> Result<EndpointId, ServeError> {

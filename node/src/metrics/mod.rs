@@ -33,10 +33,15 @@ pub(crate) struct Snapshot {
     pub(crate) networks: Vec<NetworkInfo>,
     pub(crate) keys: KeysInfo,
     pub(crate) stats: Stats,
+    pub(crate) dns: netnode_dns::Stats,
 }
 
 impl Snapshot {
-    pub(crate) async fn ask(db: &NetDb, uptime: Duration) -> Result<Self, Stopped> {
+    pub(crate) async fn ask(
+        db: &NetDb,
+        dns: netnode_dns::Stats,
+        uptime: Duration,
+    ) -> Result<Self, Stopped> {
         Ok(Self {
             uptime,
             info: db.info().await?,
@@ -44,6 +49,7 @@ impl Snapshot {
             networks: db.networks().await?,
             keys: db.keys().await?,
             stats: db.stats().await?,
+            dns,
         })
     }
 }

@@ -252,6 +252,13 @@ pub(super) const METRICS: &[Metric] = &[
     counter!("stream_messages_delivered_total" transport.messages_delivered, "Messages on streams that the peer confirmed"),
     counter!("joins_answered_total" transport.joins_answered, "Joins answered"),
     counter!("joins_refused_total" transport.joins_refused, "Joins refused"),
+    // Names.
+    each(
+        ("dns_events_total", Kind::Counter),
+        &["event"],
+        |s| s.dns.named().map(|(event, count)| (vec![event.to_owned()], count.into())).collect(),
+        "Queries of this host's sandboxes, and what became of them and of the questions to its resolvers",
+    ),
 ];
 
 fn info(snapshot: &Snapshot) -> Vec<Labelled> {

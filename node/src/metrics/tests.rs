@@ -138,6 +138,31 @@ fn stats(n: &mut Numbers) -> Stats {
     }
 }
 
+fn dns(n: &mut Numbers) -> netnode_dns::Stats {
+    netnode_dns::Stats {
+        udp_queries: n.next(),
+        tcp_queries: n.next(),
+        answered_here: n.next(),
+        answered_from_cache: n.next(),
+        forwarded: n.next(),
+        joined: n.next(),
+        dropped_queries: n.next(),
+        refused_by_share: n.next(),
+        refused_by_load: n.next(),
+        dropped_answers: n.next(),
+        connections: n.next(),
+        refused_connections: n.next(),
+        cut_connections: n.next(),
+        upstream_tries: n.next(),
+        upstream_silent: n.next(),
+        upstream_unreachable: n.next(),
+        upstream_refused: n.next(),
+        upstream_truncated: n.next(),
+        upstream_strays: n.next(),
+        failed: n.next(),
+    }
+}
+
 fn snapshot(n: &mut Numbers) -> Snapshot {
     let addr = ([127, 0, 0, 1], 1).into();
     let member =
@@ -178,6 +203,7 @@ fn snapshot(n: &mut Numbers) -> Snapshot {
             info(member, MemberState::Alive),
         ],
         networks: vec![network],
+        dns: dns(n),
         keys: KeysInfo {
             keys: vec![KeyInfo { id: key, epoch: n.next(), primary: true, held_by: 1 }],
             rotation: RotationStep::Using { key, waiting_for },

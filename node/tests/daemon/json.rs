@@ -12,8 +12,8 @@ use crate::harness::Host;
 const TEXTS: [&str; 2] = ["completions", "man"];
 
 /// These change a network namespace; the data plane's tests try them in some of their own.
-const PLUGS: [&str; 4] =
-    ["endpoint attach", "endpoint detach", "endpoint drain", "endpoint health"];
+const PLUGS: [&str; 5] =
+    ["dns query", "endpoint attach", "endpoint detach", "endpoint drain", "endpoint health"];
 
 /// One line for each command, in an order in which they work.
 const LINES: [&str; 42] = [

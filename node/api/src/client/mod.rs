@@ -23,6 +23,7 @@ pub use streams::{HEARTBEAT, RowStream, WatchStream};
 use crate::{
     debug::Debug,
     diff::{Diff, DiffQuery},
+    dns::DnsAnswer,
     endpoints::{AttachEndpoint, ChangeBackend, Endpoint},
     error::{ErrorBody, Problem},
     ipam::{Reclaim, Takeovers, Usage},
@@ -207,6 +208,17 @@ impl Client {
     pub async fn ipam_usage(&self, network: Option<&str>) -> Result<Usage, ClientError> {
         let query: Vec<_> = network.map(|network| ("network", network)).into_iter().collect();
         self.get(&paths::with_query(paths::IPAM_USAGE, &query)).await
+    }
+
+    /// What the sandbox of an endpoint of this host would be told of a name.
+    pub async fn dns_query(
+        &self,
+        endpoint: &str,
+        name: &str,
+        kind: &str,
+    ) -> Result<DnsAnswer, ClientError> {
+        let query = [("endpoint", endpoint), ("name", name), ("type", kind)];
+        self.get(&paths::with_query(paths::DNS_QUERY, &query)).await
     }
 
     /// Takes over what nodes held that are down for good, or says what that would be.

@@ -3,6 +3,7 @@
 mod config;
 mod debug;
 mod diff;
+mod dns;
 mod endpoint;
 mod generated;
 mod ipam;
@@ -59,6 +60,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         Command::Network { command } => network::run(command, client, io).await,
         Command::Service { command } => service::run(command, client, io).await,
         Command::Endpoint { command } => endpoint::run(command, client, io).await,
+        Command::Dns { command } => dns::run(command, client, io).await,
         Command::Ipam { command } => ipam::run(command, client, io).await,
         Command::Scope { command, format } => scope::run(command, format, client, io).await,
         Command::Complete { network, json } => {

@@ -113,6 +113,11 @@ impl Forwarder {
         }
     }
 
+    /// Who is asked.
+    pub fn upstreams(&self) -> Vec<SocketAddr> {
+        lock(&self.0.upstreams).to_vec()
+    }
+
     /// What has been counted, here and at every client.
     pub fn stats(&self) -> Stats {
         self.0.counters.read()

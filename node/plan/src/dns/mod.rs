@@ -16,7 +16,7 @@ mod zone;
 use core::net::IpAddr;
 
 pub use view::{Seat, Verdict, View};
-pub use zone::{Standing, Zone};
+pub use zone::{Part, Standing, Zone};
 
 /// What our own names end with where they are written out in full. `.internal` is nobody's in the public DNS
 /// (ICANN Board, 29 July 2024).

@@ -196,6 +196,37 @@ fn suspected_come_last_and_failed_not_at_all() {
 }
 
 #[test]
+fn what_is_told_is_what_the_parts_say() {
+    let mut site = Site::new();
+    for (id, standing) in [(2, Standing::Up), (3, Standing::Suspected), (4, Standing::Failed)] {
+        let record = backend(&format!("web.{id}"), &format!("10.0.0.{id}/24"));
+        put(&mut site.zone, A, id, &record, standing);
+    }
+    let mut resting = backend("web.5", "10.0.0.5/24");
+    resting.backend = resting.backend.map(|b| Backend { state: BackendState::Draining, ..b });
+    put(&mut site.zone, B, 5, &resting, Standing::Up);
+    site.zone.put_service(ServiceId([1; 16]), Some(&service(ServiceMode::Vip, &["10.0.0.9"], 5)));
+    site.zone.put_service(ServiceId([2; 16]), Some(&service(ServiceMode::Vip, &["10.0.0.8"], 6)));
+    for asked in ["web", "tasks.web", "tasks.web.front", "web.2", "web.5.web", "nobody"] {
+        let mut told: Vec<String> = Vec::new();
+        for (network, part) in site.see(|view| view.parts(asked)) {
+            assert_eq!(network, "front");
+            match part {
+                Part::Service { vips, has_name: true, .. } => {
+                    told.extend(vips.iter().map(ToString::to_string));
+                }
+                Part::Endpoint { addresses, told: true, .. } => {
+                    told.extend(addresses.iter().map(ToString::to_string));
+                }
+                _ => {}
+            }
+        }
+        told.sort();
+        assert_eq!(told, site.v4(asked), "{asked}");
+    }
+}
+
+#[test]
 fn the_order_is_another_one_each_time() {
     let mut site = Site::new();
     for id in 2..6 {

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Family, Zone, zone::BACKENDS};
+use super::{Family, Part, Zone, zone::BACKENDS};
 
 /// What the rows say of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,18 @@ impl View<'_> {
             None if synced || !self.may_be_ours(name) => Verdict::NotOurs,
             _ => Verdict::Unsure,
         }
+    }
+
+    /// Why a name comes to what it does: everything that is called so, with the network where it is.
+    pub fn parts(&self, name: &str) -> Vec<(String, Part)> {
+        let short = self.within_domain(name).unwrap_or(name);
+        let mut parts = Vec::new();
+        for seat in self.seats {
+            let names = [Some(short), before(short, seat.network)];
+            let found = names.into_iter().flatten().flat_map(|name| seat.zone.parts(name));
+            parts.extend(found.map(|part| (String::from(seat.network), part)));
+        }
+        parts
     }
 
     /// Puts the names of an address into `out`, which is empty, each written out in full.

@@ -29,9 +29,41 @@ pub enum Standing {
     Failed,
 }
 
+/// Something that is called by a name, and what it adds to the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A service.
+    Service {
+        /// Its name.
+        name: Name,
+        /// Its id.
+        id: ServiceId,
+        /// Its own addresses; none of one whose name comes to its backends.
+        vips: Vec<IpAddr>,
+        /// Whether it has the name; an older one may.
+        has_name: bool,
+    },
+    /// An endpoint.
+    Endpoint {
+        /// Its name.
+        name: Name,
+        /// Where it is.
+        node: NodeId,
+        /// All its addresses.
+        addresses: Vec<IpAddr>,
+        /// How its node is doing.
+        standing: Standing,
+        /// As what it is called so: itself, or as what serves it.
+        serves: bool,
+        /// Whether its addresses are told.
+        told: bool,
+    },
+}
+
 /// An endpoint, as far as names go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Held {
+    node: NodeId,
     name: Name,
     aliases: Vec<Name>,
     addresses: Vec<IpAddr>,
@@ -87,7 +119,7 @@ impl Zone {
         let rows = self.endpoints.entry(id).or_default();
         match row {
             Some((record, standing)) => {
-                rows.insert(node, Arc::new(Held::new(record, standing)));
+                rows.insert(node, Arc::new(Held::new(node, record, standing)));
             }
             None => drop(rows.remove(&node)),
         }
@@ -187,12 +219,7 @@ impl Zone {
         late: &mut Vec<IpAddr>,
     ) -> bool {
         let Some(meant) = self.names.get(name) else { return false };
-        // The name of its backends (`tasks.`) leads past a service's own address.
-        let called_so =
-            |service: &&Arc<ServiceRecord>| service.name.as_str().eq_ignore_ascii_case(name);
-        if let Some(service) = meant.services.values().find(called_so)
-            && service.mode == ServiceMode::Vip
-        {
+        if let Some(service) = meant.by_address(name) {
             up.extend(service.vips.iter().filter(|vip| family.has(vip)));
             return true;
         }
@@ -202,11 +229,34 @@ impl Zone {
                 Standing::Suspected => &mut *late,
                 Standing::Failed => continue,
             };
-            if *role == Role::Itself || held.takes_new() {
+            if held.is_told_as(*role) {
                 out.extend(held.addresses.iter().filter(|address| family.has(address)));
             }
         }
         true
+    }
+
+    /// Everything that is called so, and what it adds to [`Zone::addresses`].
+    pub(super) fn parts(&self, name: &str) -> Vec<Part> {
+        let Some(meant) = self.names.get(name) else { return Vec::new() };
+        let by_address = meant.by_address(name);
+        let mut services = meant.services.iter().filter(|(_, s)| is_called(s, name)).peekable();
+        let holder = services.peek().map(|((_, id), _)| *id);
+        let service = |((_, id), service): (&(u64, ServiceId), &Arc<ServiceRecord>)| {
+            let (name, vips) = (service.name.clone(), service.vips.clone());
+            Part::Service { name, id: *id, vips, has_name: holder == Some(*id) }
+        };
+        let endpoint = |((_, role), held): (&(EndpointId, Role), &Arc<Held>)| Part::Endpoint {
+            name: held.name.clone(),
+            node: held.node,
+            addresses: held.addresses.clone(),
+            standing: held.standing,
+            serves: *role == Role::Serves,
+            told: by_address.is_none()
+                && held.standing != Standing::Failed
+                && held.is_told_as(*role),
+        };
+        services.map(service).chain(meant.endpoints.iter().map(endpoint)).collect()
     }
 
     /// Puts the names of an address into `out`, as they are called on this network.
@@ -232,13 +282,27 @@ impl Zone {
     }
 }
 
+impl Meant {
+    /// The service that has a name, if that comes to its own addresses. The name of its backends (`tasks.`) does
+    /// not.
+    fn by_address(&self, name: &str) -> Option<&ServiceRecord> {
+        let holder = self.services.values().find(|service| is_called(service, name));
+        holder.filter(|service| service.mode == ServiceMode::Vip).map(|service| &**service)
+    }
+}
+
+fn is_called(service: &ServiceRecord, name: &str) -> bool {
+    service.name.as_str().eq_ignore_ascii_case(name)
+}
+
 impl Held {
-    fn new(record: &EndpointRecord, standing: Standing) -> Self {
+    fn new(node: NodeId, record: &EndpointRecord, standing: Standing) -> Self {
         let serves = record
             .backend
             .as_ref()
             .map(|backend| (backend.service.clone(), backend.task.clone(), backend.takes_new()));
         Self {
+            node,
             name: record.name.clone(),
             aliases: record.aliases.clone(),
             addresses: record.addresses.iter().map(IpNet::addr).collect(),
@@ -248,8 +312,9 @@ impl Held {
         }
     }
 
-    fn takes_new(&self) -> bool {
-        self.serves.as_ref().is_some_and(|(.., takes_new)| *takes_new)
+    fn is_told_as(&self, role: Role) -> bool {
+        let takes_new = || self.serves.as_ref().is_some_and(|(.., takes_new)| *takes_new);
+        role == Role::Itself || takes_new()
     }
 
     /// Everything that it is called.
