@@ -49,8 +49,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: names ADDRESS:PORT COUNT".into());
     };
     let (address, count): (SocketAddr, u32) = (address.parse()?, count.parse()?);
-    let named = |n| (format!("service-{n}.blue.example"), Ipv4Addr::from_bits(FIRST.to_bits() + n));
-    let names = Arc::new(Services((0..count).map(named).collect()));
+    let service =
+        |n| (format!("service-{n}.blue.example"), Ipv4Addr::from_bits(FIRST.to_bits() + n));
+    let names = Arc::new(Services((0..count).map(service).collect()));
     let client = Client::new(names, Forwarder::new(Settings::default()));
     let (udp, tcp) = (UdpSocket::bind(address)?, TcpListener::bind(address)?);
     writeln!(stdout(), "serving {count} names on {address}")?;
