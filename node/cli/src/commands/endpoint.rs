@@ -137,3 +137,24 @@ fn state(state: &EndpointState) -> (String, Look) {
         EndpointState::Error(why) => (format!("error: {why}"), Look::Bad),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_backend_from_serving_is_said_behind_its_service() {
+        let mut backend = Backend {
+            service: "web".into(),
+            task: "web.1".into(),
+            weight: 2,
+            health: "healthy".into(),
+            state: "ready".into(),
+        };
+        assert_eq!(serving(&backend), "web");
+        backend.state = "draining".into();
+        assert_eq!(serving(&backend), "web draining");
+        (backend.health, backend.weight) = ("unhealthy".into(), 0);
+        assert_eq!(serving(&backend), "web draining unhealthy weight 0");
+    }
+}

@@ -194,7 +194,54 @@ fn backend(backend: &Backend) -> Vec<Cell> {
 
 #[cfg(test)]
 mod tests {
+    use netnode_api::services::BackendCount;
+
     use super::*;
+    use crate::{layout::print_table, terminal::Terminal};
+
+    fn shown(backends: Option<BackendCount>, state: ServiceState) -> Shown {
+        let published = |published| PublishedPort {
+            protocol: "tcp".into(),
+            published,
+            target: 80,
+            mode: "ingress".into(),
+            bind: Some("2001:db8::1".into()),
+        };
+        Shown {
+            id: "00".repeat(16),
+            name: "a-service-with-a-long-name".into(),
+            network: "11".repeat(16),
+            network_name: None,
+            mode: "vip".into(),
+            vips: vec!["10.0.0.9".into(), "fd12:3456:789a::9".into()],
+            ports: vec![published(8080), published(8081)],
+            labels: [].into(),
+            created_us: 0,
+            conflicts: vec![],
+            backends,
+            state,
+        }
+    }
+
+    #[test]
+    fn a_service_fits_a_line_of_a_terminal() {
+        let conflict = "web has the address fd12:3456:789a::9";
+        let all = [
+            shown(Some(BackendCount { ready: 2, all: 3 }), ServiceState::Ready),
+            shown(None, ServiceState::Conflict(conflict.into())),
+        ];
+        let printed = |wide| {
+            let terminal = Terminal { width: Some(80), ..Terminal::default() };
+            let mut out = Vec::new();
+            print_table(&mut out, &COLUMNS, terminal, wide, all.iter().map(cells)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let narrow = printed(false);
+        assert!(narrow.lines().all(|line| text::width(line) <= 80), "{narrow}");
+        assert!(narrow.contains("2/3") && narrow.contains("11111111"), "{narrow}");
+        let wide = printed(true);
+        assert!(wide.contains(conflict) && wide.contains("[2001:db8::1]:8081:80/tcp"), "{wide}");
+    }
 
     #[test]
     fn ports_are_shown_as_they_are_asked_for() {
