@@ -7,6 +7,7 @@
 //! | `query` | what a sandbox would be told, and why |
 //! | `served` | the sandboxes that are answered: their sockets, and why one is not |
 //! | `upstreams` | who is asked for what is not ours |
+//! | `worker` | the thread that answers them |
 //!
 //! What a name means is [`netnode_plan::dns`]'s to say, what a packet means is `netnode_dns`'s.
 
@@ -15,9 +16,11 @@ mod listed;
 mod query;
 mod served;
 mod upstreams;
+mod worker;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -33,6 +36,7 @@ use follow::Follower;
 use listed::Listed;
 pub(crate) use query::{Explained, SeenNetwork};
 use served::Served;
+use worker::Worker;
 
 /// Where sandboxes find it, as Docker's do.
 pub(crate) const DEFAULT_ADDRESS: SocketAddr =
@@ -62,6 +66,8 @@ pub(crate) enum StartError {
     Name(#[from] NameError),
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error("no thread for it: {0}")]
+    Worker(#[from] io::Error),
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -107,7 +113,7 @@ impl Dns {
             catalog: networks.watch(),
             here: endpoints.watch(),
             listed: Arc::clone(&listed),
-            served: Served::new(&settings, &listed, forwarder.clone(), tell),
+            served: Served::new(&settings, &listed, forwarder.clone(), Worker::start()?, tell),
             own: BTreeMap::new(),
             synced: tell_synced,
             of_services: BTreeMap::new(),

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     Settings, Standings,
     listed::{Listed, Sandbox},
+    worker::Worker,
 };
 use crate::kernel::{NamespaceId, listen, namespace_id};
 
@@ -48,6 +49,7 @@ pub(super) struct Served {
     ttl_s: u32,
     listed: Arc<Listed>,
     forwarder: Forwarder,
+    worker: Worker,
     servers: BTreeMap<String, Server>,
     tell: watch::Sender<Standings>,
 }
@@ -57,6 +59,7 @@ impl Served {
         settings: &Settings,
         listed: &Arc<Listed>,
         forwarder: Forwarder,
+        worker: Worker,
         tell: watch::Sender<Standings>,
     ) -> Self {
         Self {
@@ -65,6 +68,7 @@ impl Served {
             ttl_s: settings.ttl_s,
             listed: Arc::clone(listed),
             forwarder,
+            worker,
             servers: BTreeMap::new(),
             tell,
         }
@@ -121,7 +125,7 @@ impl Served {
             order: AtomicU64::new(namespace.seed()),
         });
         let client = Client::new(Arc::clone(&names) as _, self.forwarder.clone());
-        let task = tokio::spawn(async move {
+        let task = self.worker.runtime().spawn(async move {
             if let Err(error) = client.serve(udp, tcp).await {
                 tracing::warn!("a sandbox is not answered any more: {error}");
             }

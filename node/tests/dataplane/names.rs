@@ -7,7 +7,10 @@ use std::{
 };
 
 use netdb_tests::skips;
-use netnode_api::endpoints::{AttachEndpoint, EndpointState};
+use netnode_api::{
+    endpoints::{AttachEndpoint, ChangeBackend, Endpoint, EndpointState},
+    services::CreateService,
+};
 
 use crate::{
     daemon::{Daemon, addresses, cluster, until},
@@ -156,6 +159,76 @@ fn who_has_the_address_already_is_named() {
     drop(other);
     daemons[0].until_ready(&endpoint);
     assert_eq!(short(&sandbox, "one A").len(), 1);
+}
+
+/// Plugs a sandbox in as a backend of the service `shop`.
+fn serve(daemon: &Daemon, sandbox: &Path, name: &str) -> Endpoint {
+    let wanted = AttachEndpoint {
+        network: "web".to_owned(),
+        name: name.to_owned(),
+        service: Some("shop".to_owned()),
+        netns: sandbox.to_str().unwrap().to_owned(),
+        ..AttachEndpoint::default()
+    };
+    daemon.ask(daemon.client.attach_endpoint(&wanted)).unwrap()
+}
+
+#[test]
+fn a_service_is_found_by_its_address_and_by_its_live_backends() {
+    let test = "a_service_is_found_by_its_address_and_by_its_live_backends";
+    let Some((lab, mut daemons)) = site(test, 3) else { return };
+    let client = lab.namespace("client");
+    daemons[0].attach("web", "client", &client);
+    let names = ["shop.1", "shop.2", "shop.3"];
+    let boxes: Vec<PathBuf> = names.map(|name| lab.namespace(name)).into();
+    let backends: Vec<Endpoint> =
+        (0..3).map(|nth| serve(&daemons[nth], &boxes[nth], names[nth])).collect();
+    let v4 = |endpoint: &Endpoint| addresses(endpoint)[0].to_string();
+    let mut all: Vec<String> = backends.iter().map(v4).collect();
+    all.sort();
+    // Without a row of its own it is its backends.
+    until("all are known", || short(&client, "shop A") == all);
+    let wanted = CreateService {
+        name: "shop".to_owned(),
+        network: "web".to_owned(),
+        ..CreateService::default()
+    };
+    let service = daemons[1].ask(daemons[1].client.create_service(&wanted)).unwrap();
+    let vip = service.vips.iter().find(|vip| !vip.contains(':')).unwrap().clone();
+    until("its address is known", || short(&client, "shop A") == [vip.clone()]);
+    assert_eq!(short(&client, "tasks.shop A"), all);
+    assert_eq!(short(&client, "shop.2.shop A"), [v4(&backends[1])]);
+    assert_eq!(short(&client, &format!("-x {vip}")), ["shop.web.netnode.internal."]);
+    // Who drains, is not well, or is gone with its host is not told; each comes back.
+    let without = |gone: usize| {
+        let gone = v4(&backends[gone]);
+        all.iter().filter(|address| **address != gone).cloned().collect::<Vec<_>>()
+    };
+    let change = |nth: usize, change: ChangeBackend| {
+        let daemon: &Daemon = &daemons[nth];
+        daemon.ask(daemon.client.change_backend(names[nth], &change)).unwrap();
+    };
+    let state = |state: &str| ChangeBackend { state: Some(state.to_owned()), ..Default::default() };
+    change(1, state("draining"));
+    until("it drains", || short(&client, "tasks.shop A") == without(1));
+    assert_eq!(short(&client, "shop.2 A"), [v4(&backends[1])]);
+    let told = daemons[0].ask(daemons[0].client.dns_query("client", "tasks.shop", "A")).unwrap();
+    let parts = || told.parts.iter().filter(|part| part.kind == "endpoint");
+    assert_eq!((told.status.as_str(), told.ours, parts().count()), ("NOERROR", true, 3));
+    let draining: Vec<_> = parts().filter(|part| !part.told).map(|part| &*part.name).collect();
+    assert_eq!(draining, ["shop.2"]);
+    change(1, state("ready"));
+    let health =
+        |health: &str| ChangeBackend { health: Some(health.to_owned()), ..Default::default() };
+    change(2, health("unhealthy"));
+    until("it is not well", || short(&client, "tasks.shop A") == without(2));
+    change(2, health("healthy"));
+    until("all serve", || short(&client, "tasks.shop A") == all);
+    daemons[2].kill();
+    until("its host is gone", || short(&client, "tasks.shop A") == without(2));
+    assert_eq!(short(&client, "shop A"), [vip]);
+    daemons[2].start();
+    until("its host is back", || short(&client, "tasks.shop A") == all);
 }
 
 /// `dnsmasq` on a host, which knows `example.org`, and knows that there is nothing else.
