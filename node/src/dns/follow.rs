@@ -92,7 +92,7 @@ impl Follower {
         let network = event.network.as_str().parse();
         let id = <[u8; 16]>::try_from(&*entry.row.key).map(EndpointId);
         let (Ok(network), Ok(id)) = (network, id) else { return Ok(()) };
-        let there = event.kind.standing().and_then(|entry| record::<EndpointRecord>(entry));
+        let there = event.kind.standing().and_then(record::<EndpointRecord>);
         let row = there.as_ref().map(|record| (record, standing(event.owner_state)));
         let node = entry.row.owner;
         self.listed.change(network, |known| known.zone.put_endpoint(node, id, row));
@@ -103,7 +103,7 @@ impl Follower {
         let event = event.ok_or(Stopped)?;
         let Some(entry) = event.kind.entry() else { return Ok(()) };
         let Ok(id) = <[u8; 16]>::try_from(&*entry.row.key).map(ServiceId) else { return Ok(()) };
-        let there = event.kind.standing().and_then(|entry| record::<ServiceRecord>(entry));
+        let there = event.kind.standing().and_then(record::<ServiceRecord>);
         let network = there.as_ref().map(|record| record.network);
         if let Some(before) = self.of_services.remove(&id).filter(|on| Some(*on) != network) {
             self.listed.change(before, |known| known.zone.put_service(id, None));

@@ -46,14 +46,14 @@ mod tests {
     #[test]
     fn what_runs_there_ends_with_it() {
         let worker = Worker::start().unwrap();
-        let (begun, begin) = oneshot::channel();
+        let (tell, begun) = oneshot::channel();
         let (held, end) = oneshot::channel::<()>();
         worker.runtime().spawn(async move {
-            begun.send(()).unwrap();
+            tell.send(()).unwrap();
             std::future::pending::<()>().await;
             drop(held);
         });
-        begin.blocking_recv().unwrap();
+        begun.blocking_recv().unwrap();
         drop(worker);
         assert!(end.blocking_recv().is_err());
     }

@@ -68,10 +68,11 @@ fn endpoints_are_found_by_name_from_everywhere_and_gone_at_once() {
     assert_eq!(other.state, EndpointState::Ready);
     let [v4, v6] = <[_; 2]>::try_from(addresses(&other)).unwrap().map(|a| a.to_string());
     until("its row has come", || !short(&here, "api-1").is_empty());
+    let (only_v4, only_v6) = ([v4.clone()], [v6.clone()]);
     for name in ["api-1", "Api-1.", "api", "api.web", "api-1.web.netnode.internal"] {
-        assert_eq!(short(&here, &format!("{name} A")), [v4.clone()], "{name}");
-        assert_eq!(short(&here, &format!("{name} AAAA")), [v6.clone()], "{name}");
-        assert_eq!(short(&here, &format!("+tcp {name} A")), [v4.clone()], "{name}");
+        assert_eq!(short(&here, &format!("{name} A")), only_v4, "{name}");
+        assert_eq!(short(&here, &format!("{name} AAAA")), only_v6, "{name}");
+        assert_eq!(short(&here, &format!("+tcp {name} A")), only_v4, "{name}");
     }
     for address in [&v4, &v6] {
         assert_eq!(short(&here, &format!("-x {address}")), ["api-1.web.netnode.internal."]);
