@@ -37,6 +37,10 @@ pub struct AttachEndpoint {
     /// How much it takes beside the other backends, 0 to 256; 1 if not said, 0: nothing new.
     #[serde(default)]
     pub weight: Option<u16>,
+    /// Of the endpoints of a sandbox that lead out, the highest is its way to everywhere; of several, the first
+    /// that came. 0 if not said.
+    #[serde(default)]
+    pub gw_priority: i32,
     /// It is on another host, and goes on here with its addresses, hardware address, aliases and what it
     /// serves; that host gives it up when it hears of it.
     #[serde(default)]
@@ -66,6 +70,10 @@ pub struct Endpoint {
     pub mac: String,
     /// Ports of the host that lead to it, as `[ADDRESS:|INTERFACE:]HOSTPORT:PORT/PROTOCOL`.
     pub published: Vec<String>,
+    /// Whether it is its sandbox's way to everywhere.
+    pub default_route: bool,
+    /// Of the sandbox's endpoints that lead out, the highest is.
+    pub gw_priority: i32,
     /// Bytes in an IP packet, where it is known.
     pub mtu: Option<u32>,
     /// What it is to a service, if it serves one.

@@ -115,6 +115,7 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
             .transpose()?,
         published: published.collect::<Result<_, Refused>>()?,
         service,
+        gw_priority: wanted.gw_priority,
         takes_over: wanted.move_here,
     })
 }
@@ -134,6 +135,8 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
         addresses: local.addresses.iter().map(ToString::to_string).collect(),
         mac: local.mac.to_string(),
         published: local.published.iter().map(ToString::to_string).collect(),
+        default_route: local.default_route,
+        gw_priority: local.gw_priority,
         mtu: *mtu,
         backend: local.backend.as_ref().map(|backend| Backend {
             service: backend.service.to_string(),

@@ -64,6 +64,8 @@ pub(crate) struct Wish {
     pub(crate) published: Vec<Published>,
     /// What it is to serve.
     pub(crate) service: Option<Service>,
+    /// Of a sandbox's endpoints that lead out, the highest is its way to everywhere; the first of several.
+    pub(crate) gw_priority: i32,
     /// It is on another host, and goes on here.
     pub(crate) takes_over: bool,
 }
@@ -205,10 +207,10 @@ impl Endpoints {
             Some(interface) => interface,
             None => self.free_interface(&wish.sandbox)?,
         };
-        let others = self.list();
-        let mut others = others.iter().filter(|e| e.local.sandbox == wish.sandbox);
-        let default_route =
-            !listed.record.options.internal && others.all(|e| !e.local.default_route);
+        let ahead = self.leading(&wish.sandbox);
+        let default_route = !listed.record.options.internal
+            && ahead.as_ref().is_none_or(|ahead| ahead.local.gw_priority < wish.gw_priority);
+        let ahead = ahead.filter(|_| default_route);
         let way_out = match listed.record.driver {
             Driver::Overlay if default_route => Some(self.way_out(taken).await?),
             Driver::Overlay if !wish.published.is_empty() => Err(PortError::NoWayOut)?,
@@ -225,6 +227,7 @@ impl Endpoints {
             addresses,
             mac,
             default_route,
+            gw_priority: wish.gw_priority,
             moves,
             published: wish.published,
             way_out,
@@ -234,8 +237,19 @@ impl Endpoints {
             // Its parent may have been made just before.
             self.survey().await;
         }
-        self.enter(id, &local).await?;
-        Ok(self.settled(id).await.ok_or(Stopped)?)
+        let stepped_back = match &ahead {
+            Some(ahead) => self.step_back(ahead).await?,
+            None => Vec::new(),
+        };
+        if let Err(error) = self.enter(id, &local).await {
+            if let Some(Endpoint { id, local, .. }) = &ahead {
+                self.put(*id, local).await?;
+            }
+            return Err(error);
+        }
+        let settled = self.settled(id).await;
+        self.give_back(stepped_back).await?;
+        Ok(settled.ok_or(Stopped)?)
     }
 
     /// A new endpoint: addresses that it wished for or others, a random id.

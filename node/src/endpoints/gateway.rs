@@ -1,7 +1,7 @@
 //! The way out of an overlay: its sandboxes are plugged into a bridge network of this host as well, which
 //! comes with the first of them; and which of a sandbox's endpoints is its way to everywhere.
 
-use std::path::Path;
+use std::{cmp::Reverse, path::Path};
 
 use ipnet::IpNet;
 use netdb::Name;
@@ -13,7 +13,9 @@ use netnode_plan::{
     request::NetworkRequest,
 };
 
-use super::{AttachError, Endpoints, Local, attach::random_mac, store::WayOut};
+use super::{
+    AttachError, Endpoint, Endpoints, Local, PortError, attach::random_mac, store::WayOut,
+};
 use crate::networks::CreateError;
 
 /// What the interface is called in the sandbox.
@@ -32,6 +34,30 @@ impl Endpoints {
         Ok(WayOut { network, interface: LinkName::new(INTERFACE)?, addresses, mac: random_mac()? })
     }
 
+    /// The endpoint that is a sandbox's way to everywhere.
+    pub(super) fn leading(&self, sandbox: &str) -> Option<Endpoint> {
+        let leads = |e: &Endpoint| e.local.sandbox == sandbox && e.local.default_route;
+        self.list().into_iter().find(leads)
+    }
+
+    /// It is its sandbox's way to everywhere no longer. Addresses that it needs no more, to be given back when
+    /// the kernel has followed.
+    pub(super) async fn step_back(
+        &self,
+        ahead: &Endpoint,
+    ) -> Result<Vec<(NetworkId, IpNet)>, AttachError> {
+        let mut local = Local { default_route: false, ..ahead.local.clone() };
+        let Some(out) = local.way_out.take() else {
+            self.put(ahead.id, &local).await?;
+            return Ok(Vec::new());
+        };
+        if !local.published.is_empty() {
+            return Err(PortError::WayOutInUse(local.name).into());
+        }
+        self.put(ahead.id, &local).await?;
+        Ok(out.addresses.iter().map(|net| (out.network, *net)).collect())
+    }
+
     /// The way to everywhere of a sandbox goes over to the next of its endpoints that leads out.
     pub(super) async fn pass_on(&self, gone: &Local) -> Result<(), AttachError> {
         let catalog = self.networks.catalog();
@@ -41,8 +67,10 @@ impl Endpoints {
         let left = self.list().into_iter().filter(|left| {
             gone.default_route && left.local.sandbox == gone.sandbox && leads_out(&left.local)
         });
-        let Some(heir) = left.min_by(|one, other| one.local.interface.cmp(&other.local.interface))
-        else {
+        let turn = |Endpoint { local, .. }: &Endpoint| {
+            (Reverse(local.gw_priority), local.interface.clone())
+        };
+        let Some(heir) = left.min_by_key(turn) else {
             return Ok(());
         };
         let (mut local, mut taken) = (Local { default_route: true, ..heir.local }, Vec::new());

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use netdb::Name;
 use netnode_plan::{
     firewall::{Bind, Front, Protocol},
     publish::{MAX_PUBLISHED, Published},
@@ -25,6 +26,11 @@ pub(crate) enum PortError {
     Internal,
     #[error("the sandbox's way out leads over another of its endpoints: publish ports there")]
     NoWayOut,
+    #[error(
+        "the sandbox's way out leads over its endpoint {0}, which publishes ports there: detach that \
+         first, or give this one no higher priority"
+    )]
+    WayOutInUse(Name),
     #[error("{0} leads nowhere: the endpoint has no address of that family")]
     Family(Published),
     #[error("{port} can't be published on this host: {error}")]

@@ -31,6 +31,9 @@ pub(crate) struct Local {
     pub(crate) mac: Mac,
     /// The sandbox's way to everywhere leads over it.
     pub(crate) default_route: bool,
+    /// Of a sandbox's endpoints that lead out, the highest is its way to everywhere.
+    #[serde(default)]
+    pub(crate) gw_priority: i32,
     /// How often it moved from one node to another.
     pub(crate) moves: u32,
     /// Ports of the host that lead to it.
@@ -170,6 +173,7 @@ mod tests {
             addresses: vec!["10.0.0.2/20".parse().unwrap()],
             mac: Mac([2, 0, 0, 0, 0, 1]),
             default_route: true,
+            gw_priority: -1,
             moves: 3,
             published: vec!["[::1]:8080:80/udp".parse().unwrap()],
             way_out: Some(WayOut {

@@ -10,7 +10,7 @@ use std::{
 
 use netdb_tests::skips;
 use netnode_api::{
-    endpoints::{Endpoint, EndpointState},
+    endpoints::{AttachEndpoint, Endpoint, EndpointState},
     networks::CreateNetwork,
 };
 
@@ -220,6 +220,30 @@ fn an_overlay_leads_out_by_the_host_of_each_endpoint() {
     site.daemons[0].attach("more", "here", &here);
     site.daemons[0].ask(site.daemons[0].client.detach_endpoint("web", "here")).unwrap();
     assert_eq!(ask(&here, "192.0.2.3:80"), Some("::ffff:192.0.2.1".into()));
+    // One of a higher priority takes it over, one of the same does not.
+    let plug = |network: &str, gw_priority| {
+        let (network, netns) = (network.to_owned(), here.to_str().unwrap().to_owned());
+        let name = "second".to_owned();
+        let wanted = AttachEndpoint { network, name, netns, gw_priority, ..Default::default() };
+        site.daemons[0].ask(site.daemons[0].client.attach_endpoint(&wanted)).unwrap()
+    };
+    let leads = |network: &str, name: &str| {
+        let all = site.daemons[0].ask(site.daemons[0].client.endpoints()).unwrap();
+        let is = |e: &&Endpoint| e.network_name.as_deref() == Some(network) && e.name == name;
+        all.iter().find(is).unwrap().default_route
+    };
+    site.daemons[0].create("bridge", "side", false);
+    assert!(!plug("web", 0).default_route);
+    assert!(plug("side", 7).default_route && !leads("more", "here"));
+    assert!(!links(&here).contains(&"gw0".to_owned()));
+    assert_eq!(ask(&here, "192.0.2.3:80"), Some("::ffff:192.0.2.1".into()));
+    site.daemons[0].ask(site.daemons[0].client.detach_endpoint("side", "second")).unwrap();
+    // Of equals, the one with the first interface.
+    assert!(leads("web", "second") && !leads("more", "here"));
+    assert_eq!(ask(&here, "192.0.2.3:80"), Some("::ffff:192.0.2.1".into()));
+    site.daemons[0].ask(site.daemons[0].client.detach_endpoint("web", "second")).unwrap();
+    assert!(leads("more", "here"));
+    site.daemons[0].ask(site.daemons[0].client.remove_network("side")).unwrap();
     let gateway = site.daemons[0].client.remove_network("netnode_gwbridge");
     assert!(site.daemons[0].ask(gateway).is_err(), "in use");
     for (network, name) in [("more", "here"), ("web", "mate"), ("shut", "shut")] {

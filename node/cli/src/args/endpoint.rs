@@ -86,6 +86,9 @@ pub(crate) struct Attach {
     /// How much it takes beside the other backends, 0 to 256; 1 if not said
     #[arg(long, value_name = "N", requires = "service")]
     pub(crate) weight: Option<u16>,
+    /// Of the endpoints of a sandbox that lead out, the highest is its way to everywhere
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) gw_priority: i32,
     /// It is on another host and goes on here, with its addresses; the other host gives it up
     #[arg(long = "move", conflicts_with_all = ["ip", "mac", "alias", "service"])]
     pub(crate) move_here: bool,

@@ -103,6 +103,7 @@ async fn attach(wanted: Attach, client: &Client, io: &mut Io<'_>) -> Result<(), 
         service: wanted.service,
         task: wanted.task,
         weight: wanted.weight,
+        gw_priority: wanted.gw_priority,
         move_here: wanted.move_here,
     };
     let endpoint = client.attach_endpoint(&request).await?;
