@@ -179,6 +179,8 @@ impl From<AttachError> for Refused {
             AttachError::NotThere(_) => {
                 with(Code::NotFound).with_hint("leave out --move to make a new one").into()
             }
+            AttachError::OnWire { .. } => with(Code::Exists).into(),
+            AttachError::Wire { .. } => with(Code::Internal).into(),
             AttachError::Host
             | AttachError::None
             | AttachError::Overlay(_)

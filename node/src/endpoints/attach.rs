@@ -107,6 +107,10 @@ pub(crate) enum AttachError {
     Outside(IpAddr),
     #[error("no address can be given of {of}: {why}")]
     NoAddress { of: What, why: TakeError },
+    #[error("address {address} is in use on the wire of {parent}, by {mac}")]
+    OnWire { address: IpAddr, parent: LinkName, mac: Mac },
+    #[error("the wire of {parent} can't be asked whether an address is in use: {error}")]
+    Wire { parent: LinkName, error: io::Error },
     #[error("{0} is not the hardware address of one interface")]
     Mac(Mac),
     #[error(transparent)]
@@ -260,7 +264,7 @@ impl Endpoints {
         wish: &Wish,
         taken: &mut Vec<(NetworkId, IpNet)>,
     ) -> Result<Identity, AttachError> {
-        let addresses = self.take_addresses(network, listed, &wish.addresses, taken).await?;
+        let addresses = self.take_free(network, listed, &wish.addresses, taken).await?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
         let mac = wish.mac.map_or_else(random_mac, Ok)?;

@@ -12,6 +12,7 @@
 //! | `stays` | networks that this node takes part in for a while, without an endpoint |
 //! | `store` | this host's endpoints on disk |
 //! | `survey` | what the host is like, apart from what we make |
+//! | `wire` | addresses that nobody on a macvlan's wire has |
 
 mod attach;
 mod board;
@@ -23,6 +24,7 @@ mod serving;
 mod stays;
 mod store;
 mod survey;
+mod wire;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

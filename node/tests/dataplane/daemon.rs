@@ -405,3 +405,44 @@ fn subnets_keep_clear_of_the_routes_of_all_hosts() {
     let db = subnet(&daemons[0], "db");
     assert!(["10.0.80.0/20", "10.0.128.0/20"].contains(&&*db), "{db}");
 }
+
+#[test]
+fn an_address_that_somebody_on_the_wire_has_is_given_to_nobody() {
+    let test = "an_address_that_somebody_on_the_wire_has_is_given_to_nobody";
+    let Some(lab) = Lab::new(test, 2) else { return };
+    let daemons = cluster(&lab, 1);
+    let daemon = &daemons[0];
+    // The other host is in no cluster, and on the same wire.
+    for address in ["10.9.0.2/24", "fd09::2/64"] {
+        by_hand(&lab.hosts[1].namespace, &format!("ip address add {address} dev eth0 nodad"));
+    }
+    let wanted = CreateNetwork {
+        name: "wire".to_owned(),
+        driver: "macvlan".to_owned(),
+        subnets: ["10.9.0.0/24", "fd09::/64"].map(str::to_owned).into(),
+        gateways: ["10.9.0.1", "fd09::1"].map(str::to_owned).into(),
+        options: [("parent".to_owned(), "eth0".to_owned())].into(),
+        ..CreateNetwork::default()
+    };
+    daemon.ask(daemon.client.create_network(&wanted)).unwrap();
+    let sandbox = lab.namespace("sandbox");
+    let endpoint = daemon.attach("wire", "one", &sandbox);
+    let given = addresses(&endpoint).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(given, ["10.9.0.3", "fd09::3"]);
+    assert!(answers(&sandbox, "10.9.0.2".parse().unwrap(), 56));
+    for taken in ["10.9.0.2", "fd09::2"] {
+        let wanted = AttachEndpoint {
+            network: "wire".to_owned(),
+            name: "two".to_owned(),
+            addresses: vec![taken.to_owned()],
+            netns: lab.namespace(&format!("two{}", taken.len())).to_str().unwrap().to_owned(),
+            ..AttachEndpoint::default()
+        };
+        let refused = daemon.ask(daemon.client.attach_endpoint(&wanted)).unwrap_err().to_string();
+        let expected = format!("address {taken} is in use on the wire of eth0");
+        assert!(refused.contains(&expected), "{refused}");
+    }
+    // Nothing of the asking is left, and nobody's own is disturbed.
+    assert_eq!(links(&lab.hosts[0].namespace), ["lo", "eth0"]);
+    assert_eq!(daemon.attach("wire", "three", &lab.namespace("three")).addresses.len(), 2);
+}

@@ -9,10 +9,7 @@ use std::{
 
 use netnode_plan::host::Change;
 
-use super::{namespace::inside, socket::Socket, write::change};
-
-/// The index of `lo` in every namespace (`LOOPBACK_IFINDEX`).
-const LOOPBACK: u32 = 1;
+use super::{LOOPBACK, namespace::inside, socket::Socket, write::change};
 
 /// Which namespace a path leads to: two that are equal lead to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod index;
 mod listen;
 mod namespace;
 mod notices;
+mod probe;
 mod read;
 mod settings;
 mod socket;
@@ -39,6 +40,7 @@ use netnode_plan::{
 
 pub use capabilities::{Lack, lacks};
 pub use listen::{NamespaceId, listen, namespace_id};
+pub use probe::holders;
 
 use self::{namespace::Namespaces, notices::Notices, socket::Socket};
 use super::{Failure, Kernel, KernelError, Way};
@@ -49,6 +51,9 @@ const PROTOCOL: u8 = 110;
 /// Of the links that we make (`IFLA_GROUP`), from the moment that they are there: "nn". Their alias, which
 /// says more, can only be set afterwards.
 const GROUP: u32 = 0x6e6e;
+
+/// The index of `lo` in every namespace (`LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
 
 /// The kernel of this host.
 #[derive(Debug)]

@@ -259,7 +259,7 @@ fn neighbour(index: u32, address: IpAddr, mac: Option<Mac>) -> NeighbourMessage 
     message
 }
 
-fn neighbour_address(address: IpAddr) -> NeighbourAddress {
+pub(super) fn neighbour_address(address: IpAddr) -> NeighbourAddress {
     match address {
         IpAddr::V4(address) => NeighbourAddress::Inet(address),
         IpAddr::V6(address) => NeighbourAddress::Inet6(address),
