@@ -180,7 +180,6 @@ impl From<AttachError> for Refused {
                 with(Code::NotFound).with_hint("leave out --move to make a new one").into()
             }
             AttachError::OnWire { .. } => with(Code::Exists).into(),
-            AttachError::Wire { .. } => with(Code::Internal).into(),
             AttachError::Host
             | AttachError::None
             | AttachError::Overlay(_)
@@ -192,7 +191,7 @@ impl From<AttachError> for Refused {
             | AttachError::Interface(_)
             | AttachError::Name(_)
             | AttachError::Record(_) => with(Code::Invalid).into(),
-            AttachError::Entropy(_) => with(Code::Internal).into(),
+            AttachError::Entropy(_) | AttachError::Wire { .. } => with(Code::Internal).into(),
             AttachError::File(_) | AttachError::Add(AddError::File(_)) => {
                 with(Code::Storage).into()
             }

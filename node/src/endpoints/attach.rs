@@ -379,13 +379,23 @@ impl Endpoints {
         else {
             return Ok(());
         };
-        let Some(listed) = catalog.get(network) else { return Ok(()) };
-        for (place, subnet) in (0..).zip(&listed.record.subnets) {
-            let addresses = locals.values().flat_map(Local::all_addresses);
-            let here = addresses.filter(|(of, _)| *of == network);
-            let numbers = here.filter_map(|(_, net)| number_in(&subnet.prefix, net.addr()));
-            let id = SpaceId::Subnet(network, place);
-            self.networks.ipam().keep(id, numbers.collect()).await?;
+        let here = locals.values().flat_map(Local::all_addresses);
+        let here: Vec<_> = here.filter(|(of, _)| *of == network).collect();
+        drop(catalog);
+        self.keep_all(&here).await
+    }
+
+    /// Addresses that are in use, of networks that are known.
+    pub(super) async fn keep_all(&self, addresses: &[(NetworkId, IpNet)]) -> Result<(), Stopped> {
+        let catalog = self.networks.catalog();
+        for (network, net) in addresses {
+            let subnets = catalog.get(*network).map(|listed| &listed.record.subnets);
+            for (place, subnet) in (0..).zip(subnets.into_iter().flatten()) {
+                if let Some(number) = number_in(&subnet.prefix, net.addr()) {
+                    let id = SpaceId::Subnet(*network, place);
+                    self.networks.ipam().keep(id, vec![number]).await?;
+                }
+            }
         }
         Ok(())
     }

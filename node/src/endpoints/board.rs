@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     ETHERNET_MTU,
     rows::{AllRows, Rows},
-    store::{Local, Locals, Store},
+    store::{Local, Locals, Resting, Store},
     survey::Survey,
 };
 use crate::{
@@ -123,6 +123,8 @@ pub(super) struct Board {
     pub(super) survey: Survey,
     pub(super) store: Store,
     pub(super) locals: Locals,
+    /// Addresses of endpoints that went a moment ago.
+    pub(super) resting: Vec<Resting>,
     pub(super) rows: AllRows,
     pub(super) catalog: watch::Receiver<Arc<Catalog>>,
     pub(super) endpoints: Watch,
@@ -230,9 +232,14 @@ impl Board {
     }
 
     fn replace(&mut self, locals: Locals) -> Result<(), StateFileError> {
-        self.store.save(&locals)?;
         let gone = self.locals.iter().filter(|(id, _)| !locals.contains_key(id));
-        self.left.extend(gone.map(|(_, local)| local.sandbox.clone()));
+        let gone: Vec<&Local> = gone.map(|(_, local)| local).collect();
+        let resting = self.resting.iter().filter(|address| address.rests()).cloned();
+        let resting: Vec<Resting> =
+            resting.chain(gone.iter().flat_map(|local| Resting::of(local))).collect();
+        self.store.save(&locals, &resting)?;
+        self.left.extend(gone.iter().map(|local| local.sandbox.clone()));
+        self.resting = resting;
         self.locals = locals;
         Ok(())
     }

@@ -55,7 +55,7 @@ pub(crate) use serving::{ServeError, Served, Service};
 use stays::Stays;
 pub(crate) use stays::VisitError;
 pub(crate) use store::Local;
-use store::{Locals, Store};
+use store::{Locals, Resting, Store};
 use survey::Survey;
 
 use crate::{
@@ -123,7 +123,7 @@ impl Endpoints {
         state_dir: &Path,
     ) -> Result<Self, StartError> {
         let store = Store::new(state_dir);
-        let locals = store.load()?;
+        let (locals, resting) = store.load()?;
         let kernel = Linux::new(state_dir.join(NAMESPACES));
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
         let (tell, told) = mpsc::channel(MAX_COMMANDS);
@@ -143,6 +143,7 @@ impl Endpoints {
             survey: Survey { way, foreign: BTreeSet::new() },
             store,
             locals: locals.clone(),
+            resting: resting.clone(),
             rows: rows::AllRows::default(),
             catalog: networks.watch(),
             endpoints: db.watch(of_all_networks(ENDPOINTS)?).await?,
@@ -167,7 +168,7 @@ impl Endpoints {
         let (db, changing, stays) = (db.clone(), Arc::default(), Stays::default());
         let endpoints = Self { db, networks, commands, shown, kernel, ready, changing, stays };
         let again = endpoints.clone();
-        tokio::spawn(async move { again.take_up(locals, &get_ready).await });
+        tokio::spawn(async move { again.take_up(locals, resting, &get_ready).await });
         tokio::spawn(endpoints.clone().follow_moves());
         Ok(endpoints)
     }
@@ -217,12 +218,18 @@ impl Endpoints {
 
     /// What was attached before is published again, and the kernel is looked at once the rows of its
     /// networks are here: until then nothing is touched, so that traffic goes on.
-    async fn take_up(&self, locals: Locals, ready: &watch::Sender<bool>) {
+    async fn take_up(&self, locals: Locals, resting: Vec<Resting>, ready: &watch::Sender<bool>) {
         let networks: BTreeSet<NetworkId> = locals.values().flat_map(Local::networks).collect();
-        for network in &networks {
-            if self.keep_addresses(*network, &locals).await.is_err() {
+        let of_resting = resting.iter().map(|one| one.network);
+        for network in networks.iter().copied().chain(of_resting).collect::<BTreeSet<_>>() {
+            if self.keep_addresses(network, &locals).await.is_err() {
                 return;
             }
+        }
+        // What went just before the last end rests on.
+        let resting: Vec<_> = resting.iter().map(|one| (one.network, one.address)).collect();
+        if self.keep_all(&resting).await.is_err() || self.give_back(resting).await.is_err() {
+            return;
         }
         let surveyed = self.survey().await;
         if !locals.is_empty() {

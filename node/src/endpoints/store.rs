@@ -1,6 +1,11 @@
 //! What this host has attached, on disk: written before an address is used, read before one is given.
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use ipnet::IpNet;
 use netdb::Name;
@@ -16,6 +21,8 @@ use crate::state_file::{StateFile, StateFileError};
 
 /// In the state directory.
 const FILE: &str = "endpoints.json";
+/// How long an address rests, in seconds: as long as in the rings.
+const REST_S: u64 = 60;
 
 /// One endpoint of this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +123,33 @@ impl Local {
     }
 }
 
+/// An address of an endpoint that is gone: not given again for a while, also after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Resting {
+    pub(super) network: NetworkId,
+    pub(super) address: IpNet,
+    /// Since when, seconds since the Unix epoch.
+    since_s: u64,
+}
+
+impl Resting {
+    /// The addresses of an endpoint that goes now.
+    pub(super) fn of(local: &Local) -> Vec<Self> {
+        let since_s = now_s();
+        let all = local.all_addresses();
+        all.map(|(network, address)| Self { network, address, since_s }).collect()
+    }
+
+    /// Whether it still rests. A clock that was set back makes nothing rest for ever.
+    pub(super) fn rests(&self) -> bool {
+        now_s().abs_diff(self.since_s) < REST_S
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// All endpoints of this host, by id.
 pub(crate) type Locals = BTreeMap<EndpointId, Local>;
 
@@ -123,6 +157,8 @@ pub(crate) type Locals = BTreeMap<EndpointId, Local>;
 struct Content {
     /// In a list, since an id is no key of JSON.
     endpoints: Vec<(EndpointId, Local)>,
+    #[serde(default)]
+    resting: Vec<Resting>,
 }
 
 /// The file.
@@ -137,15 +173,20 @@ impl Store {
     }
 
     /// What was attached when this host last ran; nothing if nothing ever was.
-    pub(super) fn load(&self) -> Result<Locals, StateFileError> {
-        let Content { endpoints } = self.file.load()?;
-        Ok(endpoints.into_iter().collect())
+    pub(super) fn load(&self) -> Result<(Locals, Vec<Resting>), StateFileError> {
+        let Content { endpoints, resting } = self.file.load()?;
+        let resting = resting.into_iter().filter(Resting::rests).collect();
+        Ok((endpoints.into_iter().collect(), resting))
     }
 
     /// Replaces it; durable when this returns.
-    pub(super) fn save(&self, endpoints: &Locals) -> Result<(), StateFileError> {
+    pub(super) fn save(
+        &self,
+        endpoints: &Locals,
+        resting: &[Resting],
+    ) -> Result<(), StateFileError> {
         let endpoints = endpoints.iter().map(|(id, local)| (*id, local.clone())).collect();
-        self.file.save(&Content { endpoints })
+        self.file.save(&Content { endpoints, resting: resting.to_vec() })
     }
 }
 
@@ -163,7 +204,7 @@ mod tests {
     fn what_is_saved_is_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path());
-        assert_eq!(store.load().unwrap(), Locals::new());
+        assert_eq!(store.load().unwrap(), (Locals::new(), Vec::new()));
         let local = Local {
             network: NetworkId([1; 16]),
             name: name("api-1"),
@@ -188,9 +229,16 @@ mod tests {
         assert_eq!(local.all_addresses().count(), 2);
         let out = local.on_bridge(NetworkId([2; 16])).unwrap();
         assert_eq!((out.mac, out.published.len()), (Mac([2, 0, 0, 0, 0, 2]), 1));
+        let mut resting = Resting::of(&local);
+        assert_eq!(resting.len(), 2);
         let all: Locals = [(EndpointId([9; 16]), local)].into();
-        store.save(&all).unwrap();
-        assert_eq!(store.load().unwrap(), all);
+        store.save(&all, &resting).unwrap();
+        assert_eq!(store.load().unwrap(), (all.clone(), resting.clone()));
+        for at in [now_s() - REST_S, now_s() + 2 * REST_S] {
+            resting[0].since_s = at;
+            store.save(&all, &resting).unwrap();
+            assert_eq!(store.load().unwrap().1, resting[1..]);
+        }
     }
 
     #[test]
@@ -204,7 +252,7 @@ mod tests {
         );
         fs::write(folder.path().join(FILE), text).unwrap();
         let all = Store::new(folder.path()).load().unwrap();
-        let [local] = all.values().collect::<Vec<_>>()[..] else { panic!("{all:?}") };
+        let [local] = all.0.values().collect::<Vec<_>>()[..] else { panic!("{all:?}") };
         assert_eq!((local.moves, &local.published, &local.backend), (3, &vec![], &None));
     }
 }

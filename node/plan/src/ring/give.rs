@@ -48,13 +48,6 @@ impl Ring {
         }
     }
 
-    /// A number that was given back before this node started rests until then.
-    pub fn rest(&mut self, number: u128, until: Time) {
-        if number < self.space.size() {
-            self.numbers.rest(number, until);
-        }
-    }
-
     /// Sees to it that this node has something to give before it is asked to.
     pub fn acquire(&mut self, now: Time) {
         if !self.leaving && self.free() == 0 {
