@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{Lane, Verdict};
 use crate::{
     shell::{Shell, cargo, root},
-    soak,
+    soak, tools,
 };
 
 /// The package of the end-to-end tests, and the one of its test files that is a lane of its own.
@@ -62,6 +62,7 @@ pub(crate) const LANES: &[Lane] = &[
 ];
 
 fn unit(shell: &Shell) -> Result<Verdict> {
+    tools::clients(shell);
     // A test runs the examples as programs; `cargo test` would only build them as test harnesses.
     shell.run(&mut cargo(["build", "--workspace", "--exclude", END_TO_END, "--examples"]))?;
     let mut test = cargo(["test", "--workspace", "--exclude", END_TO_END]);
