@@ -4,9 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use netnode_plan::desired::Desired;
-use tokio::{sync::watch, task, time};
+use tokio::{
+    sync::watch,
+    task,
+    time::{self, Instant},
+};
 
-use super::reconcile::{Report, reconcile};
+use super::reconcile::{Comparer, Report};
 use crate::kernel::{Kernel, KernelError};
 
 /// How often everything is compared without being told, so that what others broke is mended.
@@ -39,16 +43,20 @@ pub async fn keep<K: Kernel + 'static>(
     period: Duration,
     mut told: impl FnMut(Told) + Send + 'static,
 ) {
-    let mut kernel = Some(kernel);
-    let mut retry = RETRY;
-    while let Some(mut working) = kernel.take() {
+    let mut kernel = Some((kernel, Comparer::default()));
+    let (mut retry, mut look, mut looked) = (RETRY, true, Instant::now());
+    while let Some((mut working, mut comparer)) = kernel.take() {
         let wanted = Arc::clone(&wants.borrow_and_update());
         // A kernel is asked by system calls that block, and never by a thread that serves others.
         let done = task::spawn_blocking(move || {
-            let report = reconcile(&mut working, &wanted);
-            (working, Told { wanted, report })
+            let report = if look {
+                comparer.compare(&mut working, &wanted)
+            } else {
+                comparer.follow(&mut working, &wanted)
+            };
+            (working, comparer, Told { wanted, report })
         });
-        let Ok((mut back, came)) = done.await else { return };
+        let Ok((mut back, comparer, came)) = done.await else { return };
         let pause = if came.report.as_ref().is_ok_and(Report::is_settled) {
             retry = RETRY;
             period
@@ -57,15 +65,25 @@ pub async fn keep<K: Kernel + 'static>(
             retry.min(period)
         };
         told(came);
-        tokio::select! {
+        if look {
+            looked = Instant::now();
+        }
+        look = tokio::select! {
             changed = wants.changed() => match changed {
-                Ok(()) => time::sleep(DEBOUNCE).await,
+                Ok(()) => {
+                    time::sleep(DEBOUNCE).await;
+                    // Steady change is no reason not to look.
+                    looked.elapsed() >= period
+                }
                 Err(_) => return,
             },
-            () = back.disturbed() => time::sleep(PATIENCE).await,
-            () = time::sleep(pause) => {}
-        }
-        kernel = Some(back);
+            () = back.disturbed() => {
+                time::sleep(PATIENCE).await;
+                true
+            }
+            () = time::sleep(pause) => true,
+        };
+        kernel = Some((back, comparer));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use netnode_plan::{
     desired::Desired,
     firewall::{self, Blocked},
-    host::{Action, Obstacle, Place, Seen, plan},
+    host::{Action, Model, Obstacle, Place, Plan, Seen, plan},
 };
 
 use crate::kernel::{Failure, Kernel, KernelError};
@@ -43,6 +43,11 @@ impl Report {
 /// # Errors
 /// The kernel can't be read. What was done until then stays done.
 pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, KernelError> {
+    compare(kernel, wanted).map(|(report, _)| report)
+}
+
+/// The same; also what the last look saw.
+fn compare(kernel: &mut impl Kernel, wanted: &Desired) -> Result<(Report, Seen), KernelError> {
     let sandboxes: BTreeSet<String> = wanted
         .links
         .keys()
@@ -51,9 +56,9 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, K
             _ => None,
         })
         .collect();
-    let mut report = Report::default();
+    let (mut report, mut seen) = (Report::default(), Seen::new());
     for round in 0..=ROUNDS {
-        let seen = kernel.look(&sandboxes)?;
+        seen = kernel.look(&sandboxes)?;
         // Rules come before the links that they guard.
         let filters = firewalls(kernel, &wanted.firewalls, &seen)?;
         report.blocked = firewall::blocked(&wanted.firewalls, &filters, &seen);
@@ -74,7 +79,71 @@ pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, K
             break;
         }
     }
-    Ok(report)
+    Ok((report, seen))
+}
+
+/// Compares as [`reconcile`] does, and remembers what was seen: while only entries change for endpoints elsewhere,
+/// which is what happens all day, the kernel is told those and not asked for all that it has.
+#[derive(Debug, Default)]
+pub struct Comparer {
+    /// As it was left, if all was as it should be.
+    settled: Option<Settled>,
+}
+
+#[derive(Debug)]
+struct Settled {
+    model: Model,
+    firewalls: firewall::Wanted,
+    blocked: Vec<Blocked>,
+}
+
+impl Comparer {
+    /// With a look at everything.
+    ///
+    /// # Errors
+    /// As [`reconcile`].
+    pub fn compare(
+        &mut self,
+        kernel: &mut impl Kernel,
+        wanted: &Desired,
+    ) -> Result<Report, KernelError> {
+        self.settled = None;
+        let (report, seen) = compare(kernel, wanted)?;
+        if report.is_settled() && report.closed.is_none() {
+            let (firewalls, blocked) = (wanted.firewalls.clone(), report.blocked.clone());
+            self.settled = Some(Settled { model: Model::of(seen), firewalls, blocked });
+        }
+        Ok(report)
+    }
+
+    /// Without a look, if nobody has disturbed what is there and only entries differ from what was wanted before;
+    /// else with one.
+    ///
+    /// # Errors
+    /// As [`reconcile`].
+    pub fn follow(
+        &mut self,
+        kernel: &mut impl Kernel,
+        wanted: &Desired,
+    ) -> Result<Report, KernelError> {
+        match self.tell_entries(kernel, wanted) {
+            Some(report) => Ok(report),
+            None => self.compare(kernel, wanted),
+        }
+    }
+
+    fn tell_entries(&mut self, kernel: &mut impl Kernel, wanted: &Desired) -> Option<Report> {
+        let mut settled = self.settled.take().filter(|s| s.firewalls == wanted.firewalls)?;
+        let Plan { actions, obstacles } = plan(&wanted.links, &settled.model.seen);
+        // A sandbox that was not looked at seems to be gone.
+        let told = obstacles.is_empty()
+            && actions.iter().all(Action::is_entry)
+            && kernel.act(&actions).is_empty()
+            && actions.iter().all(|action| settled.model.apply(action).is_ok());
+        let blocked = settled.blocked.clone();
+        self.settled = Some(settled).filter(|_| told);
+        told.then(|| Report { steps: actions.len(), blocked, ..Report::default() })
+    }
 }
 
 /// The packet filters that there is a want of. That of a namespace which is not there yet has time until it is.
@@ -93,4 +162,59 @@ fn firewalls(
         }
     }
     Ok(filters)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use netnode_plan::{
+        host::{Kind, Link, Mark},
+        records::{LinkName, Mac, NetworkId},
+    };
+
+    use super::*;
+    use crate::kernel::Fake;
+
+    const NETWORK: NetworkId = NetworkId([1; 16]);
+
+    fn wanted(macs: &[u8]) -> Desired {
+        let kind = Kind::Vxlan { vni: 7, port: 4789, local: [192, 0, 2, 1].into() };
+        let mut link = Link::new(Mark::network(NETWORK), kind, 1450);
+        for last in macs {
+            link.tunnels.insert(Mac([2, 0, 0, 0, 0, *last]), [192, 0, 2, 2].into());
+        }
+        let links = BTreeMap::from([(LinkName::new("vxlan0").unwrap(), link)]);
+        BTreeMap::from([(Place::Network(NETWORK), links)]).into()
+    }
+
+    #[test]
+    fn entries_are_told_without_a_look_and_are_what_a_look_finds() {
+        let (mut kernel, mut comparer) = (Fake::default(), Comparer::default());
+        assert!(comparer.compare(&mut kernel, &wanted(&[1])).unwrap().steps > 1);
+        for (macs, steps) in [(&[1, 2, 3][..], 2), (&[3], 2), (&[3], 0)] {
+            let looks = kernel.looks;
+            let report = comparer.follow(&mut kernel, &wanted(macs)).unwrap();
+            assert_eq!((report.steps, report.is_settled()), (steps, true));
+            assert_eq!(kernel.looks, looks);
+            assert_eq!(reconcile(&mut kernel, &wanted(macs)).unwrap().steps, 0);
+        }
+    }
+
+    #[test]
+    fn everything_else_is_looked_at() {
+        let (mut kernel, mut comparer) = (Fake::default(), Comparer::default());
+        let mut more = wanted(&[1]);
+        comparer.follow(&mut kernel, &more).unwrap();
+        let looks = kernel.looks;
+        // A sandbox that was not there before.
+        let end = Link::new(Mark::network(NETWORK), Kind::VethEnd, 1450);
+        let links = BTreeMap::from([(LinkName::new("eth0").unwrap(), end)]);
+        more.links.insert(Place::Sandbox("/run/1".into()), links);
+        assert!(!comparer.follow(&mut kernel, &more).unwrap().obstacles.is_empty());
+        assert!(kernel.looks > looks);
+        let looks = kernel.looks;
+        assert!(comparer.follow(&mut kernel, &wanted(&[])).unwrap().steps > 0);
+        assert_eq!(kernel.looks, looks);
+    }
 }

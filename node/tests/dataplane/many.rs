@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use netnode::{drivers::reconcile::reconcile, kernel::Kernel};
+use netnode::{drivers::reconcile::Comparer, kernel::Kernel};
 use netnode_plan::{
     desired::Desired,
     firewall::{Back, Bind, Bridge, Firewall, Front, Protocol, WayOut},
@@ -45,13 +45,21 @@ fn ten_thousand_endpoints_elsewhere() {
     let failures = kernel.act(&plan.actions);
     let acted = started.elapsed();
     assert!(failures.is_empty(), "{:?}", failures.first());
-    let wanted = wanted.into();
+    let mut wanted: Desired = wanted.into();
+    let mut comparer = Comparer::default();
     let started = Instant::now();
-    assert_eq!(reconcile(kernel, &wanted).unwrap().steps, 0);
+    assert_eq!(comparer.compare(kernel, &wanted).unwrap().steps, 0);
     let looked = started.elapsed();
+    let links = wanted.links.get_mut(&Place::Network(net.id)).unwrap();
+    let vxlan = links.get_mut(&link("vxlan0")).unwrap();
+    let (address, _) = vxlan.neighbours.pop_last().unwrap();
+    let started = Instant::now();
+    assert_eq!(comparer.follow(kernel, &wanted).unwrap().steps, 1);
+    let changed = started.elapsed();
+    assert_eq!(comparer.compare(kernel, &wanted).unwrap().steps, 0, "{address} is gone");
     eprintln!(
         "{MANY} tunnels, stations and neighbours: planned in {planned:?}, put in {acted:?}, looked at \
-         and compared in {looked:?}"
+         and compared in {looked:?}, one taken out in {changed:?}"
     );
 }
 

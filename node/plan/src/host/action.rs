@@ -54,6 +54,22 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether it is about an entry of a link: a tunnel, a station or a neighbour.
+    pub fn is_entry(&self) -> bool {
+        let Self::Change { change, .. } = self else { return false };
+        matches!(
+            change,
+            Change::PutTunnel(..)
+                | Change::RemoveTunnel(..)
+                | Change::PutStation(..)
+                | Change::RemoveStation(..)
+                | Change::PutNeighbour(..)
+                | Change::RemoveNeighbour(..)
+        )
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,5 @@
-//! A kernel made of maps: does what the real one would do with each step, for tests and the simulator.
+//! A kernel made of maps: does what the real one would do with each step, for tests, for the simulator, and for
+//! who wants to know what a few steps made of what was seen without looking at all of it again.
 
 use alloc::vec::Vec;
 
@@ -21,6 +22,11 @@ pub struct Model {
 pub struct Refused(pub Action);
 
 impl Model {
+    /// One that is as a look at the kernel showed it.
+    pub fn of(seen: Seen) -> Self {
+        Self { seen, ..Self::default() }
+    }
+
     /// Does one step.
     ///
     /// # Errors
