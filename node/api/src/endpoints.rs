@@ -45,6 +45,10 @@ pub struct AttachEndpoint {
     /// serves; that host gives it up when it hears of it.
     #[serde(default)]
     pub move_here: bool,
+    /// A `resolv.conf` on netnode's host that is made to lead to the sandbox's names, written in place; what was
+    /// there is put back when the endpoint goes.
+    #[serde(default)]
+    pub resolv_conf: Option<String>,
 }
 
 /// An endpoint of this host.
@@ -78,6 +82,8 @@ pub struct Endpoint {
     pub mtu: Option<u32>,
     /// What it is to a service, if it serves one.
     pub backend: Option<Backend>,
+    /// The `resolv.conf` that was made to lead to the sandbox's names.
+    pub resolv_conf: Option<String>,
     /// How it is doing.
     pub state: EndpointState,
 }

@@ -116,6 +116,7 @@ Examples:
   ip netns add box
   netdbctl endpoint attach --network web --name api-1 --netns /run/netns/box
   netdbctl endpoint attach --network web --name api-2 --ip 10.0.0.9 --pid 4711
+  netdbctl endpoint attach --network web --name api-4 --pid 4712 --resolv-conf /run/api-4/resolv.conf
   netdbctl endpoint attach --network box --name www -p 8080:80 -p [::1]:53:53/udp --netns /run/netns/www
   netdbctl endpoint attach --network web --name api-3 --service api --weight 2 --pid 4711
   netdbctl endpoint attach --network web --name api-1 --move --netns /run/netns/elsewhere

@@ -33,6 +33,8 @@ pub const RESERVED: usize = 4;
 /// Different questions under way to the upstreams; beyond, only reserved ones.
 pub const MAX_FLIGHTS: usize = 512;
 
+/// Bytes of what a sandbox's `resolv.conf` takes over from the host's; lines beyond are left out.
+pub const MAX_KEPT: usize = 4_096;
 /// Upstreams of a host; further ones are left out.
 pub const MAX_UPSTREAMS: usize = 8;
 /// Tries for one question.

@@ -20,8 +20,11 @@ use super::{
     networks::parse,
     problem::{Refused, body, of_write},
 };
-use crate::endpoints::{
-    self, AddError, AttachError, DetachError, PortError, ServeError, Served, Service, Wish,
+use crate::{
+    dns::{DEFAULT_ADDRESS, NoResolvConf},
+    endpoints::{
+        self, AddError, AttachError, DetachError, PortError, ServeError, Served, Service, Wish,
+    },
 };
 
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Json<Vec<Endpoint>> {
@@ -32,11 +35,17 @@ pub(super) async fn attach(
     State(control): State<Arc<Control>>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Endpoint>), Refused> {
-    let wish = wish(body(bytes)?)?;
+    let mut wanted: AttachEndpoint = body(bytes)?;
+    let file = wanted.resolv_conf.take();
+    let mut wish = wish(wanted)?;
     check_service(&control, &wish)?;
+    if let Some(path) = file {
+        wish.resolv_conf = Some((path.into(), control.dns.resolv_conf().await?));
+    }
     let endpoint = control.endpoints.attach(wish).await?;
     // Whoever plugs a sandbox in begins to ask for names in it.
     control.dns.stands(&endpoint.local.sandbox, endpoint.local.network).await;
+    control.endpoints.write_file(&endpoint).await?;
     Ok((StatusCode::CREATED, Json(shown(&control, &endpoint))))
 }
 
@@ -117,6 +126,7 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
         service,
         gw_priority: wanted.gw_priority,
         takes_over: wanted.move_here,
+        resolv_conf: None,
     })
 }
 
@@ -145,6 +155,7 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
             health: backend.health.to_string(),
             state: backend.state.to_string(),
         }),
+        resolv_conf: local.resolv_conf.as_ref().map(|file| file.path.display().to_string()),
         state: match state.clone() {
             endpoints::State::Ready => match control.dns.fault(&local.sandbox) {
                 Some(fault) => EndpointState::Error(fault),
@@ -188,6 +199,7 @@ impl From<AttachError> for Refused {
             | AttachError::LocalService
             | AttachError::Port(_)
             | AttachError::Mac(_)
+            | AttachError::ResolvConf(_)
             | AttachError::Interface(_)
             | AttachError::Name(_)
             | AttachError::Record(_) => with(Code::Invalid).into(),
@@ -199,6 +211,17 @@ impl From<AttachError> for Refused {
             AttachError::Stopped(stopped) => (*stopped).into(),
             AttachError::Find(error) => error.clone().into(),
             AttachError::Scope(_) | AttachError::Gateway(_) => with(Code::Conflict).into(),
+        }
+    }
+}
+
+impl From<NoResolvConf> for Refused {
+    fn from(error: NoResolvConf) -> Self {
+        match error {
+            NoResolvConf::Off | NoResolvConf::Port(_) => Problem::new(Code::Conflict, error)
+                .with_hint(format!("start netnode with --dns-listen {DEFAULT_ADDRESS}"))
+                .into(),
+            NoResolvConf::Stopped(stopped) => stopped.into(),
         }
     }
 }

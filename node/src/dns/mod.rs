@@ -27,9 +27,9 @@ use std::{
 };
 
 use netdb::{CLUSTER_NETWORK, Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
-use netnode_dns::{Forwarder, Stats};
+use netnode_dns::{Forwarder, Stats, resolv_conf};
 use netnode_plan::records::{ENDPOINTS, NetworkId, SERVICES};
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, task, time::timeout};
 
 use crate::{endpoints::Endpoints, networks::Networks};
 use follow::Follower;
@@ -68,6 +68,17 @@ pub(crate) enum StartError {
     Watch(#[from] WatchError),
     #[error("no thread for it: {0}")]
     Worker(#[from] io::Error),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why there is no `resolv.conf` that would lead to the names.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoResolvConf {
+    #[error("names are not answered in sandboxes: a resolv.conf would lead to nobody")]
+    Off,
+    #[error("names are answered at {0}, and a resolv.conf can't name a port other than 53")]
+    Port(SocketAddr),
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -122,6 +133,16 @@ impl Dns {
         };
         tokio::spawn(follower.run());
         Ok(Self { settings, listed, forwarder, standings, synced })
+    }
+
+    /// What a sandbox's `resolv.conf` has to say.
+    pub(crate) async fn resolv_conf(&self) -> Result<String, NoResolvConf> {
+        let at = self.settings.listen.ok_or(NoResolvConf::Off)?;
+        if at.port() != DEFAULT_ADDRESS.port() {
+            return Err(NoResolvConf::Port(at));
+        }
+        let host = task::spawn_blocking(upstreams::text_of_host).await.map_err(|_| Stopped)?;
+        Ok(resolv_conf::of_sandbox(&host, at.ip()))
     }
 
     /// Why the names of a sandbox are not answered, if so.

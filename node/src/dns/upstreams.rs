@@ -41,9 +41,14 @@ pub(super) fn forwarder(settings: &Settings) -> Forwarder {
 
 /// Those that the host names; none if it names none.
 fn of_host(ours: Option<SocketAddr>) -> Vec<SocketAddr> {
-    let text = fs::read_to_string(RESOLV_CONF).unwrap_or_default();
+    let text = text_of_host();
     let is_ours = |address: IpAddr| ours.is_some_and(|ours| ours.ip() == address);
     resolv_conf::upstreams(&text, is_ours, scope)
+}
+
+/// What the host says of its resolvers; nothing if it says nothing.
+pub(super) fn text_of_host() -> String {
+    fs::read_to_string(RESOLV_CONF).unwrap_or_default()
 }
 
 /// The number of a link of this host.

@@ -3,7 +3,7 @@
 //! What an endpoint needs is on this host's disk before anybody hears of it; what fails gives back what was
 //! taken. An answer comes when the kernel is as it should be, or with why it is not.
 
-use std::{fs::File, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{fs::File, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, WriteError};
@@ -28,6 +28,7 @@ use super::{
     Endpoint, Endpoints, State,
     board::{AddError, Command},
     ports::{self, PortError},
+    resolv_conf::{ResolvConf, ResolvConfError},
     rows::scope_of,
     serving::{Service, backend_of},
     store::{Local, Locals},
@@ -68,6 +69,8 @@ pub(crate) struct Wish {
     pub(crate) gw_priority: i32,
     /// It is on another host, and goes on here.
     pub(crate) takes_over: bool,
+    /// The file by which its sandbox is to find its names, and what is to be in it.
+    pub(crate) resolv_conf: Option<(PathBuf, String)>,
 }
 
 /// What an endpoint is known by, wherever it is.
@@ -113,6 +116,8 @@ pub(crate) enum AttachError {
     Wire { parent: LinkName, error: io::Error },
     #[error("{0} is not the hardware address of one interface")]
     Mac(Mac),
+    #[error(transparent)]
+    ResolvConf(#[from] ResolvConfError),
     #[error(transparent)]
     Interface(#[from] LinkNameError),
     #[error("no random numbers: {0}")]
@@ -222,6 +227,10 @@ impl Endpoints {
         };
         let leads_to = way_out.as_ref().map_or(&addresses, |out| &out.addresses);
         ports::check_addresses(&wish.published, leads_to)?;
+        let resolv_conf = match wish.resolv_conf {
+            Some((path, text)) => Some(self.prepare_file(path, text).await?),
+            None => None,
+        };
         let local = Local {
             network,
             name: wish.name,
@@ -236,6 +245,7 @@ impl Endpoints {
             published: wish.published,
             way_out,
             backend,
+            resolv_conf,
         };
         if listed.record.driver == Driver::Macvlan {
             // Its parent may have been made just before.
@@ -274,6 +284,35 @@ impl Endpoints {
         let (id, aliases) = (EndpointId(id), wish.aliases.clone());
         let backend = backend_of(&wish.name, wish.service.clone());
         Ok(Identity { id, addresses, mac, aliases, moves: 0, backend })
+    }
+
+    /// Looks at the file that is to be written for an endpoint.
+    async fn prepare_file(&self, path: PathBuf, text: String) -> Result<ResolvConf, AttachError> {
+        let file = ResolvConf::prepare(path, text).await?;
+        Ok(file.beside(self.list().into_iter().filter_map(|other| other.local.resolv_conf)))
+    }
+
+    /// Writes the file by which a sandbox finds its names, if that was asked for. Else nothing stays attached.
+    pub(crate) async fn write_file(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
+        let Some(file) = &endpoint.local.resolv_conf else { return Ok(()) };
+        let Err(error) = file.write().await else { return Ok(()) };
+        if let Err(left) = self.give_up(endpoint.local.network, endpoint.id).await {
+            tracing::warn!(endpoint = %endpoint.id, "it is attached without its file: {left}");
+        }
+        Err(error.into())
+    }
+
+    /// Makes the file of an endpoint as it was, unless another endpoint has it as well.
+    async fn put_file_back(&self, id: EndpointId) {
+        let Some(file) = self.get(id).and_then(|endpoint| endpoint.local.resolv_conf) else {
+            return;
+        };
+        let mut others = self.list().into_iter().filter(|other| other.id != id);
+        let is_shared =
+            others.any(|o| o.local.resolv_conf.is_some_and(|other| other.path == file.path));
+        if !is_shared && let Err(error) = file.put_back().await {
+            tracing::warn!(endpoint = %id, "not put back: {error}");
+        }
     }
 
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.
@@ -471,6 +510,8 @@ impl Endpoints {
         id: EndpointId,
     ) -> Result<Option<Local>, DetachError> {
         let _changing = self.changing.lock().await;
+        // While it is on disk what was there: after a crash here, it is only asked for again.
+        self.put_file_back(id).await;
         if let Some(scope) = self.db.network(scope_of(network)?.as_str()).await? {
             // The row may be gone already.
             let _ = scope.table(ENDPOINTS, Lifetime::Owner)?.delete(id.0).await;

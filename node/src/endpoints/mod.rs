@@ -7,6 +7,7 @@
 //! | `gateway` | the way out of an overlay |
 //! | `moves` | endpoints that go on elsewhere |
 //! | `ports` | which ports an endpoint may publish |
+//! | `resolv_conf` | the file by which a sandbox finds its names |
 //! | `rows` | the rows of all networks that this node takes part in |
 //! | `serving` | what an endpoint is to a service: drained, healthy |
 //! | `stays` | networks that this node takes part in for a while, without an endpoint |
@@ -19,6 +20,7 @@ mod board;
 mod gateway;
 mod moves;
 mod ports;
+mod resolv_conf;
 mod rows;
 mod serving;
 mod stays;

@@ -17,6 +17,7 @@ use netnode_plan::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::resolv_conf::ResolvConf;
 use crate::state_file::{StateFile, StateFileError};
 
 /// In the state directory.
@@ -52,6 +53,9 @@ pub(crate) struct Local {
     /// What it is to a service, if it serves one.
     #[serde(default)]
     pub(crate) backend: Option<Backend>,
+    /// The file by which its sandbox finds its names, if it was asked for.
+    #[serde(default)]
+    pub(crate) resolv_conf: Option<ResolvConf>,
 }
 
 /// A sandbox's place on the host's gateway.
@@ -196,6 +200,8 @@ mod tests {
 
     use super::*;
 
+    const FILE_OF_IT: &str = r##"{"path":"/run/api/resolv.conf","before":"# none\n","after":"nameserver 127.0.0.11\n"}"##;
+
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
     }
@@ -224,6 +230,7 @@ mod tests {
                 mac: Mac([2, 0, 0, 0, 0, 2]),
             }),
             backend: Some(Backend::new(name("api"), name("api.1"))),
+            resolv_conf: Some(serde_json::from_str(FILE_OF_IT).unwrap()),
         };
         assert_eq!(local.networks().count(), local.interfaces().count());
         assert_eq!(local.all_addresses().count(), 2);
@@ -254,5 +261,6 @@ mod tests {
         let all = Store::new(folder.path()).load().unwrap();
         let [local] = all.0.values().collect::<Vec<_>>()[..] else { panic!("{all:?}") };
         assert_eq!((local.moves, &local.published, &local.backend), (3, &vec![], &None));
+        assert_eq!(local.resolv_conf, None);
     }
 }

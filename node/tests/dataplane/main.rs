@@ -17,6 +17,7 @@ mod many;
 mod names;
 mod overlay;
 mod ping;
+mod resolver_files;
 mod services;
 mod talk;
 mod ways;

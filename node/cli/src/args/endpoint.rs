@@ -92,6 +92,9 @@ pub(crate) struct Attach {
     /// It is on another host and goes on here, with its addresses; the other host gives it up
     #[arg(long = "move", conflicts_with_all = ["ip", "mac", "alias", "service"])]
     pub(crate) move_here: bool,
+    /// A resolv.conf of the sandbox's that is made to lead to its names, in place; put back by detach
+    #[arg(long, value_name = "PATH")]
+    pub(crate) resolv_conf: Option<String>,
     /// The network namespace, by the path that leads to it
     #[arg(long, value_name = "PATH", required_unless_present = "pid", conflicts_with = "pid")]
     pub(crate) netns: Option<String>,

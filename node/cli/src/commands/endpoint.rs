@@ -105,6 +105,7 @@ async fn attach(wanted: Attach, client: &Client, io: &mut Io<'_>) -> Result<(), 
         weight: wanted.weight,
         gw_priority: wanted.gw_priority,
         move_here: wanted.move_here,
+        resolv_conf: wanted.resolv_conf,
     };
     let endpoint = client.attach_endpoint(&request).await?;
     if wanted.json.json {

@@ -1,4 +1,4 @@
-//! The resolvers of the host, as `resolv.conf` names them.
+//! The resolvers of the host, as `resolv.conf` names them, and the `resolv.conf` of a sandbox.
 //!
 //! Sockets towards them are opened in this process's own network namespace, the host's, so an address of the
 //! loopback is the host's and not the sandbox's: systemd-resolved's stub at 127.0.0.53 works as it stands.
@@ -6,10 +6,12 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::limits::MAX_UPSTREAMS;
+use crate::limits::{MAX_KEPT, MAX_UPSTREAMS};
 
 /// The port of DNS (RFC 1035, 4.2).
 const PORT: u16 = 53;
+/// The option that says from how many dots on a name is asked for before anything is searched.
+const NDOTS: &str = "ndots:";
 
 /// The name servers of a `resolv.conf` in their order, each once, without those that `is_ours`.
 ///
@@ -32,6 +34,32 @@ pub fn upstreams(
         }
     }
     found
+}
+
+/// The `resolv.conf` of a sandbox that is answered at `at`, on a host with this one.
+///
+/// What the host says of searching and of options holds in the sandbox as well, up to [`MAX_KEPT`] bytes; whole
+/// lines beyond that are left out. A name with a single label is asked for as it is before anything is searched
+/// (`ndots:0`, as Docker has it), unless the host says otherwise: it is most often one of ours.
+pub fn of_sandbox(host: &str, at: IpAddr) -> String {
+    let mut text =
+        format!("# What was here before comes back when netnode lets go.\nnameserver {at}\n");
+    let (mut left, mut has_ndots) = (MAX_KEPT, false);
+    for line in host.lines() {
+        let mut words = line.split_ascii_whitespace();
+        // "domain" is a search list of one (resolv.conf(5)).
+        let keep = matches!(words.next(), Some("search" | "domain" | "options"));
+        if keep && line.len() < left {
+            left -= line.len() + 1;
+            has_ndots |= line.starts_with("options") && words.any(|word| word.starts_with(NDOTS));
+            text.push_str(line.trim_ascii());
+            text.push('\n');
+        }
+    }
+    if !has_ndots {
+        text.push_str("options ndots:0\n");
+    }
+    text
 }
 
 fn address(word: &str, scope: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
@@ -89,5 +117,41 @@ nameserver
         let lines: Vec<String> = (0..=MAX_UPSTREAMS).map(line).collect();
         assert_eq!(read(&lines[..MAX_UPSTREAMS].join("\n")).len(), MAX_UPSTREAMS);
         assert_eq!(read(&lines.join("\n")).len(), MAX_UPSTREAMS);
+    }
+
+    fn sandboxs(host: &str) -> Vec<String> {
+        let text = of_sandbox(host, [127, 0, 0, 11].into());
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_sandbox_searches_as_its_host_does_and_asks_us_alone() {
+        let host = "\
+# search commented.example
+nameserver 192.0.2.1
+search example.org\tcorp.example
+options edns0 timeout:3
+sortlist 10.0.0.0
+";
+        let kept = ["search example.org\tcorp.example", "options edns0 timeout:3"];
+        let expected = [["nameserver 127.0.0.11"].as_slice(), &kept, &["options ndots:0"]].concat();
+        assert_eq!(sandboxs(host), expected);
+        assert_eq!(sandboxs(""), ["nameserver 127.0.0.11", "options ndots:0"]);
+        let own = ["nameserver 127.0.0.11", "domain example.org", "options edns0 ndots:2"];
+        assert_eq!(sandboxs("domain example.org\noptions edns0 ndots:2"), own);
+        // What it is given leads to us, and not to the host's own.
+        let read = upstreams(&of_sandbox(host, [127, 0, 0, 11].into()), |_| false, |_| None);
+        assert_eq!(read, ["127.0.0.11:53".parse().unwrap()]);
+    }
+
+    #[test]
+    fn lines_beyond_the_bound_are_not_kept() {
+        let line = |bytes: usize| format!("search {}", "x".repeat(bytes - "search \n".len()));
+        let whole = line(MAX_KEPT);
+        assert!(sandboxs(&whole).contains(&whole));
+        assert!(!sandboxs(&line(MAX_KEPT + 1)).iter().any(|line| line.starts_with("search")));
+        let two = format!("{}\n{}", line(MAX_KEPT - 20), line(40));
+        assert_eq!(sandboxs(&two).len(), 3);
     }
 }

@@ -31,7 +31,8 @@ fn read(path: &Path) -> String {
 async fn what_was_there_is_put_back_into_the_same_file() {
     let (_folder, path) = folder();
     // Longer than ours, and shorter: neither leaves a rest of the other.
-    for before in ["nameserver 192.0.2.1\nsearch example.org a.rather.long.name.example\n", "", "#"] {
+    for before in ["nameserver 192.0.2.1\nsearch example.org a.rather.long.name.example\n", "", "#"]
+    {
         fs::write(&path, before).unwrap();
         let inode = fs::metadata(&path).unwrap().ino();
         let file = prepared(&path).await;
