@@ -18,6 +18,7 @@ mod names;
 mod overlay;
 mod ping;
 mod resolver_files;
+mod resolvers;
 mod services;
 mod talk;
 mod ways;

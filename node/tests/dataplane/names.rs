@@ -15,10 +15,11 @@ use netnode_api::{
 use crate::{
     daemon::{Daemon, addresses, cluster, until},
     lab::{Lab, by_hand, inside},
+    resolvers::Dnsmasq,
 };
 
 /// A lab with a daemon on each host; `None`, and told, where the clients that ask are missing.
-fn site(test: &str, hosts: u8) -> Option<(Lab, Vec<Daemon>)> {
+pub(crate) fn site(test: &str, hosts: u8) -> Option<(Lab, Vec<Daemon>)> {
     let lab = Lab::new(test, hosts)?;
     if Command::new("dig").arg("-v").output().is_err() {
         let package = "`dig` is missing: on Debian `apt-get install bind9-dnsutils` brings it";
@@ -30,7 +31,7 @@ fn site(test: &str, hosts: u8) -> Option<(Lab, Vec<Daemon>)> {
 }
 
 /// What `dig` prints with these words in a sandbox, its lines in order.
-fn dig(sandbox: &Path, words: &str) -> Vec<String> {
+pub(crate) fn dig(sandbox: &Path, words: &str) -> Vec<String> {
     let mut dig = Command::new("dig");
     dig.args(["@127.0.0.11", "+time=2", "+tries=1"]).args(words.split(' '));
     let done = inside(sandbox, || dig.output().unwrap());
@@ -40,12 +41,12 @@ fn dig(sandbox: &Path, words: &str) -> Vec<String> {
     lines
 }
 
-fn short(sandbox: &Path, name: &str) -> Vec<String> {
+pub(crate) fn short(sandbox: &Path, name: &str) -> Vec<String> {
     dig(sandbox, &format!("+short {name}"))
 }
 
 /// How `dig` says it ended: NOERROR, NXDOMAIN and so on.
-fn status(sandbox: &Path, words: &str) -> String {
+pub(crate) fn status(sandbox: &Path, words: &str) -> String {
     let all = dig(sandbox, words).join("\n");
     let after = all.split("status: ").nth(1).unwrap_or("no answer,");
     after.split(',').next().unwrap().to_owned()
@@ -232,15 +233,6 @@ fn a_service_is_found_by_its_address_and_by_its_live_backends() {
     until("its host is back", || short(&client, "tasks.shop A") == all);
 }
 
-/// `dnsmasq` on a host, which knows `example.org`, and knows that there is nothing else.
-fn upstream(host: &Path) -> std::process::Child {
-    let mut dnsmasq = Command::new("dnsmasq");
-    dnsmasq.args(["--keep-in-foreground", "--no-resolv", "--no-hosts", "--port=53", "--user=root"]);
-    dnsmasq.args(["--listen-address=192.0.2.1", "--bind-interfaces", "--pid-file="]);
-    dnsmasq.args(["--address=/example.org/198.51.100.7", "--address=/#/", "--local-ttl=60"]);
-    inside(host, || dnsmasq.spawn().unwrap())
-}
-
 #[test]
 fn everything_else_is_asked_of_the_hosts_resolvers() {
     let test = "everything_else_is_asked_of_the_hosts_resolvers";
@@ -249,7 +241,7 @@ fn everything_else_is_asked_of_the_hosts_resolvers() {
         skips::left_out(test, "`dnsmasq` is missing: `apt-get install dnsmasq-base` brings it");
         return;
     }
-    let mut dnsmasq = upstream(&lab.hosts[0].namespace);
+    let dnsmasq = Dnsmasq::on(&lab.hosts[0].namespace, &["--address=/example.org/198.51.100.7"]);
     daemons[0].kill();
     daemons[0].set("NETNODE_DNS_RESOLVERS", "192.0.2.1");
     daemons[0].start();
@@ -265,8 +257,7 @@ fn everything_else_is_asked_of_the_hosts_resolvers() {
     assert_eq!(status(&open, "open MX"), "NOERROR");
     assert_ne!(status(&shut, "example.org A"), "NOERROR");
     assert_eq!(short(&shut, "shut A").len(), 1);
-    dnsmasq.kill().unwrap();
-    dnsmasq.wait().unwrap();
+    drop(dnsmasq);
     // What was asked before is still known for a while.
     assert_eq!(short(&open, "example.org A"), ["198.51.100.7"]);
     assert_eq!(status(&open, "later.example A"), "SERVFAIL");
