@@ -153,6 +153,14 @@ impl Daemon {
         self.ask(self.client.attach_endpoint(&wanted))
     }
 
+    /// How often something happened to its names, as its metrics say.
+    pub(crate) fn events(&self, event: &str) -> u64 {
+        let metrics = self.ask(self.client.metrics()).unwrap();
+        let named = format!("netnode_dns_events_total{{event=\"{event}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&named));
+        line.unwrap_or_else(|| panic!("no {named} in {metrics}")).parse().unwrap()
+    }
+
     pub(crate) fn until_ready(&self, endpoint: &Endpoint) {
         until("it is taken up", || {
             let all = self.ask(self.client.endpoints()).unwrap();

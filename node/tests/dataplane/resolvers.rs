@@ -224,18 +224,12 @@ fn names_over_tcp_are_asked_for_as_the_host_says() {
     let Some((lab, daemons)) = site(test, 1) else { return };
     let folder = tempfile::tempdir().unwrap();
     let daemon = &daemons[0];
-    let queries = |via: &str| {
-        let metrics = daemon.ask(daemon.client.metrics()).unwrap();
-        let named = format!("netnode_dns_events_total{{event=\"{via}\"}} ");
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&named));
-        line.unwrap_or_else(|| panic!("no {named} in {metrics}")).parse::<u64>().unwrap()
-    };
     host_says(folder.path(), "options use-vc\n");
     let client = Container::new(&lab, folder.path(), daemon, "web", "client");
-    let (udp, tcp) = (queries("udp_queries"), queries("tcp_queries"));
+    let (udp, tcp) = (daemon.events("udp_queries"), daemon.events("tcp_queries"));
     assert_eq!(client.glibc("client"), client.own());
-    assert!(queries("tcp_queries") >= tcp + 2);
-    assert_eq!(queries("udp_queries"), udp);
+    assert!(daemon.events("tcp_queries") >= tcp + 2);
+    assert_eq!(daemon.events("udp_queries"), udp);
 }
 
 #[test]
