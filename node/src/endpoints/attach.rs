@@ -28,7 +28,7 @@ use super::{
     Endpoint, Endpoints, State,
     board::{AddError, Command},
     ports::{self, PortError},
-    resolv_conf::{ResolvConf, ResolvConfError},
+    resolv_conf::ResolvConfError,
     rows::scope_of,
     serving::{Service, backend_of},
     store::{Local, Locals},
@@ -284,35 +284,6 @@ impl Endpoints {
         let (id, aliases) = (EndpointId(id), wish.aliases.clone());
         let backend = backend_of(&wish.name, wish.service.clone());
         Ok(Identity { id, addresses, mac, aliases, moves: 0, backend })
-    }
-
-    /// Looks at the file that is to be written for an endpoint.
-    async fn prepare_file(&self, path: PathBuf, text: String) -> Result<ResolvConf, AttachError> {
-        let file = ResolvConf::prepare(path, text).await?;
-        Ok(file.beside(self.list().into_iter().filter_map(|other| other.local.resolv_conf)))
-    }
-
-    /// Writes the file by which a sandbox finds its names, if that was asked for. Else nothing stays attached.
-    pub(crate) async fn write_file(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
-        let Some(file) = &endpoint.local.resolv_conf else { return Ok(()) };
-        let Err(error) = file.write().await else { return Ok(()) };
-        if let Err(left) = self.give_up(endpoint.local.network, endpoint.id).await {
-            tracing::warn!(endpoint = %endpoint.id, "it is attached without its file: {left}");
-        }
-        Err(error.into())
-    }
-
-    /// Makes the file of an endpoint as it was, unless another endpoint has it as well.
-    async fn put_file_back(&self, id: EndpointId) {
-        let Some(file) = self.get(id).and_then(|endpoint| endpoint.local.resolv_conf) else {
-            return;
-        };
-        let mut others = self.list().into_iter().filter(|other| other.id != id);
-        let is_shared =
-            others.any(|o| o.local.resolv_conf.is_some_and(|other| other.path == file.path));
-        if !is_shared && let Err(error) = file.put_back().await {
-            tracing::warn!(endpoint = %id, "not put back: {error}");
-        }
     }
 
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.

@@ -13,12 +13,15 @@ use std::{
     time::Duration,
 };
 
+use netnode_plan::records::EndpointId;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 use tokio::{task, time::timeout};
 
+use super::{AttachError, Endpoint, Endpoints};
+
 /// Bytes of what may be there already, and of what is written.
-pub(crate) const MAX_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 /// By this one netnode finds its own resolvers (resolv.conf(5)).
 const OF_HOST: &str = "/etc/resolv.conf";
 /// Who reads a new one is often not root.
@@ -79,16 +82,51 @@ impl From<io::Error> for Fault {
     }
 }
 
+impl Endpoints {
+    /// Looks at the file that is to be written for an endpoint.
+    pub(super) async fn prepare_file(
+        &self,
+        path: PathBuf,
+        text: String,
+    ) -> Result<ResolvConf, AttachError> {
+        let file = ResolvConf::prepare(path, text).await?;
+        Ok(file.beside(self.list().into_iter().filter_map(|other| other.local.resolv_conf)))
+    }
+
+    /// Writes the file by which a sandbox finds its names, if that was asked for. Else nothing stays attached.
+    pub(crate) async fn write_file(&self, endpoint: &Endpoint) -> Result<(), AttachError> {
+        let Some(file) = &endpoint.local.resolv_conf else { return Ok(()) };
+        let Err(error) = file.write().await else { return Ok(()) };
+        if let Err(left) = self.give_up(endpoint.local.network, endpoint.id).await {
+            tracing::warn!(endpoint = %endpoint.id, "it is attached without its file: {left}");
+        }
+        Err(error.into())
+    }
+
+    /// Makes the file of an endpoint as it was, unless another endpoint has it as well.
+    pub(super) async fn put_file_back(&self, id: EndpointId) {
+        let Some(file) = self.get(id).and_then(|endpoint| endpoint.local.resolv_conf) else {
+            return;
+        };
+        let mut others = self.list().into_iter().filter(|other| other.id != id);
+        let is_shared =
+            others.any(|o| o.local.resolv_conf.is_some_and(|other| other.path == file.path));
+        if !is_shared && let Err(error) = file.put_back().await {
+            tracing::warn!(endpoint = %id, "not put back: {error}");
+        }
+    }
+}
+
 impl ResolvConf {
     /// What is to be written where, and what is there. It writes nothing, but finds out whether it could.
-    pub(super) async fn prepare(path: PathBuf, after: String) -> Result<Self, ResolvConfError> {
+    async fn prepare(path: PathBuf, after: String) -> Result<Self, ResolvConfError> {
         let at = path.clone();
         let before = soon(&path, move || look(&at)).await?;
         Ok(Self { path, before, after })
     }
 
     /// Writes it. After an error, what was there is there again, if that can be.
-    pub(super) async fn write(&self) -> Result<(), ResolvConfError> {
+    async fn write(&self) -> Result<(), ResolvConfError> {
         let own = self.clone();
         soon(&self.path, move || {
             let mut file = open(&own.path)?;
@@ -101,7 +139,7 @@ impl ResolvConf {
     }
 
     /// Makes it as it was, unless somebody has changed it meanwhile.
-    pub(super) async fn put_back(&self) -> Result<(), ResolvConfError> {
+    async fn put_back(&self) -> Result<(), ResolvConfError> {
         let own = self.clone();
         soon(&self.path, move || match look(&own.path) {
             Ok(Some(is)) if is == own.after => own.restore(),
@@ -113,7 +151,7 @@ impl ResolvConf {
     }
 
     /// The same file for one more endpoint: of two that wrote it, the first knows what was there.
-    pub(super) fn beside(mut self, others: impl Iterator<Item = ResolvConf>) -> Self {
+    fn beside(mut self, others: impl Iterator<Item = ResolvConf>) -> Self {
         let mut same = others.filter(|other| other.path == self.path);
         if let Some(first) = same.find(|other| self.before.as_ref() == Some(&other.after)) {
             self.before = first.before;
