@@ -6,6 +6,7 @@
 //! | `board` | the task that turns rows and this host's endpoints into what the kernel should be like |
 //! | `gateway` | the way out of an overlay |
 //! | `moves` | endpoints that go on elsewhere |
+//! | `numbers` | addresses as numbers of the rings |
 //! | `ports` | which ports an endpoint may publish |
 //! | `resolv_conf` | the file by which a sandbox finds its names |
 //! | `rows` | the rows of all networks that this node takes part in |
@@ -19,6 +20,7 @@ mod attach;
 mod board;
 mod gateway;
 mod moves;
+mod numbers;
 mod ports;
 mod resolv_conf;
 mod rows;
