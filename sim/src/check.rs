@@ -12,6 +12,7 @@ pub mod detection;
 pub mod dots;
 pub mod keyring;
 pub mod membership;
+pub mod names;
 pub mod numbers;
 pub mod replay;
 pub mod resurrection;
@@ -81,5 +82,6 @@ pub fn standard() -> Vec<Box<dyn Check>> {
         Box::new(replay::ReplayEqualsRows),
         Box::new(numbers::Tiling),
         Box::new(bounds::Bounds::default()),
+        Box::new(names::Names::default()),
     ]
 }

@@ -13,6 +13,7 @@ pub mod figures;
 pub mod ledger;
 pub mod page;
 pub mod plot;
+pub mod records;
 pub mod report;
 pub mod scenario;
 pub mod seed;

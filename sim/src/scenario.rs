@@ -22,6 +22,7 @@ mod leave;
 mod long_partition;
 mod lost_push;
 mod moves;
+mod names;
 mod old_disk;
 mod partition;
 mod pauses;
@@ -104,6 +105,7 @@ pub fn all() -> Vec<Scenario> {
         addresses::CHURN,
         addresses::FULL,
         moves::SCENARIO,
+        names::SCENARIO,
         churn::SCENARIO,
     ]
 }

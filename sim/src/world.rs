@@ -110,7 +110,7 @@ impl World {
             let addr = address(index);
             fabric.add(addr);
             if let Ok(name) = Name::new(&format!("n{index}")) {
-                hosts.push(Host::new(seed, index, name, addr));
+                hosts.push(Host::new(&options, index, name, addr));
             }
         }
         Self {

@@ -29,7 +29,7 @@ const LOSER_WINS: Break = Break {
 };
 
 /// These take a build each, so they are tried in long runs.
-const OTHERS: [Break; 6] = [
+const OTHERS: [Break; 8] = [
     Break {
         what: "merge: whatever comes last wins",
         file: "netdb/core/src/replica/mod.rs",
@@ -61,6 +61,18 @@ const OTHERS: [Break; 6] = [
         broken: "is_some_and(|moves| record.moves >= *moves)",
     },
     Break {
+        what: "names: failed nodes' endpoints are told as well",
+        file: "node/plan/src/dns/zone.rs",
+        rule: "Standing::Failed => continue,",
+        broken: "Standing::Failed => &mut *late,",
+    },
+    Break {
+        what: "names: what an endpoint was called before stays",
+        file: "node/plan/src/dns/zone.rs",
+        rule: "            self.forget_endpoint(id, &before);",
+        broken: "            let _ = before;",
+    },
+    Break {
         what: "keyring: the old key is removed while others still use it",
         file: "netdb/core/src/node/keys.rs",
         rule: "if stage == KeyStage::RemoveOlder && keyring",
@@ -70,7 +82,7 @@ const OTHERS: [Break; 6] = [
 
 /// Seeds in which a break must show, in one of these scenarios.
 const SEEDS: u64 = 12;
-const SCENARIOS: [&str; 5] = ["partition", "rotation", "churn", "addresses", "moves"];
+const SCENARIOS: [&str; 6] = ["partition", "rotation", "churn", "addresses", "moves", "names"];
 
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();

@@ -81,6 +81,6 @@ impl Check for Detection {
 }
 
 /// Whether the links lose so much that a node may rightly be taken for failed.
-fn loses_much(world: &World) -> bool {
+pub(super) fn loses_much(world: &World) -> bool {
     world.is_torn() || world.fabric.topology.link.loss > MOST_LOSS
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
@@ -14,7 +13,7 @@ use netnode_plan::{
     host::{Attached, Place},
     overlay::{self, Holder, Row, moved_away},
     records::{
-        self, Driver, EndpointId, EndpointRecord, LinkName, Mac, NetworkId, NetworkOptions,
+        Driver, EndpointId, EndpointRecord, LinkName, Mac, NetworkId, NetworkOptions,
         NetworkRecord, Subnet,
     },
 };
@@ -22,6 +21,7 @@ use netnode_plan::{
 use super::Scenario;
 use crate::{
     broken::Outcome,
+    records::{read, written},
     seed::MILLION,
     world::{Disk, Options, Stop, Table, World},
 };
@@ -170,29 +170,12 @@ fn record(world: &World, n: u8, host: usize, moves: u32) -> Outcome<EndpointReco
     })
 }
 
-/// A script writes text: the record's bytes in hexadecimal digits.
-fn written(record: &EndpointRecord) -> String {
-    let mut text = String::new();
-    for byte in records::encode(record) {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:0>2x}");
-    }
-    text
-}
-
-fn read(text: &[u8]) -> Option<EndpointRecord> {
-    let digits = std::str::from_utf8(text).ok()?.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.map(byte).collect();
-    records::decode(&bytes?).ok()
-}
-
 /// What a host's view says: whose row, of which endpoint, whether its owner is there.
 fn view(world: &World, host: usize) -> Outcome<BTreeMap<Holder, (bool, EndpointRecord)>> {
     let network = Some(world.name(NETWORK)?);
     let filter = Filter { network, include_failed: true, ..Filter::default() };
     let rows = world.list(host, &filter).into_iter().filter_map(|(_, row)| {
-        let record = read(row.entry.value.as_deref()?)?;
+        let record: EndpointRecord = read(row.entry.value.as_deref()?)?;
         let n = record.mac.0.last().copied()?;
         let live = row.owner_state != OwnerState::Failed;
         Some(((row.entry.row.owner, id(n)), (live, record)))

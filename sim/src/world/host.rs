@@ -9,7 +9,6 @@ use netdb_gossip_core::{
 };
 
 use super::{disk::Content, keeper::Keeper, options::Options, sabotage::Sabotage};
-use crate::seed::Seed;
 
 /// A host.
 pub struct Host {
@@ -43,8 +42,8 @@ pub struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(seed: Seed, index: usize, name: Name, addr: SocketAddr) -> Self {
-        let mut entropy = seed.stream("identity", index as u64).into_rng();
+    pub(crate) fn new(options: &Options, index: usize, name: Name, addr: SocketAddr) -> Self {
+        let mut entropy = options.seed.stream("identity", index as u64).into_rng();
         let identity = Identity::generate(&mut entropy);
         Self {
             index,
@@ -60,7 +59,7 @@ impl Host {
             watch: None,
             given: BTreeSet::new(),
             keeper: None,
-            sees_failed: index % 2 == 1,
+            sees_failed: options.all_see_failed || index % 2 == 1,
             sabotage: None,
             identity,
             starts: 0,

@@ -28,6 +28,8 @@ pub struct Options {
     pub config: Config,
     /// The most nodes whose views are watched event by event; the others are compared by what they list.
     pub watched: usize,
+    /// All watchers ask for the rows of failed nodes too, as drivers do; else every second one does.
+    pub all_see_failed: bool,
     /// A promise of the scenario that nobody healthy is ever suspected: no faults in it, no loss.
     pub calm: bool,
 }
@@ -43,6 +45,7 @@ impl Options {
             rate: Rate::GIGABIT,
             config: Config::lan(),
             watched: 256,
+            all_see_failed: false,
             calm: false,
         }
     }

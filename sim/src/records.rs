@@ -1,0 +1,23 @@
+//! Records in rows: a script writes text, so they are there in hexadecimal digits.
+
+use std::fmt::Write as _;
+
+use netnode_plan::records::{self, Record};
+
+/// A record as a script writes it.
+pub fn written<T: Record>(record: &T) -> String {
+    let mut text = String::new();
+    for byte in records::encode(record) {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:0>2x}");
+    }
+    text
+}
+
+/// The record that was written so, if it is one.
+pub fn read<T: Record>(text: &[u8]) -> Option<T> {
+    let digits = std::str::from_utf8(text).ok()?.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = digits.map(byte).collect();
+    records::decode(&bytes?).ok()
+}
