@@ -46,6 +46,8 @@ struct Open {
     users: BTreeMap<Source, BTreeMap<u128, NodeId>>,
     /// It is new, and all of it is to be this node's.
     found: bool,
+    /// Who waits until that is on disk.
+    founded: Option<oneshot::Sender<()>>,
     /// No other node knows it.
     alone: bool,
     /// Given to somebody who was gone by then.
@@ -163,8 +165,8 @@ impl Desk {
     fn obey(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Open { id, called, space, found } => {
-                self.open_space(id, called, space, found);
+            Command::Open { id, called, space, found, founded } => {
+                self.open_space(id, called, space, found, founded);
             }
             Command::OpenAlone { id, called, space } => self.open_alone(id, called, space),
             Command::Close { id, erase } => {
@@ -211,7 +213,14 @@ impl Desk {
         ids.iter().map(|id| self.open.get(id).map(|open| say(&open.ring))).collect()
     }
 
-    fn open_space(&mut self, id: SpaceId, called: String, space: Space, found: bool) {
+    fn open_space(
+        &mut self,
+        id: SpaceId,
+        called: String,
+        space: Space,
+        found: bool,
+        founded: Option<oneshot::Sender<()>>,
+    ) {
         if self.open.contains_key(&id) {
             return;
         }
@@ -219,7 +228,8 @@ impl Desk {
         let rows = self.rows.get(&id).cloned().unwrap_or_default();
         let mut ring = Ring::new(me, space, self.config, now, rows);
         ring.handle_members(now, self.members.iter().map(|(node, alive)| (*node, *alive)));
-        self.insert(id, called, ring, found, false);
+        let open = self.insert(id, called, ring, false);
+        (open.found, open.founded) = (found, founded);
         self.sync_rings();
     }
 
@@ -232,10 +242,10 @@ impl Desk {
         let mut ring = Ring::new(self.db.id(), space, Config::default(), now, []);
         ring.handle_synced(now);
         ring.found();
-        self.insert(id, called, ring, false, true);
+        self.insert(id, called, ring, true);
     }
 
-    fn insert(&mut self, id: SpaceId, called: String, mut ring: Ring, found: bool, alone: bool) {
+    fn insert(&mut self, id: SpaceId, called: String, mut ring: Ring, alone: bool) -> &mut Open {
         for number in self.kept.remove(&id).unwrap_or_default() {
             ring.keep(number);
         }
@@ -246,11 +256,12 @@ impl Desk {
             changed: true,
             waiting: BTreeMap::new(),
             users: BTreeMap::new(),
-            found,
+            found: false,
+            founded: None,
             alone,
             unwanted: Vec::new(),
         };
-        self.open.insert(id, open);
+        self.open.entry(id).insert_entry(open).into_mut()
     }
 
     /// The spaces that other nodes take part in.
@@ -356,6 +367,10 @@ impl Desk {
         match done {
             Done::Written { id, write, refused, shown } => {
                 let Some(open) = self.open.get_mut(&id) else { return };
+                if let Some(founded) = open.founded.take() {
+                    // Whoever waited may be gone.
+                    let _ = founded.send(());
+                }
                 if refused {
                     open.ring.handle_refused(now, write, shown);
                 } else {

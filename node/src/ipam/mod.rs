@@ -16,7 +16,7 @@ mod errands;
 mod moving;
 pub(crate) mod replace;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use netdb::{ClusterId, NameError, NetDb, NodeId, ServeError, Stopped, WatchError};
 use netnode_plan::{
@@ -24,7 +24,10 @@ use netnode_plan::{
     spaces::SpaceId,
     usage::Report,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::networks::What;
 pub(crate) use census::Census;
@@ -37,6 +40,8 @@ const RANGES: &str = "ranges";
 const TOPIC: &str = "ranges";
 /// Commands that wait for the desk; whoever gives one waits beyond that.
 const MAX_COMMANDS: usize = 64;
+/// How long is waited until a new space is on disk.
+const FOUNDING: Duration = Duration::from_secs(5);
 
 /// Why there is no desk.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +81,13 @@ pub(crate) enum Source {
 
 /// What the desk is told.
 enum Command {
-    /// Take part in a space that people call so; `found` makes it.
+    /// Take part in a space that people call so; `found` makes it, and `founded` hears when that is on disk.
     Open {
         id: SpaceId,
         called: String,
         space: Space,
         found: bool,
+        founded: Option<oneshot::Sender<()>>,
     },
     /// Take all of a space that no other node knows.
     OpenAlone {
@@ -175,7 +181,24 @@ impl Ipam {
         space: Space,
         found: bool,
     ) -> Result<(), Stopped> {
-        self.tell(Command::Open { id, called: called.to_string(), space, found }).await
+        let founded = None;
+        self.tell(Command::Open { id, called: called.to_string(), space, found, founded }).await
+    }
+
+    /// Makes a space of which all is this node's, and waits until that is on disk: who is told of something
+    /// that has the space, after a crash as well, then finds whose it is. Cut off, this node makes it later.
+    pub(crate) async fn found(
+        &self,
+        id: SpaceId,
+        called: &What,
+        space: Space,
+    ) -> Result<(), Stopped> {
+        let (reply, founded) = oneshot::channel();
+        let (called, found, reply) = (called.to_string(), true, Some(reply));
+        self.tell(Command::Open { id, called, space, found, founded: reply }).await?;
+        // An error means that somebody has closed it, or had opened it before.
+        let _ = timeout(FOUNDING, founded).await;
+        Ok(())
     }
 
     /// Takes a space that is this host's alone: nobody is asked, and nothing of it is written down, so what

@@ -200,7 +200,7 @@ impl Networks {
 
     /// All addresses of a new subnet are this node's at first.
     async fn found(&self, space: SpaceId, what: &What, subnet: &Subnet) -> Result<(), CreateError> {
-        Ok(self.ipam.open(space, what, spaces::addresses(subnet)?, true).await?)
+        Ok(self.ipam.found(space, what, spaces::addresses(subnet)?).await?)
     }
 }
 

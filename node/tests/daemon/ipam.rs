@@ -40,6 +40,26 @@ pub(crate) fn cluster(names: &[&str]) -> Vec<Host> {
 }
 
 #[test]
+fn what_a_network_was_created_with_survives_a_kill_at_once() {
+    let mut host = Host::running("one");
+    for round in 1..=10 {
+        let subnets = [format!("10.9.{round}.0/29"), format!("fd09:{round}::/125")];
+        let [v4, v6] = &subnets;
+        host.ok(&format!("network create --subnet {v4} --subnet {v6} web{round}"));
+        host.signal(Signal::SIGKILL);
+        host.ended();
+        host.start(&[]);
+        for subnet in &subnets {
+            until("its addresses are here", || {
+                let usage: Value = serde_json::from_str(&host.ok("ipam usage --json")).unwrap();
+                let spaces = usage["spaces"].as_array().unwrap();
+                spaces.iter().any(|space| space["space"] == **subnet && space["free"] != "0")
+            });
+        }
+    }
+}
+
+#[test]
 fn usage_is_what_all_nodes_say() {
     let hosts = cluster(&["one", "two"]);
     hosts[0].ok("network create --subnet 10.9.0.0/29 web");
