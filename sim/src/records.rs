@@ -21,3 +21,30 @@ pub fn read<T: Record>(text: &[u8]) -> Option<T> {
     let bytes: Option<Vec<u8>> = digits.map(byte).collect();
     records::decode(&bytes?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use netdb_gossip_core::identity::Name;
+    use netnode_plan::records::{NetworkId, ServiceMode, ServiceRecord};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else_is() {
+        let record = ServiceRecord {
+            name: Name::new("web").unwrap(),
+            network: NetworkId([7; 16]),
+            mode: ServiceMode::DnsRr,
+            vips: Vec::new(),
+            ports: Vec::new(),
+            labels: BTreeMap::new(),
+            created_us: 1,
+        };
+        let text = written(&record);
+        assert_eq!(read(text.as_bytes()), Some(record));
+        assert_eq!(read::<ServiceRecord>(&text.as_bytes()[1..]), None);
+        assert_eq!(read::<ServiceRecord>(b"here"), None);
+    }
+}

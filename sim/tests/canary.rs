@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use netdb_sim::{
     broken::Outcome,
+    records::written,
     world::{Disk, Options, Sabotage, Stop, Table, World},
 };
-use netnode_plan::ring::{Space, Wish};
+use netnode_plan::{
+    records::{EndpointRecord, Mac, NetworkId},
+    ring::{Space, Wish},
+};
 
 const REST: Duration = Duration::from_secs(20);
 
@@ -50,6 +54,31 @@ fn a_node_that_hears_nothing_is_noticed() {
         world.settle(REST).map(drop)
     });
     assert!(["convergence", "membership"].contains(&invariant), "{invariant}");
+}
+
+#[test]
+fn a_name_that_one_node_never_learns_is_noticed() {
+    let invariant = broken(|world| {
+        let network = NetworkId([7; 16]);
+        world.attach_all(&network.to_string())?;
+        world.sabotage(3, Sabotage::DropsRow(b"000".to_vec()));
+        let record = EndpointRecord {
+            network,
+            name: world.name("api")?,
+            aliases: Vec::new(),
+            addresses: "10.0.0.1/24".parse().into_iter().collect(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            sandbox: String::new(),
+            tunnels: Vec::new(),
+            moves: 0,
+            mtu: 1450,
+            backend: None,
+        };
+        let table = Table::owner(&network.to_string(), "endpoints");
+        world.put(1, &table, "0000000000000001", &written(&record))?;
+        world.run_for(REST * 4)
+    });
+    assert_eq!(invariant, "names");
 }
 
 #[test]
