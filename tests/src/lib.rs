@@ -12,6 +12,7 @@
 //! | [`hosts`] | hosts that are network namespaces, connected by a switch |
 //! | [`endpoints`] | overlay networks, and sandboxes plugged into them |
 //! | [`ping`] | echo requests from inside of a namespace |
+//! | [`dns`] | questions for names from inside of a sandbox |
 //! | [`wait`] | waiting for a state, with a deadline |
 //! | [`rows`] | writing rows, reading them, following them |
 //! | [`agreement`] | whether nodes hold the same |
@@ -26,6 +27,7 @@ pub mod agreement;
 pub mod binaries;
 pub mod cluster;
 pub mod command;
+pub mod dns;
 pub mod effort;
 pub mod endpoints;
 pub mod hosts;
