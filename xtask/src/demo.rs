@@ -9,6 +9,7 @@ mod failure;
 mod hosts;
 mod live;
 mod members;
+mod names;
 mod networks;
 mod report;
 mod restart;

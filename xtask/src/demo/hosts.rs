@@ -1,4 +1,4 @@
-//! Last stage: three hosts that are network namespaces, and containers on them that talk over an overlay.
+//! Last stages: three hosts that are network namespaces, and containers on them that talk over an overlay.
 //!
 //! This program runs itself again in namespaces of its own: nothing of the machine is touched. Where that
 //! can't be, the stage says so.
@@ -22,7 +22,7 @@ use netdb_tests::{
 
 use tokio::time::sleep;
 
-use super::report::Report;
+use super::{names, report::Report};
 use crate::{
     bench::room,
     interrupt::unless_interrupted,
@@ -112,7 +112,8 @@ async fn containers(hosts: &Hosts, cluster: &mut Cluster, report: &mut Report) -
     let found = format!("{answered} of {asked}");
     report.check("each pings each, over IPv4 and IPv6", answered == asked, &found);
     killed(cluster, &plugged, report)?;
-    moved(hosts, cluster, &plugged, report)
+    moved(hosts, cluster, &plugged, report)?;
+    names::show(hosts, cluster, NETWORK, report).await
 }
 
 /// The first container of the first host goes on on the second, as a scheduler would have it.
