@@ -10,6 +10,7 @@ mod dataplane;
 mod dns;
 mod figure;
 mod ground;
+mod lines;
 pub(crate) mod room;
 mod samples;
 mod simulated;
@@ -32,7 +33,8 @@ Examples:
   cargo xtask bench core
   cargo xtask bench dataplane
   cargo xtask bench dataplane --rounds 20 --seconds 1
-  cargo xtask bench dns";
+  cargo xtask bench dns
+  cargo xtask bench dns --rounds 0 --changes 200";
 
 #[derive(Args)]
 #[command(
@@ -59,7 +61,7 @@ enum What {
     /// Containers on three hosts: how soon they reach each other, and how fast
     #[command(after_help = EXAMPLES)]
     Dataplane(dataplane::Options),
-    /// Lookups of local names under load, beside unbound and dnsmasq
+    /// Lookups of local names under load, beside unbound and dnsmasq; and how soon a change is told
     #[command(after_help = EXAMPLES)]
     Dns(dns::Options),
 }

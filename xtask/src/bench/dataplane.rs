@@ -4,7 +4,6 @@
 //! This program runs itself again in namespaces of its own: nothing of the machine is touched.
 
 mod delays;
-mod table;
 mod wire;
 
 use std::{
@@ -26,7 +25,7 @@ use netdb_tests::{
 use netnode_api::endpoints::Endpoint;
 use tokio::runtime::Runtime;
 
-use super::room;
+use super::{lines, lines::Line, room};
 use crate::shell::{Shell, cargo, target_dir};
 
 pub(super) const ABOUT: &str =
@@ -37,7 +36,7 @@ const BUILD_LIMIT: Duration = Duration::from_mins(30);
 /// Everything but the build.
 const LIMIT: Duration = Duration::from_mins(10);
 const HOSTS: u8 = 3;
-const NETWORK: &str = "web";
+pub(super) const NETWORK: &str = "web";
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -76,9 +75,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// Three hosts, their cluster, and a network that each has a sandbox on.
-struct Ground {
-    hosts: Hosts,
-    cluster: Cluster,
+pub(super) struct Ground {
+    pub(super) hosts: Hosts,
+    pub(super) cluster: Cluster,
     /// One on each host, with its endpoint.
     sandboxes: Vec<(PathBuf, Endpoint)>,
 }
@@ -92,13 +91,13 @@ fn apart(options: &Options) -> Result<ExitCode> {
             eprintln!("{}", ground.cluster.tails());
         }
         let lines = measured?;
-        println!("{}", if options.json { table::json(&lines)? } else { table::table(&lines) });
+        println!("{}", if options.json { lines::json(&lines)? } else { lines::table(&lines) });
         Ok(ExitCode::SUCCESS)
     })
 }
 
 impl Ground {
-    async fn make() -> Result<Self> {
+    pub(super) async fn make() -> Result<Self> {
         let hosts = Hosts::new(HOSTS)?;
         let binaries = Binaries::within(&target_dir().join("release"))?;
         let cluster = Cluster::on_hosts(binaries, &hosts.hosts, &[]).await?;
@@ -113,15 +112,15 @@ impl Ground {
         Ok(ground)
     }
 
-    fn node(&self, place: usize) -> Result<&Node> {
+    pub(super) fn node(&self, place: usize) -> Result<&Node> {
         self.cluster.nodes.get(place).context("the cluster has this node")
     }
 
-    fn sandbox(&self, place: usize) -> Result<&(PathBuf, Endpoint)> {
+    pub(super) fn sandbox(&self, place: usize) -> Result<&(PathBuf, Endpoint)> {
         self.sandboxes.get(place).context("each host has a sandbox")
     }
 
-    async fn measure(&self, options: &Options) -> Result<Vec<table::Line>> {
+    async fn measure(&self, options: &Options) -> Result<Vec<Line>> {
         eprintln!("{} endpoints come and go", options.rounds);
         let mut lines = delays::measure(self, options.rounds).await?;
         eprintln!("round trips and TCP streams, beside those of the plain underlay");

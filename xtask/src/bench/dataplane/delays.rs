@@ -17,8 +17,8 @@ use netdb_tests::{
 };
 
 use super::{
+    super::lines::{Line, Unit},
     Ground, NETWORK,
-    table::{Line, Unit},
 };
 
 /// Between two requests to an endpoint that may not be there yet.

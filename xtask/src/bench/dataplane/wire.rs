@@ -13,8 +13,8 @@ use anyhow::{Context, Result, anyhow};
 use netdb_tests::{endpoints::addresses, namespaces::inside, ping::round_trips};
 
 use super::{
+    super::lines::{Line, Unit},
     Ground,
-    table::{Line, Unit},
 };
 
 const PINGS: u16 = 2_000;

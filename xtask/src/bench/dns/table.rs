@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Row, load::Measured, servers::OURS};
+use super::{Row, changes::Told, load::Measured, servers::OURS};
 
 /// CPU time for one query, at most so many times that of the better of the others.
 const AIM: f64 = 1.0;
@@ -38,11 +38,12 @@ pub(super) fn table(rows: &[Row]) -> String {
     text
 }
 
-pub(super) fn json(rows: &[Row]) -> Result<String> {
+pub(super) fn json(rows: &[Row], told: Option<&Told>) -> Result<String> {
     let servers: Vec<_> =
         rows.iter().map(|row| json!({ "server": row.name, "rounds": row.rounds })).collect();
     Ok(serde_json::to_string_pretty(&json!({
         "servers": servers, "cpu_ratio": ratio(rows), "aim": AIM, "held": is_held(rows),
+        "changes": told.map(|told| json!({ "lines": told.lines, "held": told.held })),
     }))?)
 }
 

@@ -1,4 +1,4 @@
-//! What was measured, and what it is held against.
+//! Figures as lines of a table, each with what it is held against.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// Width of the column of what was measured.
 const WIDTH: usize = 48;
+const MISSED: &str = "MISSED";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,13 +76,18 @@ impl Line {
         Self { aim: Some(Aim::AtLeast(figure)), ..self }
     }
 
+    /// Whether its aim is held, if it has one.
+    pub(super) fn is_held(&self) -> bool {
+        self.verdict() != MISSED
+    }
+
     /// What there is to say of its aim.
     fn verdict(&self) -> &'static str {
         match self.aim {
             None => "",
             Some(Aim::AtMost(most)) if self.median <= most => "held",
             Some(Aim::AtLeast(least)) if self.median >= least => "held",
-            Some(_) => "MISSED",
+            Some(_) => MISSED,
         }
     }
 }
@@ -142,8 +148,9 @@ mod tests {
         let times = [1, 2, 30].map(Duration::from_millis);
         let line = Line::of("x", Unit::Microseconds, &times).aim(10_000.0);
         assert_eq!((line.verdict(), line.median, line.tail), ("held", 2_000.0, 30_000.0));
+        assert!(line.is_held());
         let line = Line::new("x", Unit::Share, &[0.5]).at_least(0.88).beside(0.88, "swarm");
-        assert_eq!(line.verdict(), "MISSED");
+        assert!(!line.is_held());
         let text = table(&[line]);
         assert!(text.contains("0.500") && text.contains("0.568") && text.contains("≥ 0.880"));
     }
