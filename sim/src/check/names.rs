@@ -19,7 +19,7 @@ use netdb_core::{
 use netdb_gossip_core::{identity::Name, time::Time};
 use netnode_plan::records::{EndpointId, NetworkId};
 
-use self::zones::{Kept, Rows, addresses, names};
+use self::zones::{Endpoint, Kept, Rows, addresses, names};
 use super::{Check, Verdict, detection::loses_much};
 use crate::world::{Host, World};
 
@@ -189,7 +189,7 @@ impl Names {
     }
 }
 
-/// Of what a node shows it knows the names, and it tells of nobody whom it calls failed or who is long gone.
+/// Of what a node shows it knows the names; it tells of all whom it does not call failed, and of nobody else.
 fn shown(world: &World, observer: usize, kept: &Kept, network: NetworkId, rows: &Rows) -> Verdict {
     let synced = is_synced(world, observer, network);
     let left_alone = is_left_alone(world, observer);
@@ -202,6 +202,19 @@ fn shown(world: &World, observer: usize, kept: &Kept, network: NetworkId, rows: 
     let live = live.flat_map(|row| addresses(&row.record));
     let vips = rows.services.values().flat_map(|service| service.vips.iter().copied());
     let may_be_told: BTreeSet<_> = live.chain(vips).collect();
+    // Of two rows of one endpoint one counts, and a service may have the name.
+    let is_clear = |row: &&Endpoint| {
+        row.state != OwnerState::Failed
+            && rows.endpoints.iter().filter(|other| other.id == row.id).count() == 1
+            && rows.services.values().all(|service| service.name != row.record.name)
+    };
+    for row in rows.endpoints.iter().filter(is_clear) {
+        let answer = kept.answer(network, synced, row.record.name.as_str());
+        if !addresses(&row.record).is_subset(&answer.addresses) {
+            let name = &row.record.name;
+            return Err(format!("n{observer} would not tell where {name} is, which it shows well"));
+        }
+    }
     for name in rows.names() {
         let answer = kept.answer(network, synced, &name);
         if !answer.known {
