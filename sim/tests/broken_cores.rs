@@ -167,7 +167,11 @@ fn copy() -> PathBuf {
     let (from, to) = (root(), Path::new(env!("CARGO_TARGET_TMPDIR")).join("broken-cores"));
     for room in ROOMS {
         let (here, there) = (from.join(room), to.join(PLACE).join(room));
-        copy_directory(&here.join("src"), &there.join("src"));
+        // Its manifest names its benches.
+        for part in ["src", "benches"].map(Path::new).into_iter().filter(|p| here.join(p).is_dir())
+        {
+            copy_directory(&here.join(part), &there.join(part));
+        }
         copy_file(&here.join("Cargo.toml"), &there.join("Cargo.toml"), |text| {
             let text = text.replace("name = \"netdb-sim\"", &format!("name = \"{COPY}\""));
             if room == "sim" { text + "\n[lib]\nname = \"netdb_sim\"\n" } else { text }

@@ -309,12 +309,6 @@ impl Ring {
         self.ranges.iter()
     }
 
-    /// What rests here, and until when: an owner that keeps this on disk hands it to
-    /// [`rest`](Self::rest) after a restart.
-    pub fn resting(&self) -> impl Iterator<Item = (u128, Time)> {
-        self.numbers.resting()
-    }
-
     /// What happens whenever anything changed: what was waited for may have come.
     fn tend(&mut self, now: Time) {
         self.numbers.wake(now);

@@ -117,11 +117,6 @@ impl Numbers {
         self.why.range(within).filter_map(move |(_, why)| user(why))
     }
 
-    /// What rests, and until when: kept by whoever wants a restart to remember it.
-    pub(super) fn resting(&self) -> impl Iterator<Item = (u128, Time)> {
-        self.resting.iter().map(|(until, n)| (*n, *until))
-    }
-
     /// Whether something in a range rests, and is not in use besides.
     pub(super) fn rests_in(&self, within: &Range<u128>) -> bool {
         let in_use = |why: &Why| why.given || why.user.is_some();
