@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use netdb::{Entry, Event, NetDb, OwnerState, Stopped, Watch};
+use netdb::{Entry, Event, NetDb, Stopped, Watch};
 use netnode_plan::{
     catalog::{Catalog, Scope},
     dns::Standing,
@@ -39,13 +39,11 @@ pub(super) struct Follower {
     pub(super) here: watch::Receiver<Arc<Shown>>,
     pub(super) listed: Arc<Listed>,
     pub(super) served: Served,
+    /// What was plugged in here when that was taken last.
+    pub(super) taken: Option<Arc<Shown>>,
     /// Endpoints of this host: it knows them before their rows come, and of networks that are its own there are
     /// none.
     pub(super) own: BTreeMap<EndpointId, NetworkId>,
-    /// Networks whose rows are all here.
-    pub(super) synced: watch::Sender<BTreeSet<NetworkId>>,
-    /// Which network each service is on.
-    pub(super) of_services: BTreeMap<ServiceId, NetworkId>,
     /// As they were settled last.
     pub(super) settled: Sandboxes,
     /// Networks of this host's sandboxes whose rows are waited for, or are here.
@@ -68,11 +66,14 @@ impl Follower {
                     changed.map_err(|_| Stopped)
                 }
                 changed = self.here.changed() => {
-                    self.sandboxes(&tell, false).await;
+                    // It also tells of the kernel, and after every row of anybody.
+                    if self.is_news() {
+                        self.sandboxes(&tell, false).await;
+                    }
                     changed.map_err(|_| Stopped)
                 }
                 Some(network) = synced.recv() => {
-                    self.set_synced(network, true);
+                    self.listed.set_synced(network, true);
                     Ok(())
                 }
                 _ = tick.tick() => {
@@ -93,9 +94,8 @@ impl Follower {
         let id = <[u8; 16]>::try_from(&*entry.row.key).map(EndpointId);
         let (Ok(network), Ok(id)) = (network, id) else { return Ok(()) };
         let there = event.kind.standing().and_then(record::<EndpointRecord>);
-        let row = there.as_ref().map(|record| (record, standing(event.owner_state)));
-        let node = entry.row.owner;
-        self.listed.change(network, |known| known.zone.put_endpoint(node, id, row));
+        let row = there.as_ref().map(|record| (record, event.owner_state.into()));
+        self.listed.change(|names| names.put_endpoint(network, entry.row.owner, id, row));
         Ok(())
     }
 
@@ -104,14 +104,7 @@ impl Follower {
         let Some(entry) = event.kind.entry() else { return Ok(()) };
         let Ok(id) = <[u8; 16]>::try_from(&*entry.row.key).map(ServiceId) else { return Ok(()) };
         let there = event.kind.standing().and_then(record::<ServiceRecord>);
-        let network = there.as_ref().map(|record| record.network);
-        if let Some(before) = self.of_services.remove(&id).filter(|on| Some(*on) != network) {
-            self.listed.change(before, |known| known.zone.put_service(id, None));
-        }
-        if let Some(network) = network {
-            self.listed.change(network, |known| known.zone.put_service(id, there.as_ref()));
-            self.of_services.insert(id, network);
-        }
+        self.listed.change(|names| names.put_service(id, there.as_ref()));
         Ok(())
     }
 
@@ -139,10 +132,10 @@ impl Follower {
             own.insert(*id, local.network);
             let record = local.record(Ipv4Addr::UNSPECIFIED.into(), 0);
             let row = Some((&record, Standing::Up));
-            self.listed.change(local.network, |known| known.zone.put_endpoint(node, *id, row));
+            self.listed.change(|names| names.put_endpoint(local.network, node, *id, row));
         }
         for (id, network) in self.own.iter().filter(|(id, _)| !own.contains_key(id)) {
-            self.listed.change(*network, |known| known.zone.put_endpoint(node, *id, None));
+            self.listed.change(|names| names.put_endpoint(*network, node, *id, None));
         }
         self.own = own;
         let networks: BTreeSet<NetworkId> = sandboxes.values().flatten().copied().collect();
@@ -151,15 +144,13 @@ impl Follower {
             self.served.settle(&sandboxes).await;
             self.settled = sandboxes;
         }
+        self.taken = Some(here);
     }
 
-    fn set_synced(&mut self, network: NetworkId, synced: bool) {
-        let set = |known: &mut BTreeSet<_>| {
-            if synced { known.insert(network) } else { known.remove(&network) }
-        };
-        if self.synced.send_if_modified(set) {
-            self.listed.change(network, |known| known.synced = synced);
-        }
+    /// Whether something else is plugged in here than when that was taken last.
+    fn is_news(&mut self) -> bool {
+        let here = self.here.borrow_and_update();
+        self.taken.as_ref().is_none_or(|taken| taken.locals != here.locals)
     }
 
     /// Waits for the rows of networks that are new here.
@@ -177,13 +168,14 @@ impl Follower {
             stays
         });
         let gone = |network: &NetworkId| !networks.contains(network);
-        let gone: Vec<NetworkId> = self.synced.borrow().iter().copied().filter(gone).collect();
+        let gone: Vec<NetworkId> =
+            self.listed.synced().borrow().iter().copied().filter(gone).collect();
         for network in gone {
-            self.set_synced(network, false);
+            self.listed.set_synced(network, false);
         }
         for network in networks {
             if is_own(*network) {
-                self.set_synced(*network, true);
+                self.listed.set_synced(*network, true);
             } else if !self.syncing.contains_key(network) {
                 let waiting = wait_synced(self.db.clone(), *network, synced.clone());
                 self.syncing.insert(*network, tokio::spawn(waiting).abort_handle());
@@ -209,12 +201,4 @@ async fn wait_synced(db: NetDb, network: NetworkId, tell: mpsc::Sender<NetworkId
 fn record<T: records::Record>(entry: &Arc<Entry>) -> Option<T> {
     // What is not understood has been told of by whoever wires it.
     records::decode(entry.value.as_deref()?).ok()
-}
-
-fn standing(state: OwnerState) -> Standing {
-    match state {
-        OwnerState::Alive | OwnerState::Restarting => Standing::Up,
-        OwnerState::Suspect => Standing::Suspected,
-        OwnerState::Failed => Standing::Failed,
-    }
 }

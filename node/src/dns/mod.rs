@@ -19,19 +19,22 @@ mod upstreams;
 mod worker;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use netdb::{CLUSTER_NETWORK, Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
+use netdb::{CLUSTER_NETWORK, Lifetime, NameError, NetDb, Stopped, WatchError};
 use netnode_dns::{Forwarder, Stats, resolv_conf};
 use netnode_plan::records::{ENDPOINTS, NetworkId, SERVICES};
 use tokio::{sync::watch, task, time::timeout};
 
-use crate::{endpoints::Endpoints, networks::Networks};
+use crate::{
+    endpoints::{Endpoints, of_all_networks},
+    networks::Networks,
+};
 use follow::Follower;
 use listed::Listed;
 pub(crate) use query::{Explained, SeenNetwork};
@@ -93,8 +96,6 @@ pub(crate) struct Dns {
     listed: Arc<Listed>,
     forwarder: Forwarder,
     standings: watch::Receiver<Standings>,
-    /// Networks whose rows are all here.
-    synced: watch::Receiver<BTreeSet<NetworkId>>,
 }
 
 impl Dns {
@@ -109,30 +110,22 @@ impl Dns {
         let listed = Arc::new(Listed::default());
         let forwarder = upstreams::forwarder(&settings);
         let (tell, standings) = watch::channel(Standings::new());
-        let (tell_synced, synced) = watch::channel(BTreeSet::new());
-        let rows = Filter {
-            table: Some(Name::new(ENDPOINTS)?),
-            lifetime: Some(Lifetime::Owner),
-            include_failed: true,
-            ..Filter::default()
-        };
         let cluster = db.network(CLUSTER_NETWORK).await?.ok_or(Stopped)?;
         let follower = Follower {
             db: db.clone(),
-            endpoints: db.watch(rows).await?,
+            endpoints: db.watch(of_all_networks(ENDPOINTS)?).await?,
             services: cluster.table(SERVICES, Lifetime::Cluster)?.watch().await?,
             catalog: networks.watch(),
             here: endpoints.watch(),
             listed: Arc::clone(&listed),
             served: Served::new(&settings, &listed, forwarder.clone(), Worker::start()?, tell),
+            taken: None,
             own: BTreeMap::new(),
-            synced: tell_synced,
-            of_services: BTreeMap::new(),
             settled: BTreeMap::new(),
             syncing: BTreeMap::new(),
         };
         tokio::spawn(follower.run());
-        Ok(Self { settings, listed, forwarder, standings, synced })
+        Ok(Self { settings, listed, forwarder, standings })
     }
 
     /// What a sandbox's `resolv.conf` has to say.
@@ -153,7 +146,7 @@ impl Dns {
     /// Waits until a sandbox is answered with the names of a network, or it is known why it is not.
     pub(crate) async fn stands(&self, sandbox: &str, network: NetworkId) {
         if self.settings.listen.is_some() {
-            let (mut standings, mut synced) = (self.standings.clone(), self.synced.clone());
+            let (mut standings, mut synced) = (self.standings.clone(), self.listed.synced());
             let known = async {
                 // An error means that the node is stopping.
                 let _ = standings.wait_for(|standings| standings.contains_key(sandbox)).await;

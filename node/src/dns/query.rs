@@ -1,17 +1,11 @@
 //! What a sandbox would be told of a name, and why.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, RwLock, atomic::AtomicU64},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use netnode_dns::{Answered, Client, LookupError};
 use netnode_plan::{dns::Part, records::NetworkId};
 
-use super::{
-    Dns,
-    listed::{Network, Sandbox},
-};
+use super::{Dns, listed::Sandbox};
 
 /// A network that a sandbox is on.
 #[derive(Clone, Debug)]
@@ -40,24 +34,13 @@ impl Dns {
         name: &str,
         kind: &str,
     ) -> Result<Explained, LookupError> {
-        let seen = {
-            let all = self.listed.read();
-            let known = networks.iter().filter_map(|network| all.get(network));
-            known.map(Network::seen).collect()
-        };
-        let names = Arc::new(Sandbox {
-            listed: Arc::clone(&self.listed),
-            networks: RwLock::new(networks),
-            domain: self.settings.domain.clone(),
-            ttl_s: self.settings.ttl_s,
-            order: AtomicU64::new(0),
-        });
+        let names = Arc::new(Sandbox::new(&self.listed, &self.settings, networks, 0));
         let client = Client::new(Arc::clone(&names) as _, self.forwarder.clone());
         let answered = client.look_up(name, kind).await?;
         let asked = name.trim_end_matches('.').to_ascii_lowercase();
         let parts = names.see(|view| view.parts(&asked));
         let may_forward = netnode_dns::Names::may_forward(&*names);
         let resolvers = if may_forward { self.forwarder.upstreams() } else { Vec::new() };
-        Ok(Explained { answered, networks: seen, parts, resolvers })
+        Ok(Explained { answered, networks: names.seen(), parts, resolvers })
     }
 }

@@ -3,12 +3,7 @@
 //! Sockets keep the namespace that they were opened in alive: so that one which was deleted behind our back
 //! goes, the path to it is looked at every second, and its sockets are closed when it leads elsewhere.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::SocketAddr,
-    sync::{Arc, RwLock, atomic::AtomicU64},
-};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 
 use netnode_dns::{Client, Forwarder};
 use netnode_plan::records::NetworkId;
@@ -44,9 +39,7 @@ impl Drop for Server {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Served {
-    at: Option<SocketAddr>,
-    domain: String,
-    ttl_s: u32,
+    settings: Arc<Settings>,
     listed: Arc<Listed>,
     forwarder: Forwarder,
     worker: Worker,
@@ -56,16 +49,14 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) fn new(
-        settings: &Settings,
+        settings: &Arc<Settings>,
         listed: &Arc<Listed>,
         forwarder: Forwarder,
         worker: Worker,
         tell: watch::Sender<Standings>,
     ) -> Self {
         Self {
-            at: settings.listen,
-            domain: settings.domain.clone(),
-            ttl_s: settings.ttl_s,
+            settings: Arc::clone(settings),
             listed: Arc::clone(listed),
             forwarder,
             worker,
@@ -76,7 +67,7 @@ impl Served {
 
     /// Makes it so that these are answered, and tells how that went.
     pub(super) async fn settle(&mut self, sandboxes: &Sandboxes) {
-        let Some(at) = self.at else { return };
+        let Some(at) = self.settings.listen else { return };
         self.servers.retain(|path, _| sandboxes.contains_key(path));
         let mut standings = Standings::new();
         for (path, networks) in sandboxes {
@@ -116,14 +107,10 @@ impl Served {
         let opened = path.to_owned();
         let opened = task::spawn_blocking(move || listen(&opened, at)).await;
         let (udp, tcp) = opened.map_err(io::Error::other)??;
-        let names = Arc::new(Sandbox {
-            listed: Arc::clone(&self.listed),
-            networks: RwLock::new(networks.to_vec()),
-            domain: self.domain.clone(),
-            ttl_s: self.ttl_s,
-            // Hosts and sandboxes begin anywhere: they don't all begin with one backend.
-            order: AtomicU64::new(namespace.seed()),
-        });
+        // Hosts and sandboxes begin anywhere: they don't all begin with one backend.
+        let order = namespace.seed();
+        let names = Sandbox::new(&self.listed, &self.settings, networks.to_vec(), order);
+        let names = Arc::new(names);
         let client = Client::new(Arc::clone(&names) as _, self.forwarder.clone());
         let task = self.worker.runtime().spawn(async move {
             if let Err(error) = client.serve(udp, tcp).await {

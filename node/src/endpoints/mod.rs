@@ -286,7 +286,8 @@ fn of_shown(shown: &Shown, id: EndpointId, local: &Local) -> Endpoint {
     Endpoint { id, local: local.clone(), state, mtu }
 }
 
-fn of_all_networks(table: &str) -> Result<Filter, NameError> {
+/// A table of rows that nodes own, in every network that this node takes part in, failed owners' among them.
+pub(crate) fn of_all_networks(table: &str) -> Result<Filter, NameError> {
     Ok(Filter {
         table: Some(Name::new(table)?),
         lifetime: Some(Lifetime::Owner),

@@ -3,6 +3,7 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | `zone` | the names of one network, kept up row by row |
+//! | `zones` | those of all networks that a node takes part in |
 //! | `view` | what one sandbox sees: the zones of its networks, and what is nobody else's to answer |
 //!
 //! A zone is an index over rows and nothing besides: put together from the same rows in any order it is the
@@ -12,11 +13,13 @@
 mod tests;
 mod view;
 mod zone;
+mod zones;
 
 use core::net::IpAddr;
 
 pub use view::{Seat, Verdict, View};
 pub use zone::{Part, Standing, Zone};
+pub use zones::Zones;
 
 /// What our own names end with where they are written out in full. `.internal` is nobody's in the public DNS
 /// (ICANN Board, 29 July 2024).

@@ -278,6 +278,27 @@ fn addresses_of_our_networks_have_names_or_none() {
 }
 
 #[test]
+fn a_service_is_in_the_zone_of_its_network_alone() {
+    let (mut zones, id) = (Zones::default(), ServiceId([1; 16]));
+    let (here, there) = (NetworkId([7; 16]), NetworkId([8; 16]));
+    let record = service(ServiceMode::Vip, &["10.0.0.9"], 5);
+    let moved = ServiceRecord { network: there, ..record.clone() };
+    let full = |zones: &Zones| -> Vec<NetworkId> {
+        let full = zones.iter().filter(|(_, zone)| **zone != Zone::default());
+        full.map(|(network, _)| network).collect()
+    };
+    for (row, networks) in
+        [(Some(&record), vec![here]), (Some(&moved), vec![there]), (None, vec![])]
+    {
+        zones.put_service(id, row);
+        assert_eq!(full(&zones), networks);
+    }
+    zones.put_endpoint(here, A, EndpointId([1; 16]), None);
+    zones.retain(|network| network == there);
+    assert!(zones.get(here).is_none() && zones.get(there).is_some());
+}
+
+#[test]
 fn of_an_endpoint_on_two_nodes_the_one_that_moved_counts() {
     let mut site = Site::new();
     put(&mut site.zone, B, 1, &endpoint("api", &["10.0.0.2/24"]), Standing::Up);

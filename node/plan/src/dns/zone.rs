@@ -158,11 +158,6 @@ impl Zone {
         self.services.insert(id, record);
     }
 
-    /// Which services there are.
-    pub fn services(&self) -> impl Iterator<Item = ServiceId> {
-        self.services.keys().copied()
-    }
-
     /// Of an endpoint that several nodes say they have, the row that moved the most counts, as it does for the
     /// overlay's entries.
     fn stands(&self, id: EndpointId) -> Option<&Arc<Held>> {

@@ -12,7 +12,7 @@ use netdb_core::{
 };
 use netdb_gossip_core::identity::NodeId;
 use netnode_plan::{
-    dns::{DEFAULT_DOMAIN, Family, Seat, Standing, Verdict, View, Zone},
+    dns::{DEFAULT_DOMAIN, Family, Seat, Verdict, View, Zone, Zones},
     records::{
         EndpointId, EndpointRecord, NetworkId, Record, ServiceId, ServiceMode, ServiceRecord,
     },
@@ -25,51 +25,37 @@ const LABEL: &str = "net";
 
 /// The zones of one node, kept up event by event as the daemon does.
 #[derive(Default)]
-pub(super) struct Kept {
-    zones: BTreeMap<NetworkId, Zone>,
-    of_services: BTreeMap<ServiceId, NetworkId>,
-}
+pub(super) struct Kept(Zones);
 
 impl Kept {
     pub(super) fn take(&mut self, event: &Event) {
         let Some(entry) = event.kind.entry() else { return };
         let there = event.kind.standing().is_some();
         if event.network.as_str() == CLUSTER_NETWORK {
-            self.take_service(entry, there);
+            let Some(id) = service(entry) else { return };
+            let record = record(entry).filter(|_| there);
+            self.0.put_service(id, record.as_ref());
         } else if let (Ok(network), Some(id)) = (event.network.as_str().parse(), endpoint(entry)) {
             let record = record(entry).filter(|_| there);
-            let row = record.as_ref().map(|record| (record, standing(event.owner_state)));
-            self.zones.entry(network).or_default().put_endpoint(entry.row.owner, id, row);
-        }
-    }
-
-    fn take_service(&mut self, entry: &Entry, there: bool) {
-        let Some(id) = service(entry) else { return };
-        let record: Option<ServiceRecord> = record(entry).filter(|_| there);
-        if let Some(zone) = self.of_services.remove(&id).and_then(|on| self.zones.get_mut(&on)) {
-            zone.put_service(id, None);
-        }
-        if let Some(record) = record {
-            self.of_services.insert(id, record.network);
-            self.zones.entry(record.network).or_default().put_service(id, Some(&record));
+            let row = record.as_ref().map(|record| (record, event.owner_state.into()));
+            self.0.put_endpoint(network, entry.row.owner, id, row);
         }
     }
 
     /// Those with a name in them.
     pub(super) fn zones(&self) -> BTreeMap<NetworkId, &Zone> {
-        let full = self.zones.iter().filter(|(_, zone)| **zone != Zone::default());
-        full.map(|(network, zone)| (*network, zone)).collect()
+        self.0.iter().filter(|(_, zone)| **zone != Zone::default()).collect()
     }
 
     /// Whether there never was any.
     pub(super) fn is_empty(&self) -> bool {
-        self.zones.is_empty()
+        self.0.iter().next().is_none()
     }
 
     /// What the node would answer somebody who is on this network.
     pub(super) fn answer(&self, network: NetworkId, synced: bool, name: &str) -> Answer {
         let none = Zone::default();
-        let zone = self.zones.get(&network).unwrap_or(&none);
+        let zone = self.0.get(network).unwrap_or(&none);
         let seats = [Seat { network: LABEL, subnets: &[], zone, synced }];
         let view = View { seats: &seats, domain: DEFAULT_DOMAIN };
         let mut verdicts = BTreeSet::new();
@@ -142,7 +128,7 @@ impl Rows {
             zone.put_service(*id, Some(record));
         }
         for Endpoint { node, id, state, record, .. } in &self.endpoints {
-            zone.put_endpoint(*node, *id, Some((record, standing(*state))));
+            zone.put_endpoint(*node, *id, Some((record, (*state).into())));
         }
         zone
     }
@@ -219,12 +205,4 @@ fn is_of(entry: &Entry, table: &str) -> bool {
 
 fn record<T: Record>(entry: &Entry) -> Option<T> {
     read(entry.value.as_deref()?)
-}
-
-fn standing(state: OwnerState) -> Standing {
-    match state {
-        OwnerState::Alive | OwnerState::Restarting => Standing::Up,
-        OwnerState::Suspect => Standing::Suspected,
-        OwnerState::Failed => Standing::Failed,
-    }
 }
