@@ -232,7 +232,7 @@ impl Endpoints {
         }
         // What went just before the last end rests on.
         let resting: Vec<_> = resting.iter().map(|one| (one.network, one.address)).collect();
-        if self.keep_all(&resting).await.is_err() || self.give_back(resting).await.is_err() {
+        if self.keep_all(resting.clone()).await.is_err() || self.give_back(resting).await.is_err() {
             return;
         }
         let surveyed = self.survey().await;

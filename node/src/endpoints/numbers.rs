@@ -1,6 +1,6 @@
 //! Addresses of endpoints as numbers of the rings: taken, kept over a start, and given back.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use netdb::Stopped;
@@ -60,14 +60,8 @@ impl Endpoints {
         &self,
         addresses: impl IntoIterator<Item = (NetworkId, IpNet)>,
     ) -> Result<(), Stopped> {
-        let catalog = self.networks.catalog();
-        for (network, net) in addresses {
-            let subnets = catalog.get(network).map(|listed| &listed.record.subnets);
-            for (place, subnet) in (0..).zip(subnets.into_iter().flatten()) {
-                if let Some(number) = number_in(&subnet.prefix, net.addr()) {
-                    self.networks.ipam().release(SpaceId::Subnet(network, place), number).await?;
-                }
-            }
+        for (space, number) in self.numbers(addresses) {
+            self.networks.ipam().release(space, number).await?;
         }
         Ok(())
     }
@@ -80,28 +74,42 @@ impl Endpoints {
     ) -> Result<(), Stopped> {
         let mut catalog = self.networks.watch();
         let known = catalog.wait_for(|catalog| catalog.get(network).is_some());
-        let Ok(Ok(catalog)) = timeout(CATALOG, known).await.map(|k| k.map(|c| Arc::clone(&c)))
-        else {
+        if !matches!(timeout(CATALOG, known).await, Ok(Ok(_))) {
             return Ok(());
-        };
+        }
         let here = locals.values().flat_map(Local::all_addresses);
-        let here: Vec<_> = here.filter(|(of, _)| *of == network).collect();
-        drop(catalog);
-        self.keep_all(&here).await
+        self.keep_all(here.filter(|(of, _)| *of == network)).await
     }
 
     /// Addresses that are in use, of networks that are known.
-    pub(super) async fn keep_all(&self, addresses: &[(NetworkId, IpNet)]) -> Result<(), Stopped> {
-        let catalog = self.networks.catalog();
-        for (network, net) in addresses {
-            let subnets = catalog.get(*network).map(|listed| &listed.record.subnets);
-            for (place, subnet) in (0..).zip(subnets.into_iter().flatten()) {
-                if let Some(number) = number_in(&subnet.prefix, net.addr()) {
-                    let id = SpaceId::Subnet(*network, place);
-                    self.networks.ipam().keep(id, vec![number]).await?;
-                }
-            }
+    pub(super) async fn keep_all(
+        &self,
+        addresses: impl IntoIterator<Item = (NetworkId, IpNet)>,
+    ) -> Result<(), Stopped> {
+        let mut by_space: BTreeMap<SpaceId, Vec<u128>> = BTreeMap::new();
+        for (space, number) in self.numbers(addresses) {
+            by_space.entry(space).or_default().push(number);
+        }
+        for (space, numbers) in by_space {
+            self.networks.ipam().keep(space, numbers).await?;
         }
         Ok(())
+    }
+
+    /// Which numbers addresses are; those of networks that are not known are none.
+    fn numbers(
+        &self,
+        addresses: impl IntoIterator<Item = (NetworkId, IpNet)>,
+    ) -> Vec<(SpaceId, u128)> {
+        let catalog = self.networks.catalog();
+        let mut numbers = Vec::new();
+        for (network, net) in addresses {
+            let subnets = catalog.get(network).map(|listed| &listed.record.subnets);
+            for (place, subnet) in (0..).zip(subnets.into_iter().flatten()) {
+                let number = number_in(&subnet.prefix, net.addr());
+                numbers.extend(number.map(|number| (SpaceId::Subnet(network, place), number)));
+            }
+        }
+        numbers
     }
 }

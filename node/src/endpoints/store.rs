@@ -14,6 +14,7 @@ use netnode_plan::{
     host::Attached,
     publish::Published,
     records::{Backend, EndpointId, EndpointRecord, LinkName, Mac, NetworkId},
+    ring::DEFAULT_REST,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,6 @@ use crate::state_file::{StateFile, StateFileError};
 
 /// In the state directory.
 const FILE: &str = "endpoints.json";
-/// How long an address rests, in seconds: as long as in the rings.
-const REST_S: u64 = 60;
 
 /// One endpoint of this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +145,7 @@ impl Resting {
 
     /// Whether it still rests. A clock that was set back makes nothing rest for ever.
     pub(super) fn rests(&self) -> bool {
-        now_s().abs_diff(self.since_s) < REST_S
+        now_s().abs_diff(self.since_s) < DEFAULT_REST.as_secs()
     }
 }
 
@@ -241,7 +240,8 @@ mod tests {
         let all: Locals = [(EndpointId([9; 16]), local)].into();
         store.save(&all, &resting).unwrap();
         assert_eq!(store.load().unwrap(), (all.clone(), resting.clone()));
-        for at in [now_s() - REST_S, now_s() + 2 * REST_S] {
+        let rest_s = DEFAULT_REST.as_secs();
+        for at in [now_s() - rest_s, now_s() + 2 * rest_s] {
             resting[0].since_s = at;
             store.save(&all, &resting).unwrap();
             assert_eq!(store.load().unwrap().1, resting[1..]);

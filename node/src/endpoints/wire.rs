@@ -72,10 +72,6 @@ async fn ask(
     match asked.unwrap_or_else(|lost| Err(io::Error::other(lost))) {
         Ok(held) => Ok(held),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) if error.raw_os_error() == Some(NO_DEVICE) => Ok(BTreeMap::new()),
         Err(error) => Err(AttachError::Wire { parent: parent.clone(), error }),
     }
 }
-
-/// What the kernel says of a link that is not there (`ENODEV`).
-const NO_DEVICE: i32 = 19;

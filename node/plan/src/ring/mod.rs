@@ -49,7 +49,7 @@ pub use self::{
     io::{Figures, Output, Refusal, Share, TakeoverError, Usage, Wish},
     message::{Ask, Reply},
     row::{MAX_DOWN, MAX_SPACE_ID, Row, State, key, parse_key},
-    space::{Config, MAX_RESERVED, Space, SpaceError},
+    space::{Config, DEFAULT_REST, MAX_RESERVED, Space, SpaceError},
     takeover::{Heir, Inherited},
 };
 use self::{

@@ -84,6 +84,9 @@ impl Space {
     }
 }
 
+/// How long a released number rests unless something else is said.
+pub const DEFAULT_REST: Duration = Duration::from_mins(1);
+
 /// Timings of a ring, all by the local monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -99,7 +102,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            rest: Duration::from_mins(1),
+            rest: DEFAULT_REST,
             patience: Duration::from_secs(5),
             settle: Duration::from_secs(30),
         }
