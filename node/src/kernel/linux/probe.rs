@@ -17,17 +17,21 @@ use std::{
 use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage},
+    neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage},
 };
 use netnode_plan::{
     host::{Change, Kind, Link, Mark, Setting},
     records::{LinkName, Mac, MacvlanMode, NetworkId},
 };
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, unshare},
+};
 
 use super::{
     LOOPBACK,
     index::Indexes,
+    read::pair,
     settings,
     socket::{Request, Socket},
     write::{self, Making, family_of, neighbour_address},
@@ -53,7 +57,7 @@ const MTU: u32 = 1280;
 /// There is no such link ([`io::ErrorKind::NotFound`]), or it can't be asked.
 pub fn holders(parent: &LinkName, addresses: &[IpAddr]) -> io::Result<BTreeMap<IpAddr, Mac>> {
     let mut host = Socket::route()?;
-    let below = Indexes::default().of(&mut host, parent)?;
+    let below = Indexes::default().of(&mut host, parent).map_err(no_such_link)?;
     thread::scope(|scope| {
         let asked = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
@@ -62,6 +66,12 @@ pub fn holders(parent: &LinkName, addresses: &[IpAddr]) -> io::Result<BTreeMap<I
         });
         asked.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
+}
+
+/// The kernel has a word of its own for it.
+fn no_such_link(error: io::Error) -> io::Error {
+    let is_that = error.raw_os_error() == Some(Errno::ENODEV as i32);
+    if is_that { io::ErrorKind::NotFound.into() } else { error }
 }
 
 /// On a thread that is in its own namespace; the link is made from the host's.
@@ -125,21 +135,7 @@ fn answers(socket: &mut Socket) -> io::Result<BTreeMap<IpAddr, Mac>> {
     let all = socket.dump(&RouteNetlinkMessage::GetNeighbour(message))?;
     let answered = all.into_iter().filter_map(|message| {
         let RouteNetlinkMessage::NewNeighbour(found) = message else { return None };
-        let (mut address, mut mac) = (None, None);
-        for attribute in found.attributes {
-            match attribute {
-                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
-                    address = Some(v4.into());
-                }
-                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => {
-                    address = Some(v6.into());
-                }
-                NeighbourAttribute::LinkLayerAddress(bytes) => {
-                    mac = bytes.try_into().ok().map(Mac);
-                }
-                _ => {}
-            }
-        }
+        let (address, mac) = pair(&found);
         let address = address.filter(|address: &IpAddr| !address.is_multicast())?;
         Some((address, mac.filter(|mac| mac.is_an_interfaces())?))
     });

@@ -315,7 +315,8 @@ fn entries(socket: &mut Socket, names: &Parents, links: &mut Links) -> io::Resul
     Ok(())
 }
 
-fn entry(found: &NeighbourMessage, link: &mut SeenLink) {
+/// What an entry leads to, and the hardware address that it has there.
+pub(super) fn pair(found: &NeighbourMessage) -> (Option<IpAddr>, Option<Mac>) {
     let (mut there, mut hardware) = (None, None);
     for attribute in &found.attributes {
         match attribute {
@@ -333,6 +334,11 @@ fn entry(found: &NeighbourMessage, link: &mut SeenLink) {
             _ => {}
         }
     }
+    (there, hardware)
+}
+
+fn entry(found: &NeighbourMessage, link: &mut SeenLink) {
+    let (there, hardware) = pair(found);
     let header = &found.header;
     let ours = header.flags.contains(NeighbourFlags::ExtLearned);
     match (header.family, there, hardware) {
