@@ -1,8 +1,8 @@
 //! How the settings of the names that sandboxes ask for are written.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::text::Text;
+use super::text::{Text, address};
 
 /// The port of DNS (RFC 1035, 4.2).
 const PORT: u16 = 53;
@@ -23,11 +23,6 @@ pub struct Domain(pub(crate) String);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolvers(pub(crate) Vec<SocketAddr>);
 
-fn address(text: &str) -> Option<SocketAddr> {
-    let with_usual_port = |ip: IpAddr| SocketAddr::new(ip, PORT);
-    text.parse().ok().or_else(|| text.parse().ok().map(with_usual_port))
-}
-
 /// An address, or `off`.
 impl Text for Option<DnsAddress> {
     fn read(text: &str) -> Result<Self, String> {
@@ -35,7 +30,7 @@ impl Text for Option<DnsAddress> {
             return Ok(None);
         }
         let fits = |at: &SocketAddr| !at.ip().is_unspecified() && !at.ip().is_multicast();
-        let address = address(text).filter(|at| fits(at) && at.port() != 0);
+        let address = address(text, PORT).filter(|at| fits(at) && at.port() != 0);
         address.map(|address| Some(DnsAddress(address))).ok_or_else(|| {
             "expected one address inside sandboxes, as in 127.0.0.11 or 127.0.0.11:53, or off"
                 .to_owned()
@@ -68,7 +63,7 @@ impl Text for Domain {
 impl Text for Resolvers {
     fn read(text: &str) -> Result<Self, String> {
         let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-        let addresses: Option<Vec<_>> = words.map(address).collect();
+        let addresses: Option<Vec<_>> = words.map(|word| address(word, PORT)).collect();
         addresses.filter(|all| all.len() <= netnode_dns::limits::MAX_UPSTREAMS).map(Self).ok_or_else(
             || {
                 format!(

@@ -172,10 +172,15 @@ impl Text for PathBuf {
     }
 }
 
+/// An address, with its usual port unless it says another.
+pub(super) fn address(text: &str, usual_port: u16) -> Option<SocketAddr> {
+    let with_usual = |ip: IpAddr| SocketAddr::new(ip, usual_port);
+    text.parse().ok().or_else(|| text.parse().ok().map(with_usual))
+}
+
 impl Text for SocketAddr {
     fn read(text: &str) -> Result<Self, String> {
-        let with_usual_port = |ip: IpAddr| Self::new(ip, netdb::DEFAULT_PORT);
-        text.parse().or_else(|_| text.parse().map(with_usual_port)).map_err(|_| {
+        address(text, netdb::DEFAULT_PORT).ok_or_else(|| {
             "expected an address, as in 10.0.0.1:7940, [fd00::1]:7940, 10.0.0.1".into()
         })
     }
