@@ -109,7 +109,8 @@ impl Asker {
     }
 }
 
-fn question(id: u16, name: &str) -> Vec<u8> {
+/// A question for the IPv4 addresses of a name, recursion desired.
+pub fn question(id: u16, name: &str) -> Vec<u8> {
     let mut message = Vec::with_capacity(MAX_MESSAGE);
     message.extend(id.to_be_bytes());
     message.extend(ASKED);

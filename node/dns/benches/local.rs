@@ -3,11 +3,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that can't run has failed")]
 
-use std::{
-    collections::BTreeMap,
-    hint::black_box,
-    net::{IpAddr, Ipv4Addr},
-};
+#[path = "../examples/names/services.rs"]
+mod services;
+
+use std::{hint::black_box, net::Ipv4Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use hickory_proto::{
@@ -15,48 +14,21 @@ use hickory_proto::{
     rr::{Name, RData, Record, RecordType, rdata::A},
 };
 use netnode_dns::{
-    Family, Names, Verdict,
     local::{self, Outcome, Scratch},
     wire::Via,
 };
+use services::Services;
 
 const NAMES: u32 = 10_000;
 /// Queries that are asked in turn, so that not one name alone is in the processor's cache.
 const QUERIES: u32 = 1_000;
 
-struct Map(BTreeMap<String, Ipv4Addr>);
-
-impl Map {
-    fn new() -> Self {
-        Self((0..NAMES).map(|n| (name(n), Ipv4Addr::from_bits(n))).collect())
-    }
+fn services() -> Services {
+    Services((0..NAMES).map(|n| (name(n), Ipv4Addr::from_bits(n))).collect())
 }
 
 fn name(n: u32) -> String {
     format!("service-{n}.blue.example")
-}
-
-impl Names for Map {
-    fn addresses(&self, name: &str, family: Family, out: &mut Vec<IpAddr>) -> Verdict {
-        match (self.0.get(name), family) {
-            (Some(address), Family::V4) => out.push((*address).into()),
-            (Some(_), Family::V6) => return Verdict::NoData,
-            (None, _) => return Verdict::NoName,
-        }
-        Verdict::Found
-    }
-
-    fn pointers(&self, _: IpAddr, _: &mut Vec<String>) -> Verdict {
-        Verdict::NotOurs
-    }
-
-    fn ttl(&self) -> u32 {
-        5
-    }
-
-    fn may_forward(&self) -> bool {
-        true
-    }
 }
 
 fn queries() -> Vec<Vec<u8>> {
@@ -74,7 +46,7 @@ fn queries() -> Vec<Vec<u8>> {
 }
 
 /// The same by hickory-proto, as its users write it.
-fn by_hickory(map: &Map, query: &[u8]) -> Vec<u8> {
+fn by_hickory(map: &Services, query: &[u8]) -> Vec<u8> {
     let asked = Message::from_vec(query).unwrap();
     let query = asked.queries.first().unwrap();
     let name = query.name.to_lowercase().to_ascii();
@@ -94,7 +66,7 @@ fn by_hickory(map: &Map, query: &[u8]) -> Vec<u8> {
 }
 
 fn answer(criterion: &mut Criterion) {
-    let (map, queries) = (Map::new(), queries());
+    let (map, queries) = (services(), queries());
     let mut group = criterion.benchmark_group("answer");
     let (mut scratch, mut out) = (Scratch::default(), Vec::new());
     for query in &queries {

@@ -198,6 +198,18 @@ pub(crate) fn cluster(lab: &Lab, hosts: usize) -> Vec<Daemon> {
     daemons
 }
 
+/// An overlay `small` of five addresses for endpoints, which the first two know.
+pub(crate) fn create_small(daemons: &[Daemon]) {
+    let small = CreateNetwork {
+        name: "small".into(),
+        driver: "overlay".into(),
+        subnets: vec!["10.9.0.0/29".into()],
+        ..CreateNetwork::default()
+    };
+    daemons[0].ask(daemons[0].client.create_network(&small)).unwrap();
+    until("both know it", || daemons[1].ask(daemons[1].client.network("small")).is_ok());
+}
+
 pub(crate) fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     let of = |text: &String| text.split('/').next().unwrap().parse().unwrap();
     endpoint.addresses.iter().map(of).collect()
@@ -353,14 +365,7 @@ fn a_full_subnet_refuses_the_endpoint_that_asked_and_was_warned_of() {
     let test = "a_full_subnet_refuses_the_endpoint_that_asked_and_was_warned_of";
     let Some(lab) = Lab::new(test, 2) else { return };
     let daemons = cluster(&lab, lab.hosts.len());
-    let small = CreateNetwork {
-        name: "small".into(),
-        driver: "overlay".into(),
-        subnets: vec!["10.9.0.0/29".into()],
-        ..CreateNetwork::default()
-    };
-    daemons[0].ask(daemons[0].client.create_network(&small)).unwrap();
-    until("both know it", || daemons[1].ask(daemons[1].client.network("small")).is_ok());
+    create_small(&daemons);
     // Eight addresses, less its own, the broadcast address and the gateway.
     for nth in 0..5 {
         let name = format!("e{nth}");

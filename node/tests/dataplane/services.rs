@@ -4,13 +4,12 @@ use std::{net::IpAddr, path::Path};
 
 use netnode_api::{
     endpoints::{AttachEndpoint, ChangeBackend},
-    networks::CreateNetwork,
     rows::RowState,
     services::{Backend, CreateService, ServiceDetail},
 };
 
 use crate::{
-    daemon::{Daemon, addresses, cluster, until},
+    daemon::{Daemon, addresses, cluster, create_small, until},
     lab::Lab,
     ping::answers,
 };
@@ -121,14 +120,7 @@ fn a_backend_that_moves_goes_on_serving() {
 fn a_virtual_address_is_no_endpoints() {
     let Some(lab) = Lab::new("a_virtual_address_is_no_endpoints", 2) else { return };
     let mut daemons = cluster(&lab, lab.hosts.len());
-    let small = CreateNetwork {
-        name: "small".into(),
-        driver: "overlay".into(),
-        subnets: vec!["10.9.0.0/29".into()],
-        ..CreateNetwork::default()
-    };
-    daemons[0].ask(daemons[0].client.create_network(&small)).unwrap();
-    until("both know it", || daemons[1].ask(daemons[1].client.network("small")).is_ok());
+    create_small(&daemons);
     let vip = create(&daemons[1], "small", "api");
     until("both know it", || daemons[0].ask(daemons[0].client.service("api")).is_ok());
     for daemon in &mut daemons {

@@ -2,44 +2,22 @@
 //!
 //! It is what `cargo xtask bench dns` measures, and shows all that a program needs: names, a forwarder, sockets.
 
+mod services;
+
 use std::{
-    collections::BTreeMap,
     env,
     error::Error,
     io::{Write, stdout},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     sync::Arc,
 };
 
-use netnode_dns::{Client, Family, Forwarder, Names, Settings, Verdict};
+use netnode_dns::{Client, Forwarder, Settings};
+
+use services::Services;
 
 /// The first address; each name has the next one.
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 0);
-
-struct Services(BTreeMap<String, Ipv4Addr>);
-
-impl Names for Services {
-    fn addresses(&self, name: &str, family: Family, out: &mut Vec<IpAddr>) -> Verdict {
-        match (self.0.get(name), family) {
-            (Some(address), Family::V4) => out.push((*address).into()),
-            (Some(_), Family::V6) => return Verdict::NoData,
-            (None, _) => return Verdict::NoName,
-        }
-        Verdict::Found
-    }
-
-    fn pointers(&self, _: IpAddr, _: &mut Vec<String>) -> Verdict {
-        Verdict::NotOurs
-    }
-
-    fn ttl(&self) -> u32 {
-        5
-    }
-
-    fn may_forward(&self) -> bool {
-        false
-    }
-}
 
 // One thread: of several, one would wait for the socket while another answers, and be woken by each query.
 #[tokio::main(flavor = "current_thread")]

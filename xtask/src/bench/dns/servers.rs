@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use netdb_tests::dns::question;
 
 use crate::shell::target_dir;
 
@@ -184,7 +185,7 @@ impl Probe {
     /// How long the answer to one query took; `None` if there is none, or it has no address.
     pub(super) fn round_trip(&self, id: u16) -> Option<Duration> {
         let began = Instant::now();
-        if self.0.send(&query(id)).is_err() {
+        if self.0.send(&question(id, &name(0))).is_err() {
             // A port that nobody has opened yet refuses at once.
             std::thread::sleep(Duration::from_millis(20));
             return None;
@@ -196,17 +197,6 @@ impl Probe {
             answer.get(..length).and_then(|answer| Some([answer.get(..2)?, answer.get(6..8)?]))?;
         (told == expected.each_ref().map(|part| &part[..])).then(|| began.elapsed())
     }
-}
-
-/// A query for the first name.
-fn query(id: u16) -> Vec<u8> {
-    let mut query = [id.to_be_bytes(), [1, 0], [0, 1], [0; 2], [0; 2], [0; 2]].concat();
-    for label in name(0).split('.') {
-        query.push(u8::try_from(label.len()).unwrap_or(0));
-        query.extend(label.as_bytes());
-    }
-    query.extend([0, 0, 1, 0, 1]);
-    query
 }
 
 #[cfg(test)]
