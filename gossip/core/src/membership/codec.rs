@@ -28,6 +28,9 @@ use crate::{
     packet::varint,
 };
 
+/// The most bytes that are before the updates in a frame whose message has no fields, their count included.
+const FRAME_HEAD: usize = 1 + 3 + 3 + 19 + 4 + 2;
+
 pub(crate) type Update = foca::Member<Member>;
 
 /// The bytes are no membership message.
@@ -118,6 +121,16 @@ pub(crate) fn put_updates(updates: &[Update], to: &mut Vec<u8>) {
         to.extend_from_slice(&count.to_be_bytes());
         updates.iter().take(count.into()).for_each(|update| put_update(update, to));
     }
+}
+
+/// How many of these, from the first, a frame of so many bytes holds that has no other fields than all have.
+pub(crate) fn fitting(updates: &[Update], size: usize) -> usize {
+    let mut bytes = Vec::new();
+    let fits = |update: &&Update| {
+        put_update(update, &mut bytes);
+        FRAME_HEAD + bytes.len() <= size
+    };
+    updates.iter().take_while(fits).count()
 }
 
 /// Splits what foca sends into its header and the updates behind it.

@@ -4,6 +4,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use core::net::SocketAddr;
 
 use foca::{Message, State};
+use rand::RngExt;
 
 use super::{
     Member, MemberState, Membership, Timer,
@@ -52,9 +53,13 @@ impl Membership {
             }
             return;
         }
+        let announced = datagram.header.message == Message::Announce;
         self.note_answers(now, &datagram);
         self.screen(now, &mut datagram);
         self.feed(now, datagram);
+        if announced {
+            self.tell_down(src);
+        }
         if let Some(theirs) = view {
             self.compare(now, src, theirs);
         }
@@ -85,6 +90,27 @@ impl Membership {
             }
             datagram.updates = rest;
             datagram.header.message = Message::Gossip;
+        }
+    }
+
+    /// foca's answer to an announcement names who is not down. Who asks after a restart may believe in some
+    /// that went down meanwhile: nobody gossips of them any longer, so it would learn of them only by
+    /// probes of its own, which rarely go that way.
+    fn tell_down(&mut self, to: Member) {
+        if self.defunct || self.view.active() == self.view.len() {
+            return;
+        }
+        let gone = self.view.iter().filter(|known| !known.is_active() && known.member.id != to.id);
+        let mut gone: Vec<Update> = gone.map(super::view::Known::update).collect();
+        let room = self.foca_config.max_packet_size.get();
+        if codec::fitting(&gone, room) < gone.len() {
+            // Some of them now, others at the next question.
+            let first = self.rng.random_range(0..gone.len());
+            gone.rotate_left(first);
+            gone.truncate(codec::fitting(&gone, room));
+        }
+        if !gone.is_empty() {
+            self.send(to, Message::Gossip, &gone);
         }
     }
 
@@ -273,6 +299,39 @@ mod tests {
         let frame = testing::message(peer, *node.me(), kind, &[]);
         node.handle_frame(Time(at), peer.id, peer.generation, &frame);
         core::iter::from_fn(|| node.poll_outgoing()).collect()
+    }
+
+    #[test]
+    fn who_asks_is_told_who_is_down_as_many_as_fit() {
+        let (me, peer) = (member(1), member(2));
+        let (announce, ping) = (6, 0);
+        let mut node = Membership::new(&Config::lan(), me, 1, Time(0));
+        let told = |node: &mut Membership, at, kind| {
+            let mut told = BTreeSet::new();
+            for Outgoing { frame, .. } in tell(node, at, peer, kind) {
+                assert!(frame.len() <= node.foca_config.max_packet_size.get());
+                let incoming = codec::take_frame(&frame, me.id, me.generation, &peer).unwrap();
+                let updates = incoming.datagram.updates;
+                let down = updates.iter().filter(|update| update.state() == State::Down);
+                told.extend(down.map(|update| update.id().id));
+            }
+            told
+        };
+        let forget_news = |node: &mut Membership| while node.poll_outgoing().is_some() {};
+        node.contact(Time(0), &[(peer, MemberState::Alive), (member(3), MemberState::Alive)]);
+        assert_eq!(told(&mut node, 1, announce), [].into());
+        node.contact(Time(2), &[(member(3), MemberState::Down)]);
+        forget_news(&mut node);
+        assert_eq!(told(&mut node, 3, announce), [member(3).id].into());
+        let gone: Vec<_> = (3..=200).map(|n| (member(n), MemberState::Down)).collect();
+        node.contact(Time(4), &gone);
+        // The news itself goes along with other messages at first.
+        (0..500).for_each(|_| drop(tell(&mut node, 5, peer, ping)));
+        let first = told(&mut node, 6, announce);
+        assert!(first.len() > 20 && first.len() < gone.len());
+        let mut all = first;
+        (7..107).for_each(|at| all.extend(told(&mut node, at, announce)));
+        assert_eq!(all.len(), gone.len(), "who asks again learns of the others");
     }
 
     #[test]
