@@ -90,6 +90,9 @@ impl Node {
             if attached {
                 self.show_owner(name, node, before, after.as_owner(), reason);
             }
+            if attached && after == MemberState::Alive {
+                self.expect_replacement(now, name, node);
+            }
         }
         if after == MemberState::Left && node != self.id {
             self.drop_everywhere(now, node, reason);
@@ -363,6 +366,13 @@ impl Node {
             self.timers.set(*at, Timer::Replace(Arc::clone(name)));
         }
         for node in due {
+            if node != self.id && !self.presences.get(node).is_some_and(Presence::is_up) {
+                // What a failed node had is remembered. When it is back, its new set has the same time again.
+                if let Some(network) = self.networks.get_mut(name) {
+                    network.replacing.remove(&node);
+                }
+                continue;
+            }
             match self.current_stream(name, node) {
                 Some((_, None)) if node == self.id => self.set_complete(now, name),
                 Some((keep, None)) => {

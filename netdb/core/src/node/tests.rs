@@ -474,6 +474,24 @@ fn rows_of_an_earlier_life_do_not_return_to_who_did_not_see_them_go() {
 }
 
 #[test]
+fn rows_of_a_node_that_fails_amid_its_restart_are_remembered() {
+    let mut net = Net::new(3);
+    net.attach_all();
+    net.write(1, Lifetime::Owner, "old", Operation::Create, b"1").unwrap();
+    net.run(Duration::from_secs(3));
+    net.start(1);
+    net.run(Duration::from_secs(1));
+    net.cut.extend([(0, 1), (1, 0), (2, 1), (1, 2)]);
+    let failed = |net: &Net| net.node(0).presences.state(net.id(1)) == MemberState::Failed;
+    net.until(Duration::from_secs(8), failed);
+    net.run(net.config.replace_after);
+    assert!(failed(&net) && net.values(0).is_empty());
+    assert_eq!(net.owned(0, 1).len(), 1, "it may say the same again when it is back");
+    net.cut.clear();
+    net.until(Duration::from_secs(60), |net| net.owned(0, 1).is_empty() && net.agree());
+}
+
+#[test]
 fn rows_of_a_node_that_shut_down_do_not_return_with_it() {
     let mut net = Net::new(2);
     net.attach_all();
