@@ -20,7 +20,7 @@ pub struct AttachEndpoint {
     /// Its hardware address; a random one if not said.
     #[serde(default)]
     pub mac: Option<String>,
-    /// The path that leads to the sandbox's network namespace, on netnode's host.
+    /// The path that leads to the sandbox's network namespace, on netnode's host; `host` is the host's own.
     pub netns: String,
     /// What the interface is to be called; the next ethN if not said.
     #[serde(default)]
@@ -64,7 +64,7 @@ pub struct Endpoint {
     pub network: String,
     /// What people call that, if it still is there.
     pub network_name: Option<String>,
-    /// The path that leads to the sandbox's network namespace.
+    /// The path that leads to the sandbox's network namespace; `host` is the host's own.
     pub netns: String,
     /// What the interface is called there.
     pub interface: String,

@@ -120,6 +120,7 @@ Examples:
   netdbctl endpoint attach --network box --name www -p 8080:80 -p [::1]:53:53/udp --netns /run/netns/www
   netdbctl endpoint attach --network web --name api-3 --service api --weight 2 --pid 4711
   netdbctl endpoint attach --network web --name api-1 --move --netns /run/netns/elsewhere
+  netdbctl endpoint attach --network web --name probe --netns host
   netdbctl endpoint ls
   netdbctl endpoint detach --network web --name api-1";
 

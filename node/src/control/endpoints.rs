@@ -194,7 +194,7 @@ impl From<AttachError> for Refused {
             AttachError::Host
             | AttachError::None
             | AttachError::Overlay(_)
-            | AttachError::Sandbox { .. }
+            | AttachError::Sandbox(_)
             | AttachError::Outside(_)
             | AttachError::LocalService
             | AttachError::Port(_)

@@ -3,13 +3,14 @@
 //! What an endpoint needs is on this host's disk before anybody hears of it; what fails gives back what was
 //! taken. An answer comes when the kernel is as it should be, or with why it is not.
 
-use std::{fs::File, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, WriteError};
 use netnode_plan::{
     bridge::GATEWAY,
     catalog::{FindError, Listed, Scope},
+    host::HOST,
     overlay,
     publish::Published,
     records::{
@@ -28,6 +29,7 @@ use super::{
     ports::{self, PortError},
     resolv_conf::ResolvConfError,
     rows::scope_of,
+    sandboxes::{SandboxError, check_host},
     serving::{Service, backend_of},
     store::{Local, Locals},
 };
@@ -53,7 +55,7 @@ pub(crate) struct Wish {
     /// Addresses that it is to have, at most one in each subnet.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mac: Option<Mac>,
-    /// The path that leads to the sandbox's namespace.
+    /// The path that leads to the sandbox's namespace, or [`HOST`].
     pub(crate) sandbox: String,
     /// What the interface is to be called; the next ethN if not said.
     pub(crate) interface: Option<LinkName>,
@@ -94,8 +96,8 @@ pub(crate) enum AttachError {
     None,
     #[error(transparent)]
     Overlay(#[from] overlay::Fault),
-    #[error("{path} is not a network namespace that can be entered: {error}")]
-    Sandbox { path: String, error: io::Error },
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("this host has an endpoint {name} on that network already: {id}")]
     Exists { name: Name, id: EndpointId },
     #[error("no other host has an endpoint {0} on that network: there is nothing to move")]
@@ -157,7 +159,7 @@ pub(crate) enum DetachError {
 
 impl Endpoints {
     /// Plugs a sandbox in.
-    pub(crate) async fn attach(&self, wish: Wish) -> Result<Endpoint, AttachError> {
+    pub(crate) async fn attach(&self, mut wish: Wish) -> Result<Endpoint, AttachError> {
         self.kernel.clone().map_err(AttachError::Kernel)?;
         self.started().await?;
         let (network, listed) = self.networks.find(&wish.network)?;
@@ -172,10 +174,10 @@ impl Endpoints {
         if let Some(id) = self.find(network, &wish.name) {
             return Err(AttachError::Exists { name: wish.name, id });
         }
-        File::open(&wish.sandbox).map_err(|error| {
-            let path = wish.sandbox.clone();
-            AttachError::Sandbox { path, error }
-        })?;
+        wish.sandbox = self.sandbox_at(wish.sandbox)?;
+        if wish.sandbox == HOST {
+            check_host(listed.record.driver, &wish)?;
+        }
         ports::check(&listed.record, &wish.published)?;
         if listed.scope == Scope::Local && wish.service.is_some() {
             return Err(AttachError::LocalService);
@@ -214,6 +216,7 @@ impl Endpoints {
         };
         let ahead = self.leading(&wish.sandbox);
         let default_route = !listed.record.options.internal
+            && wish.sandbox != HOST
             && ahead.as_ref().is_none_or(|ahead| ahead.local.gw_priority < wish.gw_priority);
         let ahead = ahead.filter(|_| default_route);
         let way_out = match listed.record.driver {
@@ -294,18 +297,6 @@ impl Endpoints {
             return Err(error);
         }
         Ok(())
-    }
-
-    /// The first ethN that none of our endpoints has in a sandbox.
-    fn free_interface(&self, sandbox: &str) -> Result<LinkName, LinkNameError> {
-        let all = self.list();
-        let taken = |name: &str| {
-            let mut here = all.iter().filter(|e| e.local.sandbox == sandbox);
-            here.any(|e| e.local.interfaces().any(|taken| taken.as_str() == name))
-        };
-        // Of more names than there are interfaces, one is free.
-        let free = (0..=2 * all.len()).map(|n| format!("eth{n}")).find(|name| !taken(name));
-        LinkName::new(&free.unwrap_or_default())
     }
 
     /// Says to the other nodes where an endpoint is.

@@ -13,7 +13,7 @@ use netnode_plan::{
     catalog::Catalog,
     desired::Desired,
     firewall::Firewall,
-    host::{Place, Wanted, port_name},
+    host::{HOST, Place, Wanted, port_name},
     macvlan,
     overlay::{self, Row},
     publish::Published,
@@ -268,7 +268,7 @@ impl Board {
     fn want(&mut self) {
         let mut wanted = Desired::default();
         for sandbox in &self.left {
-            wanted.links.insert(Place::Sandbox(sandbox.clone()), BTreeMap::new());
+            wanted.links.insert(Place::of_sandbox(sandbox), BTreeMap::new());
         }
         // Named also if nobody wants anything of it: then what was there goes.
         wanted.firewalls.insert(Place::Host, Firewall::default());
@@ -473,7 +473,10 @@ fn state_of(report: &Report, id: EndpointId, local: &Local) -> State {
             *path == local.sandbox && local.interfaces().any(|own| own == name)
         }
         Obstacle::Foreign { at: Place::Network(network), .. } => *network == local.network,
-        Obstacle::Foreign { at: Place::Host, name } => ours.contains(name),
+        Obstacle::Foreign { at: Place::Host, name } => {
+            let is_own = || local.interfaces().any(|own| own == name);
+            ours.contains(name) || (local.sandbox == HOST && is_own())
+        }
         Obstacle::SandboxGone(path) => *path == local.sandbox,
     };
     if let Some(obstacle) = report.obstacles.iter().find(hinders) {

@@ -10,6 +10,7 @@
 //! | `ports` | which ports an endpoint may publish |
 //! | `resolv_conf` | the file by which a sandbox finds its names |
 //! | `rows` | the rows of all networks that this node takes part in |
+//! | `sandboxes` | which sandbox a path leads to |
 //! | `serving` | what an endpoint is to a service: drained, healthy |
 //! | `stays` | networks that this node takes part in for a while, without an endpoint |
 //! | `store` | this host's endpoints on disk |
@@ -24,6 +25,7 @@ mod numbers;
 mod ports;
 mod resolv_conf;
 mod rows;
+mod sandboxes;
 mod serving;
 mod stays;
 mod store;

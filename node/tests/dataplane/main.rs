@@ -20,6 +20,7 @@ mod overlay;
 mod ping;
 mod resolver_files;
 mod resolvers;
+mod sandboxes;
 mod services;
 mod talk;
 mod upstreams;

@@ -95,7 +95,7 @@ pub(crate) struct Attach {
     /// A resolv.conf of the sandbox's that is made to lead to its names, in place; put back by detach
     #[arg(long, value_name = "PATH")]
     pub(crate) resolv_conf: Option<String>,
-    /// The network namespace, by the path that leads to it
+    /// The network namespace, by the path that leads to it; `host` is the host's own
     #[arg(long, value_name = "PATH", required_unless_present = "pid", conflicts_with = "pid")]
     pub(crate) netns: Option<String>,
     /// The network namespace, by a process in it

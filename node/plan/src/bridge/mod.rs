@@ -91,7 +91,7 @@ pub fn desired(network: &Network<'_>) -> Desired {
             end.routes = ways_out(record, &endpoint.addresses);
         }
         ports.insert(port, made);
-        let sandbox = Place::Sandbox(endpoint.attached.sandbox.clone());
+        let sandbox = Place::of_sandbox(&endpoint.attached.sandbox);
         let interface = endpoint.attached.interface.clone();
         desired.links.entry(sandbox).or_default().insert(interface, end);
     }

@@ -34,6 +34,9 @@ use crate::records::{LinkName, Mac, MacvlanMode, NetworkId};
 /// The name of the loopback interface of every namespace.
 pub(crate) const LOOPBACK: &str = "lo";
 
+/// What the host's own namespace is called where a path to a sandbox's stands.
+pub const HOST: &str = "host";
+
 /// A network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -45,10 +48,17 @@ pub enum Place {
     Sandbox(String),
 }
 
+impl Place {
+    /// A sandbox's, or the host's own, which is [`HOST`].
+    pub fn of_sandbox(path: &str) -> Self {
+        if path == HOST { Self::Host } else { Self::Sandbox(path.into()) }
+    }
+}
+
 /// An endpoint of this node that a sandbox is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// The path that leads to the sandbox's namespace.
+    /// The path that leads to the sandbox's namespace, or [`HOST`].
     pub sandbox: String,
     /// What the interface is called there.
     pub interface: LinkName,

@@ -41,7 +41,7 @@ impl Plug<'_> {
     /// The port on the bridge, which is the end that is made, and the interface.
     pub fn ends(&self) -> (Link, Link) {
         let mark = Mark::endpoint(self.network, self.id);
-        let peer_at = Place::Sandbox(self.attached.sandbox.clone());
+        let peer_at = Place::of_sandbox(&self.attached.sandbox);
         let kind = Kind::Veth { peer_at, peer: self.attached.interface.clone() };
         let mut port = Link::new(mark, kind, self.mtu).with(Setting::DisableV6, 1);
         port.port_of = Some((self.bridge.clone(), self.port));

@@ -66,7 +66,7 @@ pub fn desired(network: &Network<'_>) -> Result<Wanted, Fault> {
         if attached.default_route && !options.internal {
             link.routes = ways_out(network.record, &record.addresses);
         }
-        let sandbox = wanted.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
+        let sandbox = wanted.entry(Place::of_sandbox(&attached.sandbox)).or_default();
         sandbox.insert(attached.interface.clone(), link);
     }
     Ok(wanted)

@@ -176,8 +176,7 @@ pub fn desired(network: &Network<'_>) -> Outcome {
             .with(Setting::Asks, ASKS)
             .with(Setting::AsksV6, ASKS);
         links.insert(port, made);
-        let sandbox =
-            outcome.wanted.links.entry(Place::Sandbox(attached.sandbox.clone())).or_default();
+        let sandbox = outcome.wanted.links.entry(Place::of_sandbox(&attached.sandbox)).or_default();
         sandbox.insert(attached.interface.clone(), end);
     }
     outcome.wanted.links.insert(place, links);

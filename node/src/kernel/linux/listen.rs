@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use netnode_plan::host::Change;
+use netnode_plan::host::{Change, HOST};
 
 use super::{LOOPBACK, namespace::inside, socket::Socket, write::change};
 
@@ -28,10 +28,25 @@ impl NamespaceId {
 /// Looks where a path leads now, without holding what is there.
 ///
 /// # Errors
-/// Nowhere.
+/// Nowhere, or to what is no namespace.
 pub fn namespace_id(path: &str) -> io::Result<NamespaceId> {
-    let found = fs::metadata(path)?;
-    Ok(NamespaceId { device: found.dev(), inode: found.ino() })
+    let id = |path| {
+        let found = fs::metadata(path)?;
+        io::Result::Ok(NamespaceId { device: found.dev(), inode: found.ino() })
+    };
+    let (found, own) = (id(path_to(path))?, id(OWN)?);
+    if found.device == own.device {
+        Ok(found)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something else"))
+    }
+}
+
+/// The namespace that this process was started in: no thread of it stays elsewhere, the main one least of all.
+const OWN: &str = "/proc/self/ns/net";
+
+fn path_to(sandbox: &str) -> &str {
+    if sandbox == HOST { OWN } else { sandbox }
 }
 
 /// A pair of sockets for UDP and TCP at one address of a namespace. They keep the namespace alive.
@@ -41,7 +56,7 @@ pub fn namespace_id(path: &str) -> io::Result<NamespaceId> {
 /// # Errors
 /// The namespace can't be entered, or somebody else has the address.
 pub fn listen(path: &str, at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
-    inside(&File::open(path)?, || {
+    inside(&File::open(path_to(path))?, || {
         if at.ip().is_loopback() {
             loopback_up()?;
         }
