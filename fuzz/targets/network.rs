@@ -115,6 +115,7 @@ fn service(mode: ServiceMode, publish: PublishMode) -> ServiceRecord {
         vips: if mode == ServiceMode::Vip { vips.to_vec() } else { vec![] },
         ports: vec![port],
         labels: [("tier".into(), "front".into())].into(),
+        prefers_local: false,
         created_us: 1_700_000_000_000_000,
     }
 }

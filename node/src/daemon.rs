@@ -135,7 +135,7 @@ async fn take_part(db: &NetDb, settings: &Settings) -> Result<Parts, Failure> {
     let services =
         services.map_err(|error| Failure::new(format!("services can't be followed: {error}")))?;
     replace::begin(db, networks.ipam(), state_dir);
-    let endpoints = Endpoints::start(db, &networks, state_dir).await;
+    let endpoints = Endpoints::start(db, &networks, &services, state_dir).await;
     let endpoints =
         endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
     let dns = Dns::start(db, &networks, &endpoints, settings.to_dns()).await;

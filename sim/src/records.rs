@@ -40,6 +40,7 @@ mod tests {
             vips: Vec::new(),
             ports: Vec::new(),
             labels: BTreeMap::new(),
+            prefers_local: false,
             created_us: 1,
         };
         let text = written(&record);

@@ -111,9 +111,12 @@ pub struct ChangeBackend {
     /// `healthy`, or `unhealthy`: it is given nothing new.
     #[serde(default)]
     pub health: Option<String>,
-    /// `ready`; `draining`: it ends what it has begun; or `disabled`: that may be cut off.
+    /// `ready`; `draining`: it ends what it has begun; or `disabled`: that is cut off.
     #[serde(default)]
     pub state: Option<String>,
+    /// How long what it has begun may go on while it is draining, in seconds; then it is disabled. 300 if not said.
+    #[serde(default)]
+    pub grace_s: Option<u64>,
 }
 
 /// How an endpoint is doing on its host.

@@ -28,6 +28,9 @@ pub struct CreateService {
     /// What people note about it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Whether a client is to get a backend of its own host, as long as one is ready there.
+    #[serde(default)]
+    pub prefer_local: bool,
 }
 
 /// What is to become different about a service.
@@ -52,6 +55,9 @@ pub struct UpdateService {
     /// Notes that go, by name.
     #[serde(default)]
     pub unlabel: Vec<String>,
+    /// Whether a client is to get a backend of its own host from now on, as long as one is ready there.
+    #[serde(default)]
+    pub prefer_local: Option<bool>,
 }
 
 /// A port of hosts that leads to a service.
@@ -111,6 +117,8 @@ pub struct Service {
     pub ports: Vec<PublishedPort>,
     /// What people noted about it.
     pub labels: BTreeMap<String, String>,
+    /// Whether a client gets a backend of its own host, as long as one is ready there.
+    pub prefer_local: bool,
     /// When it was created, in microseconds since the Unix epoch.
     pub created_us: u64,
     /// What it claims in vain, because an older service has it.

@@ -52,6 +52,7 @@ fn service(number: u32) -> ServiceRecord {
         vips: vec![Ipv4Addr::from(0x0a10_0000 + number).into()],
         ports: Vec::new(),
         labels: std::collections::BTreeMap::new(),
+        prefers_local: false,
         created_us: 1,
     }
 }

@@ -225,6 +225,7 @@ mod tests {
             vips: vec![IpAddr::from([10, 0, 0, vip])],
             ports,
             labels: BTreeMap::new(),
+            prefers_local: false,
             created_us,
         }
     }

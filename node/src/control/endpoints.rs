@@ -62,10 +62,10 @@ pub(super) async fn serve(
     Path(endpoint): Path<String>,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Endpoint>, Refused> {
-    let ChangeBackend { health, state } = body(bytes)?;
+    let ChangeBackend { health, state, grace_s } = body(bytes)?;
     let health = health.map(|health| parse("health", &health)).transpose()?;
     let state = state.map(|state| parse("state", &state)).transpose()?;
-    let endpoint = control.endpoints.serve(&endpoint, Served { health, state }).await?;
+    let endpoint = control.endpoints.serve(&endpoint, Served { health, state, grace_s }).await?;
     Ok(Json(shown(&control, &endpoint)))
 }
 

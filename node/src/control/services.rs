@@ -104,6 +104,7 @@ fn wanted(wanted: CreateService) -> Result<Wanted, Refused> {
         vips: parse_all("vips", &wanted.vips)?,
         ports: wanted.ports.iter().map(port).collect::<Result<_, _>>()?,
         labels: wanted.labels,
+        prefers_local: wanted.prefer_local,
     })
 }
 
@@ -117,6 +118,7 @@ fn change(wanted: UpdateService) -> Result<Change, Refused> {
         unpublish: unpublish.collect::<Result<_, Problem>>()?,
         label: wanted.label,
         unlabel: wanted.unlabel,
+        prefers_local: wanted.prefer_local,
     })
 }
 
@@ -136,7 +138,8 @@ fn service(
     listed: &Listed,
     standing: &services::Standing,
 ) -> Service {
-    let ServiceRecord { name, network, mode, vips, ports, labels, created_us } = &listed.record;
+    let ServiceRecord { name, network, mode, vips, ports, labels, prefers_local, created_us } =
+        &listed.record;
     let catalog = control.networks.catalog();
     let network_name = catalog.get(*network).map(|listed| listed.record.name.to_string());
     let tally = standing.tally(*network, name);
@@ -159,6 +162,7 @@ fn service(
         vips: vips.iter().map(ToString::to_string).collect(),
         ports: ports.iter().map(shown_port).collect(),
         labels: labels.clone(),
+        prefer_local: *prefers_local,
         created_us: *created_us,
         conflicts: conflicts.collect(),
         backends: tally

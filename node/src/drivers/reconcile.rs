@@ -8,6 +8,7 @@ use netnode_plan::{
     host::{Action, Model, Obstacle, Place, Plan, Seen, plan},
 };
 
+use super::filters::{Filters, Step, is_kept};
 use crate::kernel::{Failure, Kernel, KernelError};
 
 /// How often is looked and acted before what is left is told: the kernel takes links away a moment after
@@ -43,11 +44,15 @@ impl Report {
 /// # Errors
 /// The kernel can't be read. What was done until then stays done.
 pub fn reconcile(kernel: &mut impl Kernel, wanted: &Desired) -> Result<Report, KernelError> {
-    compare(kernel, wanted).map(|(report, _)| report)
+    compare(kernel, wanted, &mut Filters::default()).map(|(report, _)| report)
 }
 
 /// The same; also what the last look saw.
-fn compare(kernel: &mut impl Kernel, wanted: &Desired) -> Result<(Report, Seen), KernelError> {
+fn compare(
+    kernel: &mut impl Kernel,
+    wanted: &Desired,
+    kept: &mut Filters,
+) -> Result<(Report, Seen), KernelError> {
     let sandboxes: BTreeSet<String> = wanted
         .links
         .keys()
@@ -65,13 +70,15 @@ fn compare(kernel: &mut impl Kernel, wanted: &Desired) -> Result<(Report, Seen),
         report.pending = firewall::plan(&wanted.firewalls, &filters);
         let plan = plan(&wanted.links, &seen);
         report.obstacles = plan.obstacles;
-        report.pending.extend(plan.actions);
+        let steps = kept.plan(kernel, &wanted.firewalls, &seen)?;
+        report.pending.extend(in_order(plan.actions, &steps));
         let settled = report.is_settled();
         if settled {
             report.failures.clear();
         } else if round < ROUNDS {
             report.steps += report.pending.len();
             report.failures = kernel.act(&report.pending);
+            kept.taken(steps, &report.failures);
         }
         // Not before the rules are there that keep others out.
         report.closed = kernel.forward(&wanted.forwarded(), &seen).err();
@@ -82,12 +89,21 @@ fn compare(kernel: &mut impl Kernel, wanted: &Desired) -> Result<(Report, Seen),
     Ok((report, seen))
 }
 
+/// What is new is there before something leads to it, and nothing leads any more to what goes.
+fn in_order(links: Vec<Action>, steps: &[Step]) -> impl Iterator<Item = Action> {
+    let (go, come): (Vec<Action>, Vec<Action>) =
+        links.into_iter().partition(|link| link.is_removal());
+    let lead: Vec<Action> = steps.iter().flat_map(|step| step.actions.iter().cloned()).collect();
+    come.into_iter().chain(lead).chain(go)
+}
+
 /// Compares as [`reconcile`] does, and remembers what was seen: while only entries change for endpoints elsewhere,
 /// which is what happens all day, the kernel is told those and not asked for all that it has.
 #[derive(Debug, Default)]
 pub struct Comparer {
     /// As it was left, if all was as it should be.
     settled: Option<Settled>,
+    kept: Filters,
 }
 
 #[derive(Debug)]
@@ -108,7 +124,7 @@ impl Comparer {
         wanted: &Desired,
     ) -> Result<Report, KernelError> {
         self.settled = None;
-        let (report, seen) = compare(kernel, wanted)?;
+        let (report, seen) = compare(kernel, wanted, &mut self.kept)?;
         if report.is_settled() && report.closed.is_none() {
             let (firewalls, blocked) = (wanted.firewalls.clone(), report.blocked.clone());
             self.settled = Some(Settled { model: Model::of(seen), firewalls, blocked });
@@ -133,27 +149,42 @@ impl Comparer {
     }
 
     fn tell_entries(&mut self, kernel: &mut impl Kernel, wanted: &Desired) -> Option<Report> {
-        let mut settled = self.settled.take().filter(|s| s.firewalls == wanted.firewalls)?;
-        let Plan { actions, obstacles } = plan(&wanted.links, &settled.model.seen);
+        let mut settled =
+            self.settled.take().filter(|s| others(&s.firewalls, &wanted.firewalls))?;
+        let steps = self.kept.follow(&wanted.firewalls)?;
+        let Plan { actions: links, obstacles } = plan(&wanted.links, &settled.model.seen);
         // A sandbox that was not looked at seems to be gone.
-        let told = obstacles.is_empty()
-            && actions.iter().all(Action::is_entry)
-            && kernel.act(&actions).is_empty()
-            && actions.iter().all(|action| settled.model.apply(action).is_ok());
+        let all_entries = obstacles.is_empty() && links.iter().all(Action::is_entry);
+        let modelled = all_entries && links.iter().all(|link| settled.model.apply(link).is_ok());
+        if !modelled {
+            return None;
+        }
+        let actions: Vec<Action> = in_order(links, &steps).collect();
+        let failures = kernel.act(&actions);
+        self.kept.taken(steps, &failures);
+        let told = failures.is_empty();
+        settled.firewalls.clone_from(&wanted.firewalls);
         let blocked = settled.blocked.clone();
         self.settled = Some(settled).filter(|_| told);
         told.then(|| Report { steps: actions.len(), blocked, ..Report::default() })
     }
 }
 
-/// The packet filters that there is a want of. That of a namespace which is not there yet has time until it is.
+/// Whether the same is wanted of all packet filters that are not kept apart, and the same places are named.
+fn others(before: &firewall::Wanted, now: &firewall::Wanted) -> bool {
+    before.keys().eq(now.keys())
+        && before.iter().zip(now.values()).all(|((at, was), is)| is_kept(at) || was == is)
+}
+
+/// The packet filters that there is a want of, but for those that are kept apart. That of a namespace which is not there yet has time until it is.
 fn firewalls(
     kernel: &mut impl Kernel,
     wanted: &firewall::Wanted,
     seen: &Seen,
 ) -> Result<firewall::Seen, KernelError> {
     let mut filters = firewall::Seen::new();
-    for (at, firewall) in wanted.iter().filter(|(at, _)| seen.contains_key(*at)) {
+    let known = |at: &Place| seen.contains_key(at) && !is_kept(at);
+    for (at, firewall) in wanted.iter().filter(|(at, _)| known(at)) {
         match kernel.firewall(at) {
             Ok(found) => drop(filters.insert(at.clone(), found)),
             // A kernel without a packet filter has nothing of ours in it.

@@ -30,7 +30,7 @@ use super::{
     resolv_conf::ResolvConfError,
     rows::scope_of,
     sandboxes::{SandboxError, check_host},
-    serving::{Service, backend_of},
+    serving::{Service, backend_of, drain_end},
     store::{Local, Locals},
 };
 use crate::{
@@ -243,6 +243,7 @@ impl Endpoints {
             moves,
             published: wish.published,
             way_out,
+            drained_s: drain_end(backend.as_ref(), None),
             backend,
             resolv_conf,
         };

@@ -14,17 +14,19 @@ use netnode_plan::{
     desired::Desired,
     firewall::Firewall,
     host::{HOST, Place, Wanted, port_name},
+    lb::Balances,
     macvlan,
     overlay::{self, Row},
     publish::Published,
     records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord},
+    services::Services,
     spaces::{SpaceId, number_in},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     ETHERNET_MTU,
-    rows::{AllRows, Rows},
+    rows::{AllRows, Rows, endpoint_of},
     store::{Local, Locals, Resting, Store},
     survey::Survey,
 };
@@ -81,6 +83,8 @@ pub(super) enum Command {
         survey: Survey,
         shown: oneshot::Sender<()>,
     },
+    /// Another node is up, or there is none: what it knows of these networks is here.
+    Met,
     /// The others have said what they have: what no row backs is stale from now on.
     Heard,
 }
@@ -127,6 +131,11 @@ pub(super) struct Board {
     pub(super) resting: Vec<Resting>,
     pub(super) rows: AllRows,
     pub(super) catalog: watch::Receiver<Arc<Catalog>>,
+    pub(super) services: watch::Receiver<Arc<Services>>,
+    /// Who serves, by the rows.
+    pub(super) balances: Balances,
+    /// Sandboxes from before the start, until it is known who serves: what they have goes on.
+    pub(super) unmet: BTreeSet<String>,
     pub(super) endpoints: Watch,
     pub(super) peers: Watch,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -148,6 +157,7 @@ pub(super) struct Board {
 impl Board {
     /// Works until the last handle or the node is gone.
     pub(super) async fn run(mut self) {
+        self.balances.put_services(&self.services.borrow_and_update().clone());
         loop {
             let went = tokio::select! {
                 command = self.commands.recv() => match command {
@@ -162,6 +172,12 @@ impl Board {
                     Some(event) => self.changed(&event).await,
                     None => Err(Stopped),
                 },
+                changed = self.services.changed() => {
+                    let services = self.services.borrow_and_update().clone();
+                    self.balances.put_services(&services);
+                    self.want();
+                    changed.map_err(|_| Stopped)
+                }
                 changed = self.catalog.changed() => {
                     self.want();
                     changed.map_err(|_| Stopped)
@@ -195,7 +211,16 @@ impl Board {
                 for (network, row) in &rows {
                     self.rows.take_row(network, row);
                 }
+                for (network, rows) in self.rows.networks() {
+                    for of in rows.records().map(|(of, _)| *of) {
+                        self.balances.put_endpoint(network, of.0, of.1, rows.endpoint(of));
+                    }
+                }
                 self.begun = true;
+                self.want();
+            }
+            Command::Met => {
+                self.unmet.clear();
                 self.want();
             }
             Command::Survey { survey, shown } => {
@@ -246,6 +271,10 @@ impl Board {
 
     async fn changed(&mut self, event: &Event) -> Result<(), Stopped> {
         let Some(network) = self.rows.take(event) else { return Ok(()) };
+        if let Some(of) = event.kind.entry().and_then(|entry| endpoint_of(entry)) {
+            let row = self.rows.of(network).and_then(|rows| rows.endpoint(of));
+            self.balances.put_endpoint(network, of.0, of.1, row);
+        }
         self.want();
         let catalog = self.catalog.borrow().clone();
         let (Some(listed), Some(rows)) = (catalog.get(network), self.rows.of(network)) else {
@@ -268,7 +297,9 @@ impl Board {
     fn want(&mut self) {
         let mut wanted = Desired::default();
         for sandbox in &self.left {
-            wanted.links.insert(Place::of_sandbox(sandbox), BTreeMap::new());
+            let place = Place::of_sandbox(sandbox);
+            wanted.links.insert(place.clone(), BTreeMap::new());
+            wanted.firewalls.insert(place, Firewall::default());
         }
         // Named also if nobody wants anything of it: then what was there goes.
         wanted.firewalls.insert(Place::Host, Firewall::default());
@@ -305,6 +336,7 @@ impl Board {
             };
             wanted.absorb(part);
         }
+        self.balance(&mut wanted);
         let news = *self.wanted != wanted;
         if news {
             self.wanted = Arc::new(wanted);
@@ -325,6 +357,15 @@ impl Board {
             let settled = shown.settled && !news;
             *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled, moved });
         });
+    }
+
+    /// What each sandbox balances: the services of its networks.
+    fn balance(&self, wanted: &mut Desired) {
+        for local in self.locals.values().filter(|local| !self.unmet.contains(&local.sandbox)) {
+            let place = Place::of_sandbox(&local.sandbox);
+            let firewall = wanted.firewalls.entry(place).or_default();
+            firewall.balances.insert(local.network, self.balances.of(local.network));
+        }
     }
 
     /// Endpoints of this node that another has by now.

@@ -43,6 +43,7 @@ use std::{
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
     catalog::Scope,
+    lb::Balances,
     overlay::{self, DEFAULT_PORT},
     records::{ENDPOINTS, EndpointId, NetworkId, PEERS},
 };
@@ -67,6 +68,7 @@ use survey::Survey;
 use crate::{
     kernel::{Linux, Way, lacks},
     networks::Networks,
+    services::Services,
     state_file::StateFileError,
 };
 
@@ -126,6 +128,7 @@ impl Endpoints {
     pub(crate) async fn start(
         db: &NetDb,
         networks: &Networks,
+        services: &Services,
         state_dir: &Path,
     ) -> Result<Self, StartError> {
         let store = Store::new(state_dir);
@@ -152,6 +155,9 @@ impl Endpoints {
             resting: resting.clone(),
             rows: rows::AllRows::default(),
             catalog: networks.watch(),
+            services: services.watch(),
+            balances: Balances::new(db.id()),
+            unmet: locals.values().map(|local| local.sandbox.clone()).collect(),
             endpoints: db.watch(of_all_networks(ENDPOINTS)?).await?,
             peers: db.watch(of_all_networks(PEERS)?).await?,
             commands: queue,
@@ -176,6 +182,7 @@ impl Endpoints {
         let again = endpoints.clone();
         tokio::spawn(async move { again.take_up(locals, resting, &get_ready).await });
         tokio::spawn(endpoints.clone().follow_moves());
+        tokio::spawn(endpoints.clone().end_drains());
         Ok(endpoints)
     }
 
@@ -257,17 +264,18 @@ impl Endpoints {
         }
         // The node is stopping.
         let _ = self.commands.send(Command::Begin(rows)).await;
-        if self.heard_others().await.is_ok() {
+        if self.met_others().await.is_ok() {
+            let _ = self.commands.send(Command::Met).await;
+            sleep(HEARD).await;
             let _ = self.commands.send(Command::Heard).await;
         }
     }
 
-    /// Waits until another node is up, if there are others, and what it knows has come.
-    async fn heard_others(&self) -> Result<(), Stopped> {
+    /// Waits until another node is up, if there are others.
+    async fn met_others(&self) -> Result<(), Stopped> {
         while self.db.info().await?.node.isolated {
             sleep(ISOLATED_PERIOD).await;
         }
-        sleep(HEARD).await;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use netnode_plan::{
 /// One row, decoded.
 #[derive(Clone, Debug)]
 struct Held<T> {
-    live: bool,
+    state: OwnerState,
     record: T,
 }
 
@@ -49,20 +49,22 @@ impl AllRows {
 
     fn put(&mut self, network: NetworkId, entry: &Entry, state: OwnerState, there: bool) -> bool {
         let rows = self.0.entry(network).or_default();
-        let live = state != OwnerState::Failed;
         let value = entry.value.as_deref().filter(|_| there);
         let owner = entry.row.owner;
         match &*entry.row.table {
             ENDPOINTS => {
-                let Ok(id) = <[u8; 16]>::try_from(&*entry.row.key).map(EndpointId) else {
-                    return false;
-                };
-                put(&mut rows.endpoints, (owner, id), decoded(network, value, live));
+                let Some(of) = endpoint_of(entry) else { return false };
+                put(&mut rows.endpoints, of, decoded(network, value, state));
             }
-            PEERS => put(&mut rows.peers, owner, decoded(network, value, live)),
+            PEERS => put(&mut rows.peers, owner, decoded(network, value, state)),
             _ => return false,
         }
         true
+    }
+
+    /// All networks that anything was said of.
+    pub(super) fn networks(&self) -> impl Iterator<Item = (NetworkId, &Rows)> {
+        self.0.iter().map(|(network, rows)| (*network, rows))
     }
 
     pub(super) fn of(&self, network: NetworkId) -> Option<&Rows> {
@@ -77,9 +79,13 @@ fn put<K: Ord, T>(rows: &mut BTreeMap<K, T>, key: K, row: Option<T>) {
     };
 }
 
-fn decoded<T: Record>(network: NetworkId, value: Option<&[u8]>, live: bool) -> Option<Held<T>> {
+fn decoded<T: Record>(
+    network: NetworkId,
+    value: Option<&[u8]>,
+    state: OwnerState,
+) -> Option<Held<T>> {
     match records::decode(value?) {
-        Ok(record) => Some(Held { live, record }),
+        Ok(record) => Some(Held { state, record }),
         Err(error) => {
             tracing::warn!(%network, "a row is not understood: {error}");
             None
@@ -87,11 +93,31 @@ fn decoded<T: Record>(network: NetworkId, value: Option<&[u8]>, live: bool) -> O
     }
 }
 
+impl<T> Held<T> {
+    fn row(&self, owner: NodeId) -> Row<'_, T> {
+        Row { owner, live: self.state != OwnerState::Failed, record: &self.record }
+    }
+}
+
+/// The endpoint that a row is about, in the tables that have such.
+pub(super) fn endpoint_of(entry: &Entry) -> Option<(NodeId, EndpointId)> {
+    let id = <[u8; 16]>::try_from(&*entry.row.key).ok().filter(|_| &*entry.row.table == ENDPOINTS);
+    id.map(|id| (entry.row.owner, EndpointId(id)))
+}
+
 impl Rows {
+    /// What is said of one endpoint by one node, and how that is doing.
+    pub(super) fn endpoint(
+        &self,
+        of: (NodeId, EndpointId),
+    ) -> Option<(&EndpointRecord, OwnerState)> {
+        self.endpoints.get(&of).map(|held| (&held.record, held.state))
+    }
+
     pub(super) fn endpoints(&self) -> BTreeMap<(NodeId, EndpointId), Row<'_, EndpointRecord>> {
         let mut rows = BTreeMap::new();
-        for ((owner, id), Held { live, record }) in &self.endpoints {
-            rows.insert((*owner, *id), Row { owner: *owner, live: *live, record });
+        for ((owner, id), held) in &self.endpoints {
+            rows.insert((*owner, *id), held.row(*owner));
         }
         rows
     }
@@ -101,9 +127,6 @@ impl Rows {
     }
 
     pub(super) fn peers(&self) -> Vec<Row<'_, PeerRecord>> {
-        let peers = self.peers.iter();
-        peers
-            .map(|(owner, held)| Row { owner: *owner, live: held.live, record: &held.record })
-            .collect()
+        self.peers.iter().map(|(owner, held)| held.row(*owner)).collect()
     }
 }

@@ -1,12 +1,19 @@
 //! Endpoints that serve a service: what their operator wants of them, and how they are doing.
 
+use std::time::Duration;
+
 use netdb::Name;
 use netnode_plan::{
     claims::{FindError, find_id},
     records::{Backend, BackendState, EndpointId, Health, NetworkId},
 };
 
-use super::{AttachError, Endpoint, Endpoints};
+use tokio::time::sleep;
+
+use super::{AttachError, Endpoint, Endpoints, store::now_s};
+
+/// How often it is looked whose time to drain is over, in seconds: the clock may be set.
+const LOOK_S: u64 = 60;
 
 /// Why what an endpoint is to its service was not changed. What could be stored and not be said to the other
 /// nodes is said after the next start.
@@ -28,7 +35,13 @@ pub(crate) enum ServeError {
 pub(crate) struct Served {
     pub(crate) health: Option<Health>,
     pub(crate) state: Option<BackendState>,
+    /// How long what it has begun may go on while it is draining, in seconds.
+    pub(crate) grace_s: Option<u64>,
 }
+
+/// How long what a backend has begun may go on when it is drained and nothing is said; as load balancers of the clouds
+/// have it.
+const GRACE_S: u64 = 300;
 
 impl Endpoints {
     /// Changes what an endpoint of this host is to its service: on disk first, then for the other nodes. It is
@@ -41,14 +54,44 @@ impl Endpoints {
         let mut local = self.get(id).ok_or_else(unknown)?.local;
         let backend = local.backend.as_mut();
         let backend = backend.ok_or_else(|| ServeError::NoService(local.name.clone()))?;
-        let Served { health, state } = wanted;
+        let Served { health, state, grace_s } = wanted;
         backend.health = health.unwrap_or(backend.health);
         backend.state = state.unwrap_or(backend.state);
+        let until = drain_end(Some(&*backend), grace_s);
+        local.drained_s = if state.is_some() { until } else { local.drained_s };
         self.put(id, &local).await?;
         if !self.is_own(local.network) {
             self.publish(id, &local).await?;
         }
         Ok(self.get(id).ok_or_else(unknown)?)
+    }
+
+    /// Disables backends whose time to drain is over, until the node stops.
+    pub(super) async fn end_drains(self) {
+        let mut shown = self.shown.clone();
+        loop {
+            let drains = shown.borrow_and_update().locals.clone();
+            let mut drains: Vec<(u64, EndpointId)> =
+                drains.iter().filter_map(|(id, local)| Some((local.drained_s?, *id))).collect();
+            drains.sort_unstable();
+            let now = now_s();
+            for (_, id) in drains.iter().filter(|(end, _)| *end <= now) {
+                let disabled = Some(BackendState::Disabled);
+                let wanted = Served { state: disabled, ..Served::default() };
+                match self.serve(&id.to_string(), wanted).await {
+                    Ok(endpoint) => {
+                        tracing::info!(name = %endpoint.local.name, "its time to drain is over");
+                    }
+                    Err(error) => tracing::warn!(endpoint = %id, "it goes on draining: {error}"),
+                }
+            }
+            let next = drains.iter().map(|(end, _)| *end).find(|end| *end > now);
+            let wait = next.map_or(LOOK_S, |end| end.saturating_sub(now).clamp(1, LOOK_S));
+            tokio::select! {
+                changed = shown.changed() => if changed.is_err() { return },
+                () = sleep(Duration::from_secs(wait)) => {}
+            }
+        }
     }
 
     /// The networks that the sandbox of an endpoint is on. The endpoint is meant as in [`Self::serve`]; several of
@@ -84,6 +127,12 @@ impl From<AttachError> for ServeError {
     fn from(error: AttachError) -> Self {
         Self::Attach(Box::new(error))
     }
+}
+
+/// Until when a backend may end what it has begun that is to from now on: seconds since the Unix epoch.
+pub(super) fn drain_end(backend: Option<&Backend>, grace_s: Option<u64>) -> Option<u64> {
+    let drains = backend.is_some_and(|backend| backend.state == BackendState::Draining);
+    drains.then(|| now_s().saturating_add(grace_s.unwrap_or(GRACE_S)))
 }
 
 /// What an endpoint is to be to a service.

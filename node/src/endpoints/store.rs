@@ -52,6 +52,9 @@ pub(crate) struct Local {
     /// What it is to a service, if it serves one.
     #[serde(default)]
     pub(crate) backend: Option<Backend>,
+    /// Until when it may end what it has begun, if it is draining: seconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) drained_s: Option<u64>,
     /// The file by which its sandbox finds its names, if it was asked for.
     #[serde(default)]
     pub(crate) resolv_conf: Option<ResolvConf>,
@@ -149,7 +152,8 @@ impl Resting {
     }
 }
 
-fn now_s() -> u64 {
+/// Seconds since the Unix epoch.
+pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -229,6 +233,7 @@ mod tests {
                 mac: Mac([2, 0, 0, 0, 0, 2]),
             }),
             backend: Some(Backend::new(name("api"), name("api.1"))),
+            drained_s: Some(7),
             resolv_conf: Some(serde_json::from_str(FILE_OF_IT).unwrap()),
         };
         assert_eq!(local.networks().count(), local.interfaces().count());

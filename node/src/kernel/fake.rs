@@ -38,6 +38,10 @@ impl Kernel for Fake {
         Ok(self.model.firewalls.entry(at.clone()).or_default().clone())
     }
 
+    fn is_unchanged(&mut self, at: &Place, generation: u32) -> bool {
+        self.model.firewalls.get(at).is_some_and(|there| there.generation == generation)
+    }
+
     fn forward(&mut self, _: &BTreeSet<Family>, _: &Seen) -> Result<(), KernelError> {
         Ok(())
     }

@@ -33,6 +33,10 @@ pub trait Kernel: Send {
     /// It can't be read, or the namespace is not there.
     fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError>;
 
+    /// Whether the packet filter of a sandbox is as it was seen or left at this generation, and the sandbox is still
+    /// the same. False if that can't be told.
+    fn is_unchanged(&mut self, at: &Place, generation: u32) -> bool;
+
     /// Makes the host's own links forward what comes in by them, where they lead somewhere and don't yet.
     ///
     /// # Errors

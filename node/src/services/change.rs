@@ -31,6 +31,8 @@ pub(crate) struct Wanted {
     pub(crate) vips: Vec<IpAddr>,
     pub(crate) ports: Vec<PublishedPort>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// Whoever asks for it gets a backend of the own node, as long as one is ready.
+    pub(crate) prefers_local: bool,
 }
 
 /// What is to become different about a service.
@@ -44,6 +46,7 @@ pub(crate) struct Change {
     pub(crate) unpublish: Vec<(u16, Protocol)>,
     pub(crate) label: BTreeMap<String, String>,
     pub(crate) unlabel: Vec<String>,
+    pub(crate) prefers_local: Option<bool>,
 }
 
 /// Why a service is not as it was to be. Nothing changed.
@@ -120,6 +123,7 @@ impl Services {
             vips: Vec::new(),
             ports: wanted.ports,
             labels: wanted.labels,
+            prefers_local: wanted.prefers_local,
             created_us: self.db.cluster_time().await?.0,
         };
         let created = self.write(endpoints, (id, None), record, &named, &listed.record).await;
@@ -231,6 +235,7 @@ fn changed(mut record: ServiceRecord, change: Change) -> Result<ServiceRecord, C
     record.labels.retain(|name, _| !change.unlabel.contains(name));
     record.labels.extend(change.label);
     record.mode = change.mode.unwrap_or(record.mode);
+    record.prefers_local = change.prefers_local.unwrap_or(record.prefers_local);
     Ok(record)
 }
 
@@ -253,6 +258,7 @@ mod tests {
             vips: vec!["10.0.0.9".parse().unwrap()],
             ports: vec![port(8080, 80), port(8443, 443)],
             labels: [("a".into(), "1".into()), ("b".into(), "2".into())].into(),
+            prefers_local: false,
             created_us: 7,
         }
     }

@@ -82,6 +82,11 @@ impl Services {
         self.shown.borrow().clone()
     }
 
+    /// The same, now and whenever they change.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<All>> {
+        self.shown.clone()
+    }
+
     /// A service by its name, its id, or the start of that.
     pub(crate) fn find(&self, text: &str) -> Result<(ServiceId, Listed), FindError> {
         let all = self.all();

@@ -250,6 +250,7 @@ fn the_younger_of_two_shows_the_conflict_everywhere() {
             bind: None,
         }],
         labels: [].into(),
+        prefers_local: false,
         created_us: u64::MAX,
     };
     for (key, record) in [("11", record("web", 9000, 200)), ("22", record("db", 8080, 201))] {

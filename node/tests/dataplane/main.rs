@@ -7,6 +7,7 @@
     reason = "a test that can't do what it needs has failed"
 )]
 
+mod balance;
 mod bridge;
 mod crowd;
 mod daemon;

@@ -48,7 +48,11 @@ fn is_seen(by: &Daemon, task: &str, node: RowState, how: &str) -> bool {
 
 fn change(daemon: &Daemon, endpoint: &str, health: Option<&str>, state: Option<&str>) {
     let (health, state) = (health.map(str::to_owned), state.map(str::to_owned));
-    daemon.ask(daemon.client.change_backend(endpoint, &ChangeBackend { health, state })).unwrap();
+    daemon
+        .ask(
+            daemon.client.change_backend(endpoint, &ChangeBackend { health, state, grace_s: None }),
+        )
+        .unwrap();
 }
 
 #[test]

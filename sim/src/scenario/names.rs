@@ -156,6 +156,7 @@ fn change_service(world: &mut World, host: usize) -> Outcome {
         vips: if by_address { vec![vip] } else { Vec::new() },
         ports: Vec::new(),
         labels: BTreeMap::new(),
+        prefers_local: false,
         created_us: world.fabric.clocks(host).wall.unix_secs() * 1_000_000,
     };
     world.try_put(host, &table, &key, &written(&record))

@@ -27,9 +27,12 @@ pub(crate) enum Endpoint {
     Drain {
         /// The endpoint: its name, its id, or the start of that
         endpoint: String,
-        /// What it has begun may be cut off as well
+        /// What it has begun is cut off as well
         #[arg(long)]
         now: bool,
+        /// How long what it has begun may go on, in seconds; then it is cut off
+        #[arg(long, value_name = "SECONDS", default_value_t = 300, conflicts_with_all = ["now", "undo"])]
+        grace: u64,
         /// It serves again
         #[arg(long, conflicts_with = "now")]
         undo: bool,

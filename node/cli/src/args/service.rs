@@ -61,6 +61,9 @@ pub(crate) struct Create {
     /// A note about the service
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = option)]
     pub(crate) label: Vec<(String, String)>,
+    /// A client gets a backend of its own host, as long as one is ready there
+    #[arg(long)]
+    pub(crate) prefer_local: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -87,6 +90,9 @@ pub(crate) struct Update {
     /// A note that goes
     #[arg(long, value_name = "NAME")]
     pub(crate) label_rm: Vec<String>,
+    /// Whether a client gets a backend of its own host, as long as one is ready there
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) prefer_local: Option<bool>,
     #[command(flatten)]
     pub(crate) json: Json,
 }

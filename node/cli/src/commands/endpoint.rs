@@ -41,17 +41,19 @@ pub(super) async fn run(
             }
             Ok(writeln!(io.out, "{}", text::escaped(&name))?)
         }
-        Endpoint::Drain { endpoint, now, undo, json } => {
+        Endpoint::Drain { endpoint, now, undo, grace, json } => {
             let state = match (now, undo) {
                 (true, _) => "disabled",
                 (_, true) => "ready",
                 _ => "draining",
             };
-            let wanted = ChangeBackend { state: Some(state.to_owned()), health: None };
+            let grace_s = (state == "draining").then_some(grace);
+            let state = Some(state.to_owned());
+            let wanted = ChangeBackend { state, health: None, grace_s };
             serve(client, io, &endpoint, &wanted, json.json).await
         }
         Endpoint::Health { endpoint, health, json } => {
-            let wanted = ChangeBackend { health: Some(health), state: None };
+            let wanted = ChangeBackend { health: Some(health), ..ChangeBackend::default() };
             serve(client, io, &endpoint, &wanted, json.json).await
         }
         Endpoint::Ls { format } => {

@@ -65,6 +65,7 @@ async fn create(wanted: Create, client: &Client, io: &mut Io<'_>) -> Result<(), 
         vips: wanted.vip,
         ports: wanted.publish,
         labels: wanted.label.into_iter().collect(),
+        prefer_local: wanted.prefer_local,
     };
     let service = client.create_service(&request).await?;
     if json {
@@ -81,6 +82,7 @@ async fn update(wanted: Update, client: &Client, io: &mut Io<'_>) -> Result<(), 
         unpublish: wanted.publish_rm,
         label: wanted.label_add.into_iter().collect(),
         unlabel: wanted.label_rm,
+        prefer_local: wanted.prefer_local,
     };
     let service = client.update_service(&wanted.service, &request).await?;
     if wanted.json.json {
@@ -159,6 +161,9 @@ fn inspect(io: &mut Io<'_>, detail: &ServiceDetail, wide: bool) -> Result<(), Fa
     ];
     facts.extend(service.vips.iter().map(|vip| ("vip", vip.clone())));
     facts.extend(service.ports.iter().map(|published| ("port", port(published))));
+    if service.prefer_local {
+        facts.push(("prefers", "backends of the client's host".to_owned()));
+    }
     let named = |(name, value): (&String, &String)| format!("{name}={value}");
     facts.extend(service.labels.iter().map(|label| ("label", named(label))));
     for conflict in &service.conflicts {
@@ -216,6 +221,7 @@ mod tests {
             vips: vec!["10.0.0.9".into(), "fd12:3456:789a::9".into()],
             ports: vec![published(8080), published(8081)],
             labels: [].into(),
+            prefer_local: true,
             created_us: 0,
             conflicts: vec![],
             backends,

@@ -51,6 +51,7 @@ fn service(mode: ServiceMode, vips: &[&str], created_us: u64) -> ServiceRecord {
         vips: vips.iter().map(|vip| vip.parse().unwrap()).collect(),
         ports: Vec::new(),
         labels: alloc::collections::BTreeMap::new(),
+        prefers_local: false,
         created_us,
     }
 }

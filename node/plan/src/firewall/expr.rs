@@ -68,8 +68,8 @@ pub enum Expr {
         family: Family,
         /// Where the new address is.
         address: Register,
-        /// Where the new port is.
-        port: Register,
+        /// Where the new port is; `None` if that stays.
+        port: Option<Register>,
     },
     /// Translates the source of the connection to the address of the link that it leaves by.
     Masquerade,
@@ -80,9 +80,27 @@ pub enum Expr {
     /// Neither matches nor decides: counters, logs.
     Aside(String),
     /// Drops the packet and says so.
-    Reject,
+    Reject(Refusal),
+    /// Loads a number by chance.
+    Random {
+        /// It is below this.
+        modulus: u32,
+        /// Where it goes.
+        into: Register,
+    },
     /// Something that we never write, by its name.
     Other(String),
+}
+
+/// How a packet is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// TCP is reset.
+    Reset,
+    /// ICMP says that nobody has the port.
+    Unreachable,
+    /// In a way that we never write.
+    Other,
 }
 
 /// What is known beside a packet's bytes.

@@ -106,7 +106,7 @@ fn decide(table: &Table, rule: &Rule, packet: &Packet<'_>) -> Option<Decision> {
             Expr::Verdict(verdict) => {
                 return Some(Decision { certain, verdicts: vec![verdict.clone()] });
             }
-            Expr::Reject => return Some(Decision { certain, verdicts: vec![Verdict::Drop] }),
+            Expr::Reject(_) => return Some(Decision { certain, verdicts: vec![Verdict::Drop] }),
             Expr::Decide { map, key } => {
                 let Some(map) = table.sets.get(map) else {
                     return Some(Decision { certain: false, verdicts: vec![Verdict::Other] });
@@ -178,7 +178,9 @@ impl Registers {
             Expr::Ct(Ct::Status, into) => {
                 self.put(*into, &packet.status.to_ne_bytes().map(|b| (b, b)));
             }
-            Expr::DestinationType(into) => self.put(*into, &[(0, 0); 4]),
+            Expr::DestinationType(into) | Expr::Random { into, .. } => {
+                self.put(*into, &[(0, 0); 4]);
+            }
             Expr::Payload { length, into, .. } => {
                 let length = usize::try_from(*length).unwrap_or(ROOM);
                 self.put(*into, &vec![(0, 0); length.min(ROOM)]);

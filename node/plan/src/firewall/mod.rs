@@ -10,6 +10,7 @@
 //! An accept of ours does not beat a drop in another table: [`blocked`] tells whom that would hit, and the rule
 //! that lets it pass.
 
+mod balance;
 mod diff;
 mod expr;
 mod judge;
@@ -28,13 +29,20 @@ use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 
 use ipnet::IpNet;
 
-pub use diff::{Edit, plan};
-pub use expr::{Ct, Expr, Family, Header, LINK_NAME, Meta, Register, Rule, Verdict, state, status};
+pub use balance::rebalance;
+pub use diff::{Edit, edits, plan};
+pub use expr::{
+    Ct, Expr, Family, Header, LINK_NAME, Meta, Refusal, Register, Rule, Verdict, state, status,
+};
 pub use others::{Blocked, Other, Scope, blocked};
-pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table};
+pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table, Verdicts};
 
 pub use crate::records::Protocol;
-use crate::{host::Place, records::LinkName};
+use crate::{
+    host::Place,
+    lb::Balance,
+    records::{LinkName, NetworkId},
+};
 
 /// The name of our table; its family is `inet`, which is both versions of IP.
 pub const TABLE: &str = "netnode";
@@ -51,6 +59,8 @@ pub struct Firewall {
     /// of them: either direction has ports of its own (RFC 7348, section 5), and inner connections are none of
     /// the host's.
     pub tunnels: BTreeSet<u16>,
+    /// Virtual addresses of the networks that one is on here, and who serves them.
+    pub balances: BTreeMap<NetworkId, Balance>,
 }
 
 /// A bridge that has endpoints behind it.
@@ -106,7 +116,12 @@ pub struct Back {
 impl Firewall {
     /// Whether nothing is wanted. Tunnels alone need no table.
     pub fn is_empty(&self) -> bool {
-        self.bridges.is_empty() && self.published.is_empty()
+        !self.guards() && self.balances.values().all(Balance::is_empty)
+    }
+
+    /// Whether there is something that not everybody gets to.
+    fn guards(&self) -> bool {
+        !self.bridges.is_empty() || !self.published.is_empty()
     }
 
     /// Takes what another driver, or the same one for another network, wants of the same namespace. What
@@ -116,6 +131,9 @@ impl Firewall {
             self.bridges.entry(name).or_insert(bridge);
         }
         self.tunnels.extend(other.tunnels);
+        for (network, balance) in other.balances {
+            self.balances.entry(network).or_insert(balance);
+        }
         for (front, back) in other.published {
             let there = self.published.entry(front).or_default();
             there.v4 = there.v4.or(back.v4);
@@ -140,4 +158,9 @@ pub struct SeenFirewall {
     pub ours: Option<Table>,
     /// Those tables of others that have a say about what is forwarded.
     pub others: Vec<Other>,
+}
+
+/// The generation after this one: the kernel counts past 0.
+pub fn next_generation(generation: u32) -> u32 {
+    generation.wrapping_add(1).max(1)
 }

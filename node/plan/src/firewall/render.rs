@@ -10,6 +10,8 @@
 //! | `forward` | forward, filter + 5 | keeps bridges apart, and what is not published shut |
 //! | `postrouting` | postrouting, srcnat + 5 | masquerades what leaves a network |
 //!
+//! What balances has chains of its own: see `balance.rs`.
+//!
 //! Each comes just after the place where an administrator's own rules are by custom: a translation of theirs
 //! goes before one of ours.
 
@@ -20,10 +22,10 @@ use ipnet::IpNet;
 
 use super::{
     Back, Base, Bind, Chain, Ct, Expr, Family, Field, Firewall, Front, Header, Hook, Kind,
-    LINK_NAME, Meta, Protocol, Register, Rule, Set, Table, Verdict, WayOut, expr::LOCAL, state,
-    status,
+    LINK_NAME, Meta, Protocol, Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL,
+    state, status,
 };
-use crate::{host::LOOPBACK as LOOPBACK_LINK, records::LinkName};
+use crate::{host::LOOPBACK as LOOPBACK_LINK, lb::Balance, records::LinkName};
 
 /// All bridges.
 const BRIDGES: &str = "bridges";
@@ -35,12 +37,12 @@ const PUBLISH: &str = "publish";
 
 /// After the priorities that `nft` has names for (`NF_IP_PRI_*`): -300, -100, 0 and 100.
 const RAW: i32 = -295;
-const DSTNAT: i32 = -95;
-const FILTER: i32 = 5;
+pub(super) const DSTNAT: i32 = -95;
+pub(super) const FILTER: i32 = 5;
 const SRCNAT: i32 = 105;
 
 /// The only register that most rules need.
-const FIRST: Register = Register(0);
+pub(super) const FIRST: Register = Register(0);
 
 impl Firewall {
     /// The table that makes it so; `None` if nothing is wanted.
@@ -48,6 +50,18 @@ impl Firewall {
         if self.is_empty() {
             return None;
         }
+        let mut table = Table::default();
+        if self.guards() {
+            self.render_guards(&mut table);
+        }
+        if !self.balances.values().all(Balance::is_empty) {
+            balance::render(self, &mut table);
+        }
+        Some(table)
+    }
+
+    /// Bridges, published ports, tunnels.
+    fn render_guards(&self, table: &mut Table) {
         let filter = |hook, priority, rules| chain(Kind::Filter, hook, priority, rules);
         let nat = |hook, priority, rules| chain(Kind::Nat, hook, priority, rules);
         let chains = [
@@ -59,13 +73,13 @@ impl Firewall {
             ("forward", filter(Hook::Forward, FILTER, forward())),
             ("postrouting", nat(Hook::Postrouting, SRCNAT, self.postrouting())),
         ];
-        let mut table = Table { chains: named(chains), sets: named(self.bridge_sets()) };
+        table.chains.extend(named(chains));
+        table.sets.extend(named(self.bridge_sets()));
         for kind in PORTS {
             for family in [Family::V4, Family::V6] {
                 table.sets.insert(kind.name(family), self.ports(kind, family));
             }
         }
-        Some(table)
     }
 
     fn bridge_sets(&self) -> [(&'static str, Set); 3] {
@@ -152,19 +166,26 @@ fn to_this_host() -> Rule {
 }
 
 fn for_this_host() -> Rule {
-    let value = LOCAL.to_ne_bytes().into();
-    vec![Expr::DestinationType(FIRST), Expr::Compare { from: FIRST, equal: true, value }]
+    vec![Expr::DestinationType(FIRST), equals(LOCAL.to_ne_bytes().into())]
 }
 
 fn untracked(port: u16) -> Rule {
-    let equals = |value| Expr::Compare { from: FIRST, equal: true, value };
     vec![
-        Expr::Meta(Meta::Protocol, FIRST),
+        protocol(FIRST),
         equals(vec![Protocol::Udp.number()]),
         load(Field::Port, FIRST),
         equals(port.to_be_bytes().into()),
         Expr::Untracked,
     ]
+}
+
+pub(super) fn protocol(into: Register) -> Expr {
+    Expr::Meta(Meta::Protocol, into)
+}
+
+/// What was loaded is this.
+pub(super) fn equals(value: Vec<u8>) -> Expr {
+    Expr::Compare { from: FIRST, equal: true, value }
 }
 
 fn forward() -> Vec<Rule> {
@@ -197,7 +218,7 @@ fn publish() -> Vec<Rule> {
         }
         let port = after(FIRST, address_field(of));
         rule.push(Expr::Lookup { set: kind.name(of), key: FIRST, into: Some(FIRST) });
-        rule.push(Expr::Dnat { family: of, address: FIRST, port });
+        rule.push(Expr::Dnat { family: of, address: FIRST, port: Some(port) });
         rule
     };
     PORTS.into_iter().flat_map(|kind| [rule(kind, Family::V4), rule(kind, Family::V6)]).collect()
@@ -255,24 +276,24 @@ fn element(kind: Ports, family: Family, front: &Front, back: &Back) -> Option<(V
     Some((key, [address(to), port(to_port)].concat()))
 }
 
-fn load(field: Field, into: Register) -> Expr {
+pub(super) fn load(field: Field, into: Register) -> Expr {
     let network = |offset, length| Expr::Payload { base: Header::Network, offset, length, into };
     match field {
         Field::V4 => network(16, 4),
         Field::V6 => network(24, 16),
         Field::Link => Expr::Meta(Meta::InLink, into),
-        Field::Protocol => Expr::Meta(Meta::Protocol, into),
-        Field::Port | Field::Other => {
+        Field::Protocol => protocol(into),
+        Field::Port | Field::Mark | Field::Verdict | Field::Other => {
             Expr::Payload { base: Header::Transport, offset: 2, length: 2, into }
         }
     }
 }
 
 /// The register after a field.
-fn after(Register(word): Register, field: Field) -> Register {
+pub(super) fn after(Register(word): Register, field: Field) -> Register {
     match field {
         Field::V6 | Field::Link => Register(word.saturating_add(4)),
-        Field::V4 | Field::Protocol | Field::Port | Field::Other => {
+        Field::V4 | Field::Protocol | Field::Port | Field::Mark | Field::Verdict | Field::Other => {
             Register(word.saturating_add(1))
         }
     }
@@ -290,9 +311,8 @@ fn ct_has(what: Ct, bits: u32) -> Vec<Expr> {
     ]
 }
 
-fn family(family: Family) -> Vec<Expr> {
-    let value = vec![family.number()];
-    vec![Expr::Meta(Meta::Family, FIRST), Expr::Compare { from: FIRST, equal: true, value }]
+pub(super) fn family(family: Family) -> Vec<Expr> {
+    vec![Expr::Meta(Meta::Family, FIRST), equals(vec![family.number()])]
 }
 
 /// The source address is in a subnet.
@@ -306,7 +326,7 @@ fn address_in(subnet: &IpNet, offset: u32) -> Vec<Expr> {
     vec![
         Expr::Payload { base: Header::Network, offset, length, into: FIRST },
         Expr::Mask(FIRST, mask),
-        Expr::Compare { from: FIRST, equal: true, value: network },
+        equals(network),
     ]
 }
 
@@ -314,14 +334,14 @@ fn family_of(subnet: &IpNet) -> Family {
     Family::of(subnet.addr())
 }
 
-fn address_field(family: Family) -> Field {
+pub(super) fn address_field(family: Family) -> Field {
     match family {
         Family::V4 => Field::V4,
         Family::V6 => Field::V6,
     }
 }
 
-fn address(address: IpAddr) -> Vec<u8> {
+pub(super) fn address(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().into(),
         IpAddr::V6(address) => address.octets().into(),
@@ -344,7 +364,7 @@ fn link_called(name: &str) -> Vec<u8> {
     bytes
 }
 
-fn chain(kind: Kind, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
+pub(super) fn chain(kind: Kind, hook: Hook, priority: i32, rules: Vec<Rule>) -> Chain {
     Chain { base: Some(Base { kind, hook, priority, drops: false }), rules }
 }
 

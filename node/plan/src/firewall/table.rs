@@ -72,12 +72,14 @@ pub struct Set {
     pub value: Vec<Field>,
     /// Keys and values, each field filled up with zeros to a multiple of 4 bytes.
     pub elements: Elements,
-    /// Keys and verdicts, in a map of others that has such.
-    pub verdicts: BTreeMap<Vec<u8>, Verdict>,
+    /// Keys and verdicts, in a map that has such.
+    pub verdicts: Verdicts,
 }
 
 /// What is in a set.
 pub type Elements = BTreeMap<Vec<u8>, Vec<u8>>;
+/// What is in a map of verdicts.
+pub type Verdicts = BTreeMap<Vec<u8>, Verdict>;
 
 /// A part of a key or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,10 @@ pub enum Field {
     Port,
     /// A link's name.
     Link,
+    /// A number of 32 bits, as packets are marked with.
+    Mark,
+    /// Not a value: what becomes of the packet.
+    Verdict,
     /// Something that we never make.
     Other,
 }
@@ -100,9 +106,9 @@ impl Field {
     /// Its bytes, with those that fill it up.
     pub fn bytes(self) -> usize {
         match self {
-            Self::V4 | Self::Protocol | Self::Port => 4,
+            Self::V4 | Self::Protocol | Self::Port | Self::Mark => 4,
             Self::V6 | Self::Link => 16,
-            Self::Other => 0,
+            Self::Verdict | Self::Other => 0,
         }
     }
 

@@ -28,7 +28,7 @@ fn firewall() -> Firewall {
         (front(Bind::Link(name("eth0")), 81), back("10.1.0.4:8080")),
     ]
     .into();
-    Firewall { bridges, published, tunnels: [4789].into() }
+    Firewall { bridges, published, tunnels: [4789].into(), ..Firewall::default() }
 }
 
 fn model() -> Model {
@@ -270,7 +270,7 @@ mod others {
         assert_eq!(judged(false, drop(from("br1\0", true)), vec![]), [BLOCKED]);
         assert_eq!(judged(false, drop(from("eth0\0", true)), vec![]), [""; 0]);
         assert_eq!(judged(false, drop(states(1)), vec![]), [""; 0], "invalid ones only");
-        assert_eq!(judged(false, vec![vec![Expr::Reject]], vec![]), [BLOCKED]);
+        assert_eq!(judged(false, vec![vec![Expr::Reject(Refusal::Other)]], vec![]), [BLOCKED]);
     }
 
     #[test]

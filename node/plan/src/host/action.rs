@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{Link, Mark, Place, Port, Route, Setting};
 use crate::{
     firewall::Edit,
+    lb::Balance,
     records::{LinkName, Mac, NetworkId},
 };
 
@@ -52,9 +53,26 @@ pub enum Action {
         /// In this order.
         edits: Vec<Edit>,
     },
+    /// Ends what goes on with backends that are not to have it any more: whoever came for one of these addresses
+    /// and was led to somebody whom its balance does not keep.
+    EndFlows {
+        /// Where.
+        at: Place,
+        /// Of each network.
+        balances: Vec<Balance>,
+    },
 }
 
 impl Action {
+    /// Whether it takes an entry of a link away.
+    pub fn is_removal(&self) -> bool {
+        let Self::Change { change, .. } = self else { return false };
+        matches!(
+            change,
+            Change::RemoveTunnel(_) | Change::RemoveStation(_) | Change::RemoveNeighbour(_)
+        )
+    }
+
     /// Whether it is about an entry of a link: a tunnel, a station or a neighbour.
     pub fn is_entry(&self) -> bool {
         let Self::Change { change, .. } = self else { return false };
@@ -75,6 +93,7 @@ impl fmt::Display for Action {
         match self {
             // Its edits may be thousands.
             Self::Filter { at, .. } => write!(f, "changing the packet filter of {at:?}"),
+            Self::EndFlows { at, .. } => write!(f, "ending connections to what went in {at:?}"),
             other => fmt::Debug::fmt(other, f),
         }
     }

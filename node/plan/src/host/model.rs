@@ -59,6 +59,8 @@ impl Model {
                 apply_change(link, change);
                 Some(())
             }
+            // It has no connections.
+            Action::EndFlows { at, .. } => self.seen.get(at).map(drop),
             Action::Filter { at, generation, edits } => {
                 let firewall = self.firewalls.get_mut(at)?;
                 *firewall = firewall.edited(*generation, edits)?;

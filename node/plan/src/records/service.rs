@@ -26,6 +26,8 @@ pub struct ServiceRecord {
     pub ports: Vec<PublishedPort>,
     /// What people note about it.
     pub labels: BTreeMap<String, String>,
+    /// Whoever asks for it gets a backend of the own node, as long as one is ready.
+    pub prefers_local: bool,
     /// When it was created, microseconds since the Unix epoch by cluster time.
     pub created_us: u64,
 }
@@ -297,6 +299,7 @@ mod tests {
             vips: vec!["10.0.0.9".parse().unwrap(), "fd00::9".parse().unwrap()],
             ports: vec![port(8080)],
             labels: [("tier".into(), "front".into())].into(),
+            prefers_local: false,
             created_us: 7,
         }
     }

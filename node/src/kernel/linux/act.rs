@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::{
     super::Failure,
-    filter,
+    filter, flows,
     index::Indexes,
     namespace::{Namespaces, inside},
     settings,
@@ -78,6 +78,7 @@ impl<'a> Session<'a> {
             Action::Filter { at, generation, edits } => {
                 filter::edit(&self.namespaces.open(at)?, *generation, edits)
             }
+            Action::EndFlows { at, balances } => flows::end(&self.namespaces.open(at)?, balances),
         }
     }
 

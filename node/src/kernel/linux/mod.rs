@@ -5,8 +5,10 @@
 //! lives on changes its namespace.
 
 mod act;
+mod attributes;
 mod capabilities;
 mod filter;
+mod flows;
 mod forwarding;
 mod index;
 mod listen;
@@ -33,7 +35,7 @@ use netlink_packet_route::{
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric},
 };
 use netnode_plan::{
-    firewall::{Family, SeenFirewall},
+    firewall::{Edit, Family, SeenFirewall},
     host::{Action, Place, Seen, SeenLink},
     records::LinkName,
 };
@@ -42,7 +44,7 @@ pub use capabilities::{Lack, lacks};
 pub use listen::{NamespaceId, listen, namespace_id};
 pub use probe::holders;
 
-use self::{namespace::Namespaces, notices::Notices, socket::Socket};
+use self::{namespace::Namespaces, notices::Watches, socket::Socket};
 use super::{Failure, Kernel, KernelError, Way};
 
 /// Of the routes and addresses that we make (`RTPROT_*`, `IFA_PROTO`): not taken in Linux's `rtnetlink.h`
@@ -51,6 +53,9 @@ const PROTOCOL: u8 = 110;
 /// Of the links that we make (`IFLA_GROUP`), from the moment that they are there: "nn". Their alias, which
 /// says more, can only be set afterwards.
 const GROUP: u32 = 0x6e6e;
+
+/// Elements of a packet filter that are changed without being told of it ourselves.
+const QUIETLY: usize = 1000;
 
 /// The index of `lo` in every namespace (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
@@ -62,8 +67,8 @@ pub struct Linux {
     /// The host's packet filter as it was read last. Its namespace stays; others might come back as
     /// another one.
     filter: Option<SeenFirewall>,
-    /// About the host's packet filter, where the kernel has one.
-    notices: Option<Notices>,
+    /// What is told about packet filters, where the kernel has such.
+    watches: Watches,
 }
 
 impl Linux {
@@ -81,8 +86,8 @@ impl Linux {
     /// # Errors
     /// The folder can't be made.
     pub fn within(host: File, folder: PathBuf) -> io::Result<Self> {
-        let notices = namespace::inside(&host, Notices::open).and_then(|opened| opened).ok();
-        Ok(Self { namespaces: Namespaces::new(host, folder), filter: None, notices })
+        let watches = Watches::new(&host)?;
+        Ok(Self { namespaces: Namespaces::new(host, folder), filter: None, watches })
     }
 }
 
@@ -156,7 +161,7 @@ fn way(socket: &mut Socket, links: &BTreeMap<LinkName, SeenLink>, to: IpAddr) ->
 
 impl Kernel for Linux {
     fn look(&mut self, sandboxes: &BTreeSet<String>) -> Result<Seen, KernelError> {
-        self.notices.iter().for_each(Notices::forget);
+        self.watches.begin(&self.namespaces);
         let host = self.namespaces.open(&Place::Host).and_then(|host| read::look(&host, None));
         let host = host.map_err(|error| KernelError::new("reading the host's links", error))?;
         let parents = read::names(&host);
@@ -188,10 +193,19 @@ impl Kernel for Linux {
         let found = found.map_err(|error| {
             KernelError::new(format!("reading the packet filter of {at:?}"), error)
         })?;
-        if *at == Place::Host {
-            self.filter = Some(found.clone());
+        match at {
+            Place::Host => self.filter = Some(found.clone()),
+            // Whoever changed it since then is noticed by the count.
+            Place::Sandbox(path) => self.watches.add(path, &self.namespaces),
+            Place::Network(_) => {}
         }
         Ok(found)
+    }
+
+    fn is_unchanged(&mut self, at: &Place, generation: u32) -> bool {
+        let Place::Sandbox(path) = at else { return false };
+        let there = self.namespaces.open(at).ok().filter(|there| self.watches.has(path, there));
+        there.is_some_and(|there| filter::generation_of(&there).is_ok_and(|now| now == generation))
     }
 
     fn forward(&mut self, families: &BTreeSet<Family>, seen: &Seen) -> Result<(), KernelError> {
@@ -210,18 +224,32 @@ impl Kernel for Linux {
     }
 
     async fn disturbed(&mut self) {
-        let told = match &self.notices {
-            Some(notices) => notices.about_ours().await,
-            None => Err(io::ErrorKind::Unsupported.into()),
-        };
-        if told.is_err() {
+        if self.watches.disturbed(&self.namespaces).await.is_err() {
             // There is still the timer.
             std::future::pending::<()>().await;
         }
     }
 
     fn act(&mut self, actions: &[Action]) -> Vec<Failure> {
-        act::Session::new(&self.namespaces).act(actions)
+        let edited = || actions.iter().filter_map(edited);
+        // Nobody has to be told of all that comes at once.
+        for (path, _) in edited().filter(|(_, elements)| *elements > QUIETLY) {
+            self.watches.remove(path);
+        }
+        let failures = act::Session::new(&self.namespaces).act(actions);
+        // What we did ourselves is no news.
+        edited().for_each(|(path, _)| self.watches.add(path, &self.namespaces));
+        failures
+    }
+}
+
+/// The sandbox whose packet filter a step changes, and how many elements that is about.
+fn edited(action: &Action) -> Option<(&str, usize)> {
+    match action {
+        Action::Filter { at: Place::Sandbox(path), edits, .. } => {
+            Some((path, edits.iter().map(Edit::elements).sum()))
+        }
+        _ => None,
     }
 }
 

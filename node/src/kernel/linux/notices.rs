@@ -1,23 +1,38 @@
-//! What the kernel tells about changes of the packet filter, so that what others do to our table is mended
-//! at once and not only when the timer goes.
+//! What the kernel tells about changes of packet filters, so that what others do to our table is mended at once
+//! and not only when the timer goes.
 //!
-//! What happened is not learnt from it: only that there is something to look at.
+//! What happened is not learnt from it: only that there is something to look at. A socket in a namespace keeps it
+//! alive, so those in sandboxes are closed soon after the path leads elsewhere.
 
 use std::{
+    collections::BTreeMap,
+    fs::File,
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    time::Duration,
 };
 
+use netnode_plan::host::Place;
 use nix::{
     errno::Errno,
-    sys::socket::{
-        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
-        setsockopt, socket, sockopt,
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        socket::{
+            AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
+            setsockopt, socket, sockopt,
+        },
     },
 };
-use tokio::net::UnixDatagram;
+use tokio::{io::unix::AsyncFd, time::sleep};
 
-use super::{filter, socket::split};
+use super::{
+    filter,
+    namespace::{Namespaces, inside},
+    socket::split,
+};
 
 /// `NFNLGRP_NFTABLES` as a bit.
 const GROUP: u32 = 1 << (7 - 1);
@@ -25,13 +40,143 @@ const GROUP: u32 = 1 << (7 - 1);
 const ROOM: usize = 64 * 1024;
 /// Bytes that wait to be read; beyond them the kernel says that it dropped some.
 const QUEUE: usize = 1024 * 1024;
+/// How often it is looked whether sandboxes are still there.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Namespaces that are asked what they have in one go.
+const AT_ONCE: usize = 64;
+/// The host's, among those that something may be told of.
+const HOST: u64 = 0;
 
-/// Notices about the namespace that they were opened in.
+/// Notices about one namespace.
 #[derive(Debug)]
-pub(super) struct Notices(OwnedFd);
+struct Notices(OwnedFd);
+
+/// A sandbox that is listened to.
+#[derive(Debug)]
+struct Watched {
+    token: u64,
+    /// The number of its namespace, which no other has as long as this is open.
+    namespace: u64,
+    notices: Notices,
+}
+
+/// All that is listened to.
+#[derive(Debug)]
+pub(super) struct Watches {
+    epoll: Epoll,
+    /// Where the kernel has a packet filter.
+    host: Option<Notices>,
+    sandboxes: BTreeMap<String, Watched>,
+    next: u64,
+}
+
+impl Watches {
+    /// Listens to the host.
+    pub(super) fn new(host: &File) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let host = inside(host, Notices::open).flatten().ok();
+        if let Some(Notices(fd)) = &host {
+            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, HOST))?;
+        }
+        Ok(Self { epoll, host, sandboxes: BTreeMap::new(), next: HOST + 1 })
+    }
+
+    /// Everything will be looked at: what was told of the host until now is no news.
+    pub(super) fn begin(&mut self, namespaces: &Namespaces) {
+        self.host.iter().for_each(Notices::forget);
+        self.leave_gone(namespaces);
+    }
+
+    /// Listens to a sandbox from now on; what was told until now is no news. One that can't be listened to is only
+    /// looked at.
+    pub(super) fn add(&mut self, path: &str, namespaces: &Namespaces) {
+        let Ok(there) = namespaces.open(&Place::Sandbox(path.to_owned())) else {
+            self.remove(path);
+            return;
+        };
+        if self.has(path, &there) {
+            self.sandboxes.get(path).iter().for_each(|watched| watched.notices.forget());
+        } else if let Some(watched) = self.open(&there) {
+            self.sandboxes.insert(path.to_owned(), watched);
+        }
+    }
+
+    fn open(&mut self, there: &File) -> Option<Watched> {
+        let namespace = there.metadata().ok()?.ino();
+        let notices = inside(there, Notices::open).flatten().ok()?;
+        let token = self.next;
+        self.next += 1;
+        self.epoll.add(&notices.0, EpollEvent::new(EpollFlags::EPOLLIN, token)).ok()?;
+        Some(Watched { token, namespace, notices })
+    }
+
+    /// No longer listens to a sandbox.
+    pub(super) fn remove(&mut self, path: &str) {
+        self.sandboxes.remove(path);
+    }
+
+    /// Whether this is the namespace that is listened to by this path.
+    pub(super) fn has(&self, path: &str, there: &File) -> bool {
+        let namespace = there.metadata().map(|file| file.ino()).ok();
+        self.sandboxes.get(path).is_some_and(|watched| Some(watched.namespace) == namespace)
+    }
+
+    fn leave_gone(&mut self, namespaces: &Namespaces) {
+        self.sandboxes.retain(|path, watched| {
+            let there = namespaces.open(&Place::Sandbox(path.clone())).and_then(|f| f.metadata());
+            there.is_ok_and(|file| file.ino() == watched.namespace)
+        });
+    }
+
+    /// Waits until something happened to one of our tables.
+    ///
+    /// # Errors
+    /// It can't be waited for.
+    pub(super) async fn disturbed(&mut self, namespaces: &Namespaces) -> io::Result<()> {
+        #[allow(
+            deprecated,
+            reason = "what is owned here stays open; its successor is unsafe to call"
+        )]
+        let ready = AsyncFd::new(self.epoll.0.try_clone()?)?;
+        loop {
+            tokio::select! {
+                told = ready.readable() => {
+                    let mut told = told?;
+                    if self.is_told()? {
+                        return Ok(());
+                    }
+                    told.clear_ready();
+                }
+                () = sleep(PERIOD) => self.leave_gone(namespaces),
+            }
+        }
+    }
+
+    /// Takes what was told; whether some of it is about a table of ours.
+    fn is_told(&self) -> io::Result<bool> {
+        let mut told = [EpollEvent::empty(); AT_ONCE];
+        loop {
+            let count = self.epoll.wait(&mut told, EpollTimeout::ZERO)?;
+            let mut is_ours = false;
+            for event in told.iter().take(count) {
+                is_ours |= self.notices(event.data()).is_some_and(Notices::about_ours);
+            }
+            if is_ours || count == 0 {
+                return Ok(is_ours);
+            }
+        }
+    }
+
+    fn notices(&self, token: u64) -> Option<&Notices> {
+        if token == HOST {
+            return self.host.as_ref();
+        }
+        self.sandboxes.values().find(|watched| watched.token == token).map(|w| &w.notices)
+    }
+}
 
 impl Notices {
-    pub(super) fn open() -> io::Result<Self> {
+    fn open() -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let protocol = SockProtocol::NetlinkNetFilter;
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
@@ -41,34 +186,27 @@ impl Notices {
         Ok(Self(fd))
     }
 
-    /// Forgets what was told until now, since everything will be looked at: what we changed ourselves
-    /// before that is no news.
-    pub(super) fn forget(&self) {
-        let mut buffer = [0; 1];
-        // It ends with the last one; that some were dropped is told once in between.
-        while !matches!(
-            recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()),
-            Err(error) if error != Errno::ENOBUFS
-        ) {}
+    /// Forgets what was told until now.
+    fn forget(&self) {
+        self.take(|_| ());
     }
 
-    /// Waits until something happened to our table.
-    ///
-    /// # Errors
-    /// It can't be waited for.
-    pub(super) async fn about_ours(&self) -> io::Result<()> {
-        // The runtime knows only sockets of some families; receiving is the same for all of them.
-        let socket = UnixDatagram::from_std(self.0.try_clone()?.into())?;
+    /// Takes what was told; whether some of it is about our table.
+    fn about_ours(&self) -> bool {
+        let mut about_ours = false;
+        // Of those that were dropped some may have been about it.
+        self.take(|told| about_ours |= told.is_none_or(is_about_ours));
+        about_ours
+    }
+
+    fn take(&self, mut take: impl FnMut(Option<&[u8]>)) {
         let mut buffer = vec![0; ROOM];
         loop {
-            let about_ours = match socket.recv(&mut buffer).await {
-                Ok(length) => is_about_ours(buffer.get(..length).unwrap_or_default()),
-                // Some were dropped: they may have been about it.
-                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => true,
-                Err(error) => return Err(error),
-            };
-            if about_ours {
-                return Ok(());
+            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Ok(length) => take(buffer.get(..length)),
+                // That some were dropped is told once in between.
+                Err(Errno::ENOBUFS) => take(None),
+                Err(_) => return,
             }
         }
     }

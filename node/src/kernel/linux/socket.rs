@@ -128,6 +128,11 @@ impl Socket {
             bytes.extend(self.numbered(message, flags | NLM_F_REQUEST | ack));
         }
         self.send(&bytes)?;
+        self.failures(first, last)
+    }
+
+    /// Those of the messages from `first` on that failed, up to the `last`, which is answered in any case.
+    fn failures(&self, first: u32, last: usize) -> io::Result<Vec<(usize, io::Error)>> {
         let mut failed = Vec::new();
         self.messages(|header, message| {
             let place = usize::try_from(header.sequence_number.wrapping_sub(first));
@@ -194,8 +199,14 @@ impl Socket {
         if let Some(message) = messages.get_mut(last) {
             message.flags |= NLM_F_ACK;
         }
-        let bytes: Vec<u8> =
-            messages.into_iter().flat_map(|message| self.numbered_raw(message)).collect();
+        let mut bytes = Vec::new();
+        for message in messages {
+            bytes.extend(self.numbered_raw(message));
+        }
+        if bytes.len() > QUEUE {
+            // All of it goes in one send, and the kernel takes no longer one than may wait.
+            setsockopt(&self.fd, sockopt::SndBufForce, &bytes.len().saturating_mul(2))?;
+        }
         self.send(&bytes)?;
         let mut went = Ok(());
         self.messages(|header, message| {
@@ -213,6 +224,21 @@ impl Socket {
             if end { ControlFlow::Break(Ok(())) } else { ControlFlow::Continue(()) }
         })?;
         went
+    }
+
+    /// Asks for many changes that don't depend on each other, [`BATCH`] at most; tells which failed and why.
+    pub(super) fn batch_raw(&mut self, messages: Vec<Raw>) -> io::Result<Vec<io::Error>> {
+        let first = self.sequence.wrapping_add(1);
+        let last = messages.len().saturating_sub(1);
+        let mut bytes = Vec::new();
+        for (place, mut message) in messages.into_iter().enumerate() {
+            if place == last {
+                message.flags |= NLM_F_ACK;
+            }
+            bytes.extend(self.numbered_raw(message));
+        }
+        self.send(&bytes)?;
+        self.failures(first, last).map(|failed| failed.into_iter().map(|(_, e)| e).collect())
     }
 
     fn numbered_raw(&mut self, message: Raw) -> Vec<u8> {

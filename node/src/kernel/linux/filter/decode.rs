@@ -1,16 +1,15 @@
 //! Messages of `nf_tables` as what they say. What we never write is told as that, and no more is asked of it.
 
-use std::collections::BTreeMap;
-
 use netnode_plan::firewall::{
-    Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Register, Rule, Set, Verdict,
+    Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register, Rule,
+    Set, Verdict, Verdicts,
 };
 
 use super::{
-    attributes::Read,
     encode::{length_of, number_of, type_of},
     numbers::{LIST_ELEM, chain, data, expr, rule, set, verdict},
 };
+use crate::kernel::linux::attributes::Read;
 
 /// The most fields of a key that are told apart: more than 5 don't fit the kernel's number of its type.
 const FIELDS: usize = 5;
@@ -40,6 +39,7 @@ pub(super) fn set(read: Read<'_>) -> Option<(String, Set)> {
     let key = fields(read.number(set::KEY_TYPE)?, read.number(set::KEY_LEN)?);
     let value = match flags & !set::FIXED {
         0 => Vec::new(),
+        set::MAP if read.number(set::DATA_TYPE) == Some(set::VERDICTS) => vec![Field::Verdict],
         set::MAP => fields(
             read.number(set::DATA_TYPE).unwrap_or(0),
             read.number(set::DATA_LEN).unwrap_or(0),
@@ -56,7 +56,7 @@ pub(super) fn is_plain(read: Read<'_>) -> bool {
 
 fn fields(mut number: u32, length: u32) -> Vec<Field> {
     let of = number;
-    let known = [Field::V4, Field::V6, Field::Protocol, Field::Port, Field::Link];
+    let known = [Field::V4, Field::V6, Field::Protocol, Field::Port, Field::Link, Field::Mark];
     let mut fields = Vec::new();
     while number != 0 && fields.len() < FIELDS {
         let field = known.into_iter().find(|field| number_of(*field) == number & 0x3f);
@@ -82,7 +82,7 @@ pub(super) fn elements(read: Read<'_>) -> Elements {
 }
 
 /// Elements of a map of verdicts.
-pub(super) fn verdicts(read: Read<'_>) -> BTreeMap<Vec<u8>, Verdict> {
+pub(super) fn verdicts(read: Read<'_>) -> Verdicts {
     let list = read.nested(set::LIST_ELEMENTS).map(Read::all).into_iter().flatten();
     let element = |(_, bytes)| {
         let element = Read(bytes);
@@ -182,12 +182,18 @@ fn decision(name: &str, read: Read<'_>) -> Option<Expr> {
             Expr::Verdict(verdict(inner.nested(data::VERDICT)?)?)
         }
         "counter" | "log" => Expr::Aside(name.to_owned()),
-        "reject" => Expr::Reject,
+        "numgen" => {
+            let what = (read.number(expr::NUMGEN_TYPE)?, read.number(expr::NUMGEN_OFFSET));
+            let plain = what.0 == expr::RANDOM && what.1.unwrap_or(0) == 0;
+            let into = read.number(expr::NUMGEN_DREG).and_then(register).filter(|_| plain)?;
+            Expr::Random { modulus: read.number(expr::NUMGEN_MODULUS)?, into }
+        }
+        "reject" => Expr::Reject(refusal(read)),
         // As `iptables` has them.
         "match" if read.text(expr::MATCH_NAME) == Some("conntrack") => {
             Expr::States(states(read.get(expr::MATCH_INFO)?)?)
         }
-        "target" if read.text(expr::TARGET_NAME) == Some("REJECT") => Expr::Reject,
+        "target" if read.text(expr::TARGET_NAME) == Some("REJECT") => Expr::Reject(Refusal::Other),
         _ => return None,
     })
 }
@@ -224,18 +230,25 @@ fn mask(read: Read<'_>) -> Option<Expr> {
 fn dnat(read: Read<'_>) -> Option<Expr> {
     let at = |kind| read.number(kind).and_then(register);
     // The kernel tells both ends of a range; ours begins and ends with one register.
-    let (address, port) = (at(expr::NAT_REG_ADDR_MIN)?, at(expr::NAT_REG_PROTO_MIN)?);
-    let ends = (
-        at(expr::NAT_REG_ADDR_MAX).unwrap_or(address),
-        at(expr::NAT_REG_PROTO_MAX).unwrap_or(port),
-    );
+    let (address, port) = (at(expr::NAT_REG_ADDR_MIN)?, at(expr::NAT_REG_PROTO_MIN));
+    let ends =
+        (at(expr::NAT_REG_ADDR_MAX).unwrap_or(address), at(expr::NAT_REG_PROTO_MAX).or(port));
+    let flags = if port.is_some() { expr::ADDRESS_AND_PORT } else { expr::ADDRESS };
     let plain = ends == (address, port)
         && read.number(expr::NAT_TYPE) == Some(expr::DNAT)
-        && read.number(expr::NAT_FLAGS) == Some(expr::ADDRESS_AND_PORT);
+        && read.number(expr::NAT_FLAGS) == Some(flags);
     let number = read.number(expr::NAT_FAMILY)?;
     let families = [Family::V4, Family::V6].into_iter();
     let family = families.filter(|_| plain).find(|family| u32::from(family.number()) == number)?;
     Some(Expr::Dnat { family, address, port })
+}
+
+fn refusal(read: Read<'_>) -> Refusal {
+    match (read.number(expr::REJECT_TYPE), read.get(expr::REJECT_CODE)) {
+        (Some(expr::TCP_RST), _) => Refusal::Reset,
+        (Some(expr::ICMPX_UNREACH), Some([expr::ICMPX_PORT_UNREACH])) => Refusal::Unreachable,
+        _ => Refusal::Other,
+    }
 }
 
 fn verdict(read: Read<'_>) -> Option<Verdict> {

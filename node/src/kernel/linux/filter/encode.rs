@@ -2,19 +2,18 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use netnode_plan::firewall::{
-    Base, Ct, Edit, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Register, Rule, Set,
+    Base, Ct, Edit, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register, Rule, Set,
     TABLE, Verdict,
 };
 
 use super::{
-    attributes::Attributes,
     message,
     numbers::{
-        DELRULE, DELSETELEM, DELTABLE, INET, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM,
-        NEWTABLE, chain, data, expr, rule, set, table, verdict,
+        DELCHAIN, DELRULE, DELSETELEM, DELTABLE, INET, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET,
+        NEWSETELEM, NEWTABLE, chain, data, expr, rule, set, table, verdict,
     },
 };
-use crate::kernel::linux::socket::Raw;
+use crate::kernel::linux::{attributes::Attributes, socket::Raw};
 
 /// Elements in one message: an attribute, their list too, has 64 KiB at most.
 const ELEMENTS: usize = 500;
@@ -37,13 +36,16 @@ pub(super) fn edit(edit: &Edit) -> Vec<Raw> {
             messages.extend(rules.iter().flat_map(add));
             messages
         }
-        Edit::AddElements(name, new) => {
-            let flags = NLM_F_CREATE | NLM_F_EXCL;
-            elements(name, new).into_iter().flat_map(|part| one(NEWSETELEM, flags, part)).collect()
+        Edit::RemoveChain(name) => {
+            let rules = start(rule::TABLE).text(rule::CHAIN, name);
+            let mut messages = one(DELRULE, 0, rules);
+            messages.extend(one(DELCHAIN, 0, start(chain::TABLE).text(chain::NAME, name)));
+            messages
         }
-        Edit::RemoveElements(name, gone) => {
-            elements(name, gone).into_iter().flat_map(|part| one(DELSETELEM, 0, part)).collect()
-        }
+        Edit::AddElements(name, new) => elements(NEWSETELEM, name, new.iter().map(plain)),
+        Edit::RemoveElements(name, gone) => elements(DELSETELEM, name, gone.iter().map(plain)),
+        Edit::AddVerdicts(name, new) => elements(NEWSETELEM, name, new.iter().map(deciding)),
+        Edit::RemoveVerdicts(name, gone) => elements(DELSETELEM, name, gone.iter().map(deciding)),
     }
 }
 
@@ -64,6 +66,9 @@ fn add_set(name: &str, set: &Set) -> Attributes {
     if !map {
         return attributes;
     }
+    if set.value == [Field::Verdict] {
+        return attributes.number(set::DATA_TYPE, set::VERDICTS);
+    }
     attributes
         .number(set::DATA_TYPE, type_of(&set.value))
         .number(set::DATA_LEN, length_of(&set.value))
@@ -80,8 +85,9 @@ pub(super) fn number_of(field: Field) -> u32 {
         Field::V6 => 8,
         Field::Protocol => 12,
         Field::Port => 13,
+        Field::Mark => 19,
         Field::Link => 41,
-        Field::Other => 0,
+        Field::Verdict | Field::Other => 0,
     }
 }
 
@@ -114,21 +120,35 @@ fn add_chain(name: &str, base: Option<&Base>) -> Attributes {
     attributes.nest(chain::HOOK, hook).signed(chain::POLICY, policy).text(chain::TYPE, kind)
 }
 
-fn elements(name: &str, elements: &Elements) -> Vec<Attributes> {
-    let all: Vec<_> = elements.iter().collect();
-    let value = |bytes: &[u8]| Attributes::default().bytes(data::VALUE, bytes);
-    let message = |part: &[(&Vec<u8>, &Vec<u8>)]| {
-        let list = part.iter().fold(Attributes::default(), |list, (key, to)| {
-            let element = Attributes::default().nest(set::ELEM_KEY, value(key));
-            let element = match to.as_slice() {
-                [] => element,
-                to => element.nest(set::ELEM_DATA, value(to)),
-            };
-            list.nest(LIST_ELEM, element)
-        });
-        start(set::LIST_TABLE).text(set::LIST_SET, name).nest(set::LIST_ELEMENTS, list)
-    };
-    all.chunks(ELEMENTS).map(message).collect()
+/// An element of a set or a map.
+fn plain((key, value): (&Vec<u8>, &Vec<u8>)) -> Attributes {
+    let data = |bytes: &[u8]| Attributes::default().bytes(data::VALUE, bytes);
+    let element = Attributes::default().nest(set::ELEM_KEY, data(key));
+    match value.as_slice() {
+        [] => element,
+        value => element.nest(set::ELEM_DATA, data(value)),
+    }
+}
+
+/// An element of a map of verdicts.
+fn deciding((key, decided): (&Vec<u8>, &Verdict)) -> Attributes {
+    let new = Attributes::default;
+    let element = new().nest(set::ELEM_KEY, new().bytes(data::VALUE, key));
+    element.nest(set::ELEM_DATA, new().nest(data::VERDICT, verdict(decided)))
+}
+
+/// Messages about elements, of which none may be there already that is to come.
+fn elements(kind: u16, name: &str, elements: impl Iterator<Item = Attributes>) -> Vec<Raw> {
+    let flags = if kind == NEWSETELEM { NLM_F_CREATE | NLM_F_EXCL } else { 0 };
+    let (mut messages, mut elements) = (Vec::new(), elements.peekable());
+    while elements.peek().is_some() {
+        let part = elements.by_ref().take(ELEMENTS);
+        let list = part.fold(Attributes::default(), |list, one| list.nest(LIST_ELEM, one));
+        let about = start(set::LIST_TABLE).text(set::LIST_SET, name);
+        let about = about.nest(set::LIST_ELEMENTS, list);
+        messages.push(message(kind, flags, INET, &about.end()));
+    }
+    messages
 }
 
 fn add_rule(chain: &str, rule: &Rule) -> Attributes {
@@ -193,6 +213,20 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             ("lookup", lookup.number(expr::LOOKUP_DREG, 0))
         }
         Expr::Dnat { family, address, port } => ("nat", dnat(*family, *address, *port)),
+        Expr::Random { modulus, into } => (
+            "numgen",
+            new()
+                .number(expr::NUMGEN_DREG, register(*into))
+                .number(expr::NUMGEN_MODULUS, *modulus)
+                .number(expr::NUMGEN_TYPE, expr::RANDOM),
+        ),
+        Expr::Reject(Refusal::Reset) => ("reject", new().number(expr::REJECT_TYPE, expr::TCP_RST)),
+        Expr::Reject(Refusal::Unreachable) => (
+            "reject",
+            new()
+                .number(expr::REJECT_TYPE, expr::ICMPX_UNREACH)
+                .bytes(expr::REJECT_CODE, &[expr::ICMPX_PORT_UNREACH]),
+        ),
         Expr::Masquerade => ("masq", new()),
         Expr::Untracked => ("notrack", new()),
         Expr::Verdict(what) => {
@@ -201,7 +235,7 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
         }
         // We never write these; a rule with one the kernel refuses.
         Expr::States(_) => ("match", new()),
-        Expr::Reject => ("reject", new()),
+        Expr::Reject(Refusal::Other) => ("reject", new()),
         Expr::Aside(name) | Expr::Other(name) => (name, new()),
     }
 }
@@ -233,13 +267,17 @@ fn bitwise(at: Register, mask: &[u8]) -> Attributes {
         .nest(expr::BITWISE_XOR, value(&vec![0; mask.len()]))
 }
 
-fn dnat(family: Family, address: Register, port: Register) -> Attributes {
-    Attributes::default()
+fn dnat(family: Family, address: Register, port: Option<Register>) -> Attributes {
+    let attributes = Attributes::default()
         .number(expr::NAT_TYPE, expr::DNAT)
         .number(expr::NAT_FAMILY, family.number().into())
-        .number(expr::NAT_REG_ADDR_MIN, register(address))
-        .number(expr::NAT_REG_PROTO_MIN, register(port))
-        .number(expr::NAT_FLAGS, expr::ADDRESS_AND_PORT)
+        .number(expr::NAT_REG_ADDR_MIN, register(address));
+    match port {
+        Some(port) => attributes
+            .number(expr::NAT_REG_PROTO_MIN, register(port))
+            .number(expr::NAT_FLAGS, expr::ADDRESS_AND_PORT),
+        None => attributes.number(expr::NAT_FLAGS, expr::ADDRESS),
+    }
 }
 
 fn verdict(verdict: &Verdict) -> Attributes {

@@ -2,12 +2,10 @@
 //!
 //! | module | what it owns |
 //! | --- | --- |
-//! | `attributes` | attributes of messages, written and read |
 //! | `encode`, `decode` | edits as messages, messages as tables |
 //! | `others` | what tables of others say about forwarding |
 //! | `numbers` | what the kernel calls it all |
 
-mod attributes;
 mod decode;
 mod encode;
 mod numbers;
@@ -18,16 +16,14 @@ mod tests;
 use std::{fs::File, io};
 
 use netlink_packet_core::NLM_F_REQUEST;
-use netnode_plan::firewall::{Chain, Edit, SeenFirewall, TABLE, Table};
+use netnode_plan::firewall::{Chain, Edit, Field, SeenFirewall, TABLE, Table};
 
-use self::{
-    attributes::{Attributes, Read},
-    numbers::{
-        BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
-        GETTABLE, INET, NEWGEN, NFTABLES, UNSPEC, chain, rule, set, table,
-    },
+use self::numbers::{
+    BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
+    GETTABLE, INET, NEWGEN, NFTABLES, UNSPEC, chain, rule, set, table,
 };
 use super::{
+    attributes::{Attributes, Read},
     namespace::inside,
     socket::{Raw, Socket},
 };
@@ -74,6 +70,11 @@ pub(super) fn is_about_ours(kind: u16, message: &[u8]) -> bool {
     kind != (NFTABLES << 8 | NEWGEN) && named == Some(TABLE)
 }
 
+/// How often the packet filter of a namespace was changed.
+pub(super) fn generation_of(namespace: &File) -> io::Result<u32> {
+    generation(&mut inside(namespace, Socket::netfilter)??)
+}
+
 fn generation(socket: &mut Socket) -> io::Result<u32> {
     let answer = socket.ask_raw(message(GETGEN, 0, UNSPEC, &[]))?;
     let id = body(&answer).and_then(|read| read.number(GEN_ID));
@@ -109,7 +110,12 @@ fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
     for (name, set) in &mut ours.sets {
         let which = Attributes::default().text(set::LIST_TABLE, TABLE).text(set::LIST_SET, name);
         for bytes in dump(socket, INET, GETSETELEM, which)? {
-            set.elements.extend(body(&bytes).map(decode::elements).unwrap_or_default());
+            let read = body(&bytes);
+            if set.value == [Field::Verdict] {
+                set.verdicts.extend(read.map(decode::verdicts).unwrap_or_default());
+            } else {
+                set.elements.extend(read.map(decode::elements).unwrap_or_default());
+            }
         }
     }
     Ok(Some(ours))

@@ -16,6 +16,7 @@ pub(super) const GETTABLE: u16 = 1;
 pub(super) const DELTABLE: u16 = 2;
 pub(super) const NEWCHAIN: u16 = 3;
 pub(super) const GETCHAIN: u16 = 4;
+pub(super) const DELCHAIN: u16 = 5;
 pub(super) const NEWRULE: u16 = 6;
 pub(super) const GETRULE: u16 = 7;
 pub(super) const DELRULE: u16 = 8;
@@ -67,6 +68,8 @@ pub(super) mod set {
     pub(in super::super) const FIXED: u32 = 3;
     /// `NFT_SET_MAP`.
     pub(in super::super) const MAP: u32 = 8;
+    /// `NFT_DATA_VERDICT`, where another map has the type of its values.
+    pub(in super::super) const VERDICTS: u32 = 0xffff_ff00;
     pub(in super::super) const LIST_TABLE: u16 = 1;
     pub(in super::super) const LIST_SET: u16 = 2;
     pub(in super::super) const LIST_ELEMENTS: u16 = 3;
@@ -140,6 +143,19 @@ pub(super) mod expr {
     pub(in super::super) const DNAT: u32 = 1;
     /// `NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED`: both the address and the port.
     pub(in super::super) const ADDRESS_AND_PORT: u32 = 3;
+    /// `NF_NAT_RANGE_MAP_IPS`: the address alone.
+    pub(in super::super) const ADDRESS: u32 = 1;
+    pub(in super::super) const NUMGEN_DREG: u16 = 1;
+    pub(in super::super) const NUMGEN_MODULUS: u16 = 2;
+    pub(in super::super) const NUMGEN_TYPE: u16 = 3;
+    pub(in super::super) const NUMGEN_OFFSET: u16 = 4;
+    pub(in super::super) const RANDOM: u32 = 1;
+    pub(in super::super) const REJECT_TYPE: u16 = 1;
+    pub(in super::super) const REJECT_CODE: u16 = 2;
+    pub(in super::super) const TCP_RST: u32 = 1;
+    /// An error of ICMP or ICMPv6, as the packet is.
+    pub(in super::super) const ICMPX_UNREACH: u32 = 2;
+    pub(in super::super) const ICMPX_PORT_UNREACH: u8 = 1;
     pub(in super::super) const IMMEDIATE_DREG: u16 = 1;
     pub(in super::super) const IMMEDIATE_DATA: u16 = 2;
     pub(in super::super) const MATCH_NAME: u16 = 1;

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, io};
 use netnode_plan::firewall::{Chain, Hook, Other, Scope, TABLE, Table};
 
 use super::{
-    attributes::{Attributes, Read},
     body, decode, dump,
     numbers::{GETCHAIN, GETRULE, GETSET, GETSETELEM, INET, IP, IP6, UNSPEC, chain, rule, set},
 };
-use crate::kernel::linux::socket::Socket;
+use crate::kernel::linux::{
+    attributes::{Attributes, Read},
+    socket::Socket,
+};
 
 /// Those tables, with their chains and the sets that decide.
 pub(super) fn look(socket: &mut Socket) -> io::Result<Vec<Other>> {

@@ -1,10 +1,15 @@
 //! What is written is read back as the same, without a kernel in between.
 
-use netnode_plan::firewall::{
-    Back, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, WayOut,
+use std::collections::BTreeMap;
+
+use netnode_plan::{
+    firewall::{Back, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, Verdicts, WayOut},
+    lb::{Balance, Spread},
+    records::NetworkId,
 };
 
-use super::{attributes::Read, body, decode, encode};
+use super::{body, decode, encode};
+use crate::kernel::linux::attributes::Read;
 
 fn firewall() -> Firewall {
     let name = |text: &str| text.parse().unwrap();
@@ -19,7 +24,14 @@ fn firewall() -> Firewall {
     let front = |bind| Front { bind, protocol: Protocol::Udp, port: 53 };
     let published = binds.into_iter().map(|bind| (front(bind), to)).collect();
     let tunnels = [4789].into();
-    Firewall { bridges: [(name("br1"), bridge)].into(), published, tunnels }
+    let mut balance = Balance::default();
+    for (vip, to) in [("10.1.0.9", "10.1.0.2"), ("fd01::9", "fd01::2")] {
+        let weights = [(to.parse().unwrap(), 1)].into();
+        balance.put(vip.parse().unwrap(), Some(Spread::new(None, &weights, BTreeMap::new())));
+    }
+    balance.put("10.1.0.8".parse().unwrap(), Some(Spread::default()));
+    let balances = [(NetworkId([1; 16]), balance)].into();
+    Firewall { bridges: [(name("br1"), bridge)].into(), published, tunnels, balances }
 }
 
 #[test]
@@ -42,7 +54,11 @@ fn rules_chains_and_sets_are_read_as_they_were_written() {
         let messages = encode::edit(&Edit::AddElements(name.clone(), set.elements.clone()));
         let read = messages.iter().filter_map(|message| body(&message.body).map(decode::elements));
         assert_eq!(read.flatten().collect::<Elements>(), set.elements);
+        let messages = encode::edit(&Edit::AddVerdicts(name.clone(), set.verdicts.clone()));
+        let read = messages.iter().filter_map(|message| body(&message.body).map(decode::verdicts));
+        assert_eq!(read.flatten().collect::<Verdicts>(), set.verdicts);
         set.elements.clear();
+        set.verdicts.clear();
         let messages = encode::edit(&Edit::AddSet(name.clone(), set.clone()));
         assert_eq!(body(&messages[0].body).and_then(decode::set), Some((name, set)));
     }

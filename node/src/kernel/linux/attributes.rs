@@ -38,7 +38,12 @@ impl Attributes {
 
     pub(super) fn nest(self, kind: u16, inner: Self) -> Self {
         let Self(inner) = inner;
-        self.bytes(kind | NESTED, &inner)
+        self.bytes_nested(kind, &inner)
+    }
+
+    /// Attributes as they were read.
+    pub(super) fn bytes_nested(self, kind: u16, inner: &[u8]) -> Self {
+        self.bytes(kind | NESTED, inner)
     }
 
     pub(super) fn end(self) -> Vec<u8> {
