@@ -12,6 +12,7 @@ pub mod desired;
 pub mod dns;
 pub mod firewall;
 pub mod host;
+pub mod host_ports;
 pub mod lb;
 pub mod local;
 pub mod macvlan;

@@ -131,7 +131,7 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
 }
 
 fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
-    let endpoints::Endpoint { id, local, state, mtu } = endpoint;
+    let endpoints::Endpoint { id, local, hosted, state, mtu } = endpoint;
     let catalog = control.networks.catalog();
     let network = catalog.get(local.network).map(|listed| listed.record.name.to_string());
     Endpoint {
@@ -144,7 +144,7 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
         interface: local.interface.to_string(),
         addresses: local.addresses.iter().map(ToString::to_string).collect(),
         mac: local.mac.to_string(),
-        published: local.published.iter().map(ToString::to_string).collect(),
+        published: local.published.iter().chain(hosted).map(ToString::to_string).collect(),
         default_route: local.default_route,
         gw_priority: local.gw_priority,
         mtu: *mtu,

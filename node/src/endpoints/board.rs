@@ -14,6 +14,7 @@ use netnode_plan::{
     desired::Desired,
     firewall::Firewall,
     host::{HOST, Place, Wanted, port_name},
+    host_ports::HostPorts,
     lb::Balances,
     macvlan,
     overlay::{self, Row},
@@ -119,6 +120,8 @@ pub(crate) struct Shown {
     pub(super) settled: bool,
     /// Endpoints of this host that another node has by now.
     pub(super) moved: BTreeMap<EndpointId, NodeId>,
+    /// Ports of this host that lead to endpoints since their services publish them.
+    pub(super) hosted: BTreeMap<EndpointId, Vec<Published>>,
 }
 
 pub(super) struct Board {
@@ -152,6 +155,8 @@ pub(super) struct Board {
     pub(super) shown: watch::Sender<Arc<Shown>>,
     /// What stands in the way of an endpoint, by the rows.
     pub(super) faults: BTreeMap<EndpointId, State>,
+    /// Which of them have the ports of their services.
+    pub(super) ports: HostPorts,
 }
 
 impl Board {
@@ -238,9 +243,11 @@ impl Board {
 
     /// Adds one, or says anew what it is. What two can't have goes to the first.
     fn add(&mut self, id: EndpointId, local: Local) -> Result<(), AddError> {
-        for (_, other) in self.locals.iter().filter(|(other, _)| **other != id) {
+        for (of, other) in self.locals.iter().filter(|(other, _)| **other != id) {
             for port in &local.published {
-                if let Some(by) = other.published.iter().find(|there| there.clashes(port)) {
+                let given = self.ports.given.get(of).into_iter().flatten();
+                let mut there = other.published.iter().chain(given);
+                if let Some(by) = there.find(|there| there.clashes(port)) {
                     let (port, to, by) = (port.clone(), other.name.clone(), by.clone());
                     return Err(AddError::Published { port, to, by });
                 }
@@ -304,6 +311,7 @@ impl Board {
         // Named also if nobody wants anything of it: then what was there goes.
         wanted.firewalls.insert(Place::Host, Firewall::default());
         self.faults.clear();
+        self.settle_ports();
         let mut mtus = BTreeMap::new();
         let catalog = self.catalog.borrow().clone();
         let networks: BTreeSet<NetworkId> =
@@ -355,7 +363,8 @@ impl Board {
         self.shown.send_modify(|shown| {
             let states = shown.states.clone();
             let settled = shown.settled && !news;
-            *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled, moved });
+            let hosted = self.ports.given.clone();
+            *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled, moved, hosted });
         });
     }
 
@@ -415,7 +424,11 @@ impl Board {
 
     fn bridge(&self, network: NetworkId, record: &NetworkRecord) -> Desired {
         let own = self.of_network(network);
-        let endpoints = own.filter_map(|(id, local)| Some((id, local.on_bridge(network)?)));
+        let endpoints = own.filter_map(|(id, local)| {
+            let mut endpoint = local.on_bridge(network)?;
+            endpoint.published.extend(self.ports.given.get(&id).into_iter().flatten().cloned());
+            Some((id, endpoint))
+        });
         let (uplink_mtu, endpoints) = (self.survey.way.mtu, endpoints.collect());
         bridge::desired(&bridge::Network { id: network, record, uplink_mtu, endpoints })
     }

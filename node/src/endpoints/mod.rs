@@ -43,8 +43,10 @@ use std::{
 use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
     catalog::Scope,
+    host_ports::HostPorts,
     lb::Balances,
     overlay::{self, DEFAULT_PORT},
+    publish::Published,
     records::{ENDPOINTS, EndpointId, NetworkId, PEERS},
 };
 use tokio::{
@@ -118,6 +120,8 @@ pub(crate) struct Endpoints {
 pub(crate) struct Endpoint {
     pub(crate) id: EndpointId,
     pub(crate) local: Local,
+    /// Ports of this host that lead to it since its service publishes them.
+    pub(crate) hosted: Vec<Published>,
     pub(crate) state: State,
     /// Bytes in an IP packet, if it is known.
     pub(crate) mtu: Option<u32>,
@@ -172,6 +176,7 @@ impl Endpoints {
             ipam: networks.ipam().clone(),
             shown: show,
             faults: BTreeMap::new(),
+            ports: HostPorts::default(),
         };
         tokio::spawn(board.run());
         tokio::spawn(tell_lacks());
@@ -293,7 +298,8 @@ fn of_shown(shown: &Shown, id: EndpointId, local: &Local) -> Endpoint {
     let state = shown.states.get(&id).cloned();
     let state = state.unwrap_or_else(|| State::Pending("the kernel was not asked yet".into()));
     let mtu = shown.mtus.get(&local.network).copied();
-    Endpoint { id, local: local.clone(), state, mtu }
+    let hosted = shown.hosted.get(&id).cloned().unwrap_or_default();
+    Endpoint { id, local: local.clone(), hosted, state, mtu }
 }
 
 /// A table of rows that nodes own, in every network that this node takes part in, failed owners' among them.

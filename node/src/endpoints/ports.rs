@@ -1,6 +1,8 @@
-//! Published ports: which an endpoint may have, and that nothing else of this host listens there.
+//! Published ports: which an endpoint may have, and that nothing else of this host listens there; and who has those
+//! of services.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
 };
@@ -9,8 +11,14 @@ use ipnet::IpNet;
 use netdb::Name;
 use netnode_plan::{
     firewall::{Bind, Front, Protocol},
+    host_ports::{Candidate, Denied, HostPorts, NoWay},
     publish::{MAX_PUBLISHED, Published},
     records::{Driver, NetworkRecord},
+};
+
+use super::{
+    board::{Board, State},
+    store::Local,
 };
 
 /// Why ports can't be published.
@@ -35,6 +43,52 @@ pub(crate) enum PortError {
     Family(Published),
     #[error("{port} can't be published on this host: {error}")]
     InUse { port: Published, error: io::Error },
+}
+
+impl Board {
+    /// Says anew which endpoints have the ports of their services. Who lacks one is blamed.
+    pub(super) fn settle_ports(&mut self) {
+        let (catalog, services) = (self.catalog.borrow().clone(), self.services.borrow().clone());
+        let mut all = BTreeMap::new();
+        for (id, local) in &self.locals {
+            let Some(listed) = catalog.get(local.network) else { continue };
+            let (name, network, backend) = (&local.name, local.network, local.backend.as_ref());
+            let (published, reached) = (&*local.published, reached(&listed.record, local));
+            all.insert(*id, Candidate { name, network, backend, published, reached });
+        }
+        let mut ports = HostPorts::settle(&services, &all, &self.ports);
+        let mut held = Vec::new();
+        for (id, given) in &mut ports.given {
+            let had = self.ports.given.get(id).cloned().unwrap_or_default();
+            given.retain(|port| {
+                let free = if had.contains(port) { Ok(()) } else { is_free(port) };
+                held.extend(free.as_ref().err().map(|error| (*id, error.to_string())));
+                free.is_ok()
+            });
+        }
+        for (id, denied) in &ports.denied {
+            let state = match denied {
+                Denied::Taken { .. } => State::Conflict(denied.to_string()),
+                Denied::NoWay { .. } | Denied::Family { .. } => State::Error(denied.to_string()),
+            };
+            self.faults.insert(*id, state);
+        }
+        self.faults.extend(held.into_iter().map(|(id, why)| (id, State::Conflict(why))));
+        self.ports = ports;
+    }
+}
+
+/// The addresses of an endpoint that ports of the host can lead to.
+fn reached<'a>(network: &NetworkRecord, local: &'a Local) -> Result<&'a [IpNet], NoWay> {
+    match network.driver {
+        _ if network.options.internal => Err(NoWay::Internal),
+        Driver::Bridge => Ok(&local.addresses),
+        Driver::Overlay => match &local.way_out {
+            Some(out) => Ok(&out.addresses),
+            None => Err(NoWay::Elsewhere),
+        },
+        driver => Err(NoWay::Driver(driver)),
+    }
 }
 
 /// Whether an endpoint of such a network may publish these ports.

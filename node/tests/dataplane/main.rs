@@ -12,6 +12,7 @@ mod bridge;
 mod crowd;
 mod daemon;
 mod firewall;
+mod host_ports;
 mod hostile;
 mod lab;
 mod macvlan;

@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// The first hosts run a netnode, the last one is outside of the cluster and knows no way into its networks.
-struct Site {
-    lab: Lab,
-    daemons: Vec<Daemon>,
+pub(crate) struct Site {
+    pub(crate) lab: Lab,
+    pub(crate) daemons: Vec<Daemon>,
 }
 
 impl Site {
     /// `None`, and told, where that can't be.
-    fn new(test: &str, hosts: u8) -> Option<Self> {
+    pub(crate) fn new(test: &str, hosts: u8) -> Option<Self> {
         let lab = Lab::new(test, hosts + 1)?;
         for host in &lab.hosts {
             // What the machine is set to is inherited.
@@ -40,16 +40,16 @@ impl Site {
         Some(Self { lab, daemons })
     }
 
-    fn host(&self, number: usize) -> &Path {
+    pub(crate) fn host(&self, number: usize) -> &Path {
         &self.lab.hosts[number].namespace
     }
 
-    fn outside(&self) -> &Path {
+    pub(crate) fn outside(&self) -> &Path {
         &self.lab.hosts.last().unwrap().namespace
     }
 
     /// A sandbox that answers on port 80.
-    fn sandbox(&self, name: &str) -> PathBuf {
+    pub(crate) fn sandbox(&self, name: &str) -> PathBuf {
         let sandbox = self.lab.namespace(name);
         serve(&sandbox, "[::]:80");
         sandbox
