@@ -6,6 +6,7 @@
 
 pub mod acknowledged;
 pub mod agreement;
+pub mod balances;
 pub mod bounds;
 pub mod convergence;
 pub mod detection;
@@ -16,6 +17,7 @@ pub mod names;
 pub mod numbers;
 pub mod replay;
 pub mod resurrection;
+mod rows;
 
 use netdb_core::{node::MemberState, view::Event};
 use netdb_gossip_core::identity::{Name, NodeId};
@@ -83,5 +85,6 @@ pub fn standard() -> Vec<Box<dyn Check>> {
         Box::new(numbers::Tiling),
         Box::new(bounds::Bounds::default()),
         Box::new(names::Names::default()),
+        Box::new(balances::Balances::default()),
     ]
 }

@@ -29,7 +29,7 @@ const LOSER_WINS: Break = Break {
 };
 
 /// These take a build each, so they are tried in long runs.
-const OTHERS: [Break; 8] = [
+const OTHERS: [Break; 9] = [
     Break {
         what: "merge: whatever comes last wins",
         file: "netdb/core/src/replica/mod.rs",
@@ -71,6 +71,12 @@ const OTHERS: [Break; 8] = [
         file: "node/plan/src/dns/zone.rs",
         rule: "            self.forget_endpoint(id, &before);",
         broken: "            let _ = before;",
+    },
+    Break {
+        what: "balances: backends of failed nodes get what is new",
+        file: "node/plan/src/lb/chosen.rs",
+        rule: "_ if state == OwnerState::Failed => Some(Idle::Failed),",
+        broken: "_ if state == OwnerState::Failed && backend.weight == 0 => Some(Idle::Failed),",
     },
     Break {
         what: "keyring: the old key is removed while others still use it",

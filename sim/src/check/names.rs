@@ -19,9 +19,13 @@ use netdb_core::{
 use netdb_gossip_core::{identity::Name, time::Time};
 use netnode_plan::records::{EndpointId, NetworkId};
 
-use self::zones::{Endpoint, Kept, Rows, addresses, names};
-use super::{Check, Verdict, detection::loses_much};
-use crate::world::{Host, World};
+use self::zones::{Kept, addresses, names};
+use super::{
+    Check, Verdict,
+    detection::loses_much,
+    rows::{Endpoint, Rows, networks, sees_all},
+};
+use crate::world::World;
 
 /// How long after a row was written every node knows its names, where nothing is wrong.
 const KNOWN_AFTER: Duration = Duration::from_secs(5);
@@ -74,7 +78,7 @@ impl Check for Names {
         self.note_standing(world);
         self.next = (self.next + 1) % world.hosts().len().max(1);
         let observer = self.next;
-        let Some(kept) = self.kept.get(&observer).filter(|_| is_asked(world, observer)) else {
+        let Some(kept) = self.kept.get(&observer).filter(|_| sees_all(world, observer)) else {
             return Ok(());
         };
         let listed = Rows::listed(world, observer);
@@ -89,9 +93,7 @@ impl Check for Names {
     }
 
     fn pending(&self, world: &World) -> Option<String> {
-        let networks = world.networks().into_iter();
-        let networks = networks.filter_map(|name| Some((name.as_str().parse().ok()?, name)));
-        networks.into_iter().find_map(|(network, name)| self.differs(world, network, &name))
+        networks(world).into_iter().find_map(|(network, name)| self.differs(world, network, &name))
     }
 }
 
@@ -105,7 +107,7 @@ impl Names {
     fn note_standing(&mut self, world: &World) {
         let mut found = BTreeMap::new();
         for owner in world.running() {
-            for (network, rows) in own(world, owner) {
+            for (network, rows) in Rows::own(world, owner) {
                 for row in rows.endpoints {
                     let stands = Stands { names: names(&row.record), writer: row.writer };
                     found.insert((owner, network, row.id), stands);
@@ -162,14 +164,14 @@ impl Names {
     /// The first answer that is not what the rows of live owners make.
     fn differs(&self, world: &World, network: NetworkId, name: &Name) -> Option<String> {
         let hosts = world.attached(name).into_iter();
-        let hosts: Vec<usize> = hosts.filter(|host| is_asked(world, *host)).collect();
+        let hosts: Vec<usize> = hosts.filter(|host| sees_all(world, *host)).collect();
         let first = hosts.first()?;
         let mut shown = Rows::listed(world, *first).remove(&network)?;
         let asked = shown.names();
         // Everybody shows the same, and what owners themselves show is what there is.
         shown.endpoints = hosts
             .iter()
-            .flat_map(|host| own(world, *host))
+            .flat_map(|host| Rows::own(world, *host))
             .filter(|(on, _)| *on == network)
             .flat_map(|(_, rows)| rows.endpoints)
             .collect();
@@ -227,23 +229,6 @@ fn shown(world: &World, observer: usize, kept: &Kept, network: NetworkId, rows: 
         }
     }
     Ok(())
-}
-
-/// What a host lists of its own endpoints.
-fn own(world: &World, host: usize) -> BTreeMap<NetworkId, Rows> {
-    let me = world.host(host).map(|host| host.id);
-    let mut listed = Rows::listed(world, host);
-    for rows in listed.values_mut() {
-        rows.endpoints.retain(|row| Some(row.node) == me);
-    }
-    listed
-}
-
-/// Whether a host's zones hold failed nodes' names too, as the daemon's do.
-fn is_asked(world: &World, host: usize) -> bool {
-    world.is_running(host)
-        && world.view(host).is_some()
-        && world.host(host).is_some_and(Host::sees_failed)
 }
 
 fn is_on(world: &World, host: usize, network: NetworkId) -> bool {

@@ -22,7 +22,7 @@ use crate::{
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "names",
-    about: "endpoints and services come and go under kills and partitions: every name is found",
+    about: "endpoints and services come and go under kills and partitions: each is found, by name and by address",
     nodes: 10,
     tune,
     run,
@@ -170,7 +170,7 @@ fn record(world: &World, n: u16, local: Local) -> Outcome<EndpointRecord> {
     let mut backend = None;
     if let Some((service, state)) = local.serves {
         let service = world.name(&format!("s{service}"))?;
-        backend = Some(Backend { state, ..Backend::new(service, name.clone()) });
+        backend = Some(Backend { state, weight: n % 4, ..Backend::new(service, name.clone()) });
     }
     Ok(EndpointRecord {
         network: ID,

@@ -5,20 +5,13 @@ use std::{
     net::IpAddr,
 };
 
-use netdb_core::{
-    entry::{Entry, Lifetime, Writer},
-    node::CLUSTER_NETWORK,
-    view::{Event, Filter, OwnerState},
-};
-use netdb_gossip_core::identity::NodeId;
+use netdb_core::view::Event;
 use netnode_plan::{
     dns::{DEFAULT_DOMAIN, Family, Seat, Verdict, View, Zone, Zones},
-    records::{
-        EndpointId, EndpointRecord, NetworkId, Record, ServiceId, ServiceMode, ServiceRecord,
-    },
+    records::{EndpointRecord, NetworkId, ServiceMode, ServiceRecord},
 };
 
-use crate::{records::read, world::World};
+use crate::check::rows::{Endpoint, News, Rows};
 
 /// What every network is called in questions.
 const LABEL: &str = "net";
@@ -29,16 +22,13 @@ pub(super) struct Kept(Zones);
 
 impl Kept {
     pub(super) fn take(&mut self, event: &Event) {
-        let Some(entry) = event.kind.entry() else { return };
-        let there = event.kind.standing().is_some();
-        if event.network.as_str() == CLUSTER_NETWORK {
-            let Some(id) = service(entry) else { return };
-            let record = record(entry).filter(|_| there);
-            self.0.put_service(id, record.as_ref());
-        } else if let (Ok(network), Some(id)) = (event.network.as_str().parse(), endpoint(entry)) {
-            let record = record(entry).filter(|_| there);
-            let row = record.as_ref().map(|record| (record, event.owner_state.into()));
-            self.0.put_endpoint(network, entry.row.owner, id, row);
+        match News::of(event) {
+            Some(News::Service(id, record)) => self.0.put_service(id, record.as_ref()),
+            Some(News::Endpoint { network, node, id, row }) => {
+                let row = row.as_ref().map(|(record, state)| (record, (*state).into()));
+                self.0.put_endpoint(network, node, id, row);
+            }
+            None => {}
         }
     }
 
@@ -81,46 +71,7 @@ pub(super) struct Answer {
     pub(super) addresses: BTreeSet<IpAddr>,
 }
 
-/// An endpoint's row.
-pub(super) struct Endpoint {
-    pub(super) node: NodeId,
-    pub(super) id: EndpointId,
-    pub(super) state: OwnerState,
-    /// Which life of the node wrote it.
-    pub(super) writer: Writer,
-    pub(super) record: EndpointRecord,
-}
-
-/// The rows of one network.
-#[derive(Default)]
-pub(super) struct Rows {
-    pub(super) endpoints: Vec<Endpoint>,
-    pub(super) services: BTreeMap<ServiceId, ServiceRecord>,
-}
-
 impl Rows {
-    /// What a host lists.
-    pub(super) fn listed(world: &World, host: usize) -> BTreeMap<NetworkId, Self> {
-        let filter = Filter { include_failed: true, ..Filter::default() };
-        let mut networks: BTreeMap<NetworkId, Self> = BTreeMap::new();
-        for (name, row) in world.list(host, &filter) {
-            let entry = &row.entry;
-            if name.as_str() == CLUSTER_NETWORK {
-                let record: Option<ServiceRecord> = record(entry);
-                if let Some((id, record)) = service(entry).zip(record) {
-                    networks.entry(record.network).or_default().services.insert(id, record);
-                }
-            } else if let (Ok(network), Some(id)) = (name.as_str().parse(), endpoint(entry))
-                && let Some(record) = record(entry)
-            {
-                let (node, state, writer) = (entry.row.owner, row.owner_state, entry.dot.writer);
-                let endpoint = Endpoint { node, id, state, writer, record };
-                networks.entry(network).or_default().endpoints.push(endpoint);
-            }
-        }
-        networks
-    }
-
     /// The zone that they make.
     pub(super) fn zone(&self) -> Zone {
         let mut zone = Zone::default();
@@ -187,22 +138,4 @@ pub(super) fn addresses(record: &EndpointRecord) -> BTreeSet<IpAddr> {
         addresses.insert(net.addr());
     }
     addresses
-}
-
-fn endpoint(entry: &Entry) -> Option<EndpointId> {
-    let ours = entry.row.lifetime == Lifetime::Owner && is_of(entry, "endpoints");
-    ours.then(|| <[u8; 16]>::try_from(&*entry.row.key).ok().map(EndpointId))?
-}
-
-fn service(entry: &Entry) -> Option<ServiceId> {
-    let ours = entry.row.lifetime == Lifetime::Cluster && is_of(entry, "services");
-    ours.then(|| <[u8; 16]>::try_from(&*entry.row.key).ok().map(ServiceId))?
-}
-
-fn is_of(entry: &Entry, table: &str) -> bool {
-    entry.row.table_name().is_some_and(|name| name.as_str() == table)
-}
-
-fn record<T: Record>(entry: &Entry) -> Option<T> {
-    read(entry.value.as_deref()?)
 }
