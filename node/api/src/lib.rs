@@ -26,6 +26,7 @@ pub mod endpoints;
 pub mod error;
 pub mod ipam;
 pub mod keys;
+pub mod lb;
 pub mod metrics;
 pub mod networks;
 pub mod node;

@@ -26,6 +26,8 @@ pub const SERVICES: &str = "/v1/services";
 pub const SERVICE: &str = "/v1/services/{service}";
 /// `GET` with a [`DnsQuery`](crate::dns::DnsQuery): the [`DnsAnswer`](crate::dns::DnsAnswer).
 pub const DNS_QUERY: &str = "/v1/dns/query";
+/// `GET` with an [`LbQuery`](crate::lb::LbQuery): [`VirtualAddress`](crate::lb::VirtualAddress)es.
+pub const LB: &str = "/v1/lb";
 /// `GET` with a [`UsageQuery`](crate::ipam::UsageQuery): [`Usage`](crate::ipam::Usage).
 pub const IPAM_USAGE: &str = "/v1/ipam/usage";
 /// `POST` of a [`Reclaim`](crate::ipam::Reclaim): the [`Takeovers`](crate::ipam::Takeovers) that come of it.

@@ -3,6 +3,7 @@
 pub(crate) mod dns;
 pub(crate) mod endpoint;
 pub(crate) mod ipam;
+pub(crate) mod lb;
 pub(crate) mod network;
 pub(crate) mod service;
 
@@ -76,6 +77,12 @@ pub(crate) enum Command {
     Dns {
         #[command(subcommand)]
         command: dns::Dns,
+    },
+    /// Load balancing: who gets what is for a virtual address
+    #[command(after_help = help::LB_SHOW)]
+    Lb {
+        #[command(subcommand)]
+        command: lb::Lb,
     },
     /// Numbers given without a quorum: who holds how much, and taking over
     #[command(after_help = help::IPAM)]

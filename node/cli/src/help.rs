@@ -126,11 +126,12 @@ Examples:
 
 pub(crate) const ENDPOINT_SERVING: &str = "\
 What is said of an endpoint is told to all nodes at once, and survives a restart of netnode. `drain` gives
-it nothing new, `drain --now` takes it out, `drain --undo` brings it back; one that is unhealthy is given
-nothing new until it is healthy.
+it nothing new, and takes it out when the grace is over; `drain --now` takes it out at once, `drain --undo` brings
+it back; one that is unhealthy is given nothing new until it is healthy.
 
 Examples:
   netdbctl endpoint drain web-1
+  netdbctl endpoint drain --grace 60 web-1
   netdbctl endpoint drain --now web-1
   netdbctl endpoint drain --undo web-1
   netdbctl endpoint health web-1 unhealthy";
@@ -313,6 +314,16 @@ that it still stands for says so with this command, and what it did not write ag
 
 Examples:
   netdbctl complete blue";
+
+pub(crate) const LB_SHOW: &str = "\
+What a container sends to the virtual address of a service goes to one of its backends, by chance and by weight.
+Backends that drain, are disabled or unhealthy, or whose node failed get nothing new; those of a suspected node only
+if nobody else is left. `--prefer-local` of a service puts those of the client's host first.
+
+Examples:
+  netdbctl lb show web
+  netdbctl lb show --as client-1
+  netdbctl lb show web --json | jq '.[].backends[].share_percent'";
 
 pub(crate) const DNS_QUERY: &str = "\
 Names are answered inside each container, at 127.0.0.11 unless netnode was told otherwise: an endpoint's name

@@ -10,6 +10,7 @@ mod diff;
 mod dns;
 mod endpoints;
 mod ipam;
+mod lb;
 mod load;
 mod names;
 mod networks;

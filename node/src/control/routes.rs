@@ -10,13 +10,13 @@ use axum::{
 };
 use netnode_api::{
     debug, diff as differences, dns as api_dns, endpoints as api_endpoints, ipam as api_ipam, keys,
-    networks as api_networks, node, paths, rows as api_rows, services as api_services,
-    settings as api_settings,
+    lb as api_lb, networks as api_networks, node, paths, rows as api_rows,
+    services as api_services, settings as api_settings,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Control, admin, debug as inside, diff, dns, endpoints, ipam, load, networks, openapi, rows,
+    Control, admin, debug as inside, diff, dns, endpoints, ipam, lb, load, networks, openapi, rows,
     scopes, services, watch,
 };
 
@@ -119,6 +119,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(of_networks());
     all.extend(of_services());
     all.extend(of_dns());
+    all.extend(of_lb());
     all.extend(of_endpoints());
     all.extend(of_ipam());
     all.extend(of_scopes());
@@ -314,6 +315,19 @@ fn of_dns() -> Vec<Route> {
         )
         .query::<api_dns::DnsQuery>()
         .json::<api_dns::DnsAnswer>(),
+    ]
+}
+
+fn of_lb() -> Vec<Route> {
+    vec![
+        Route::new(
+            GET,
+            paths::LB,
+            ("lb", "Who gets what is for virtual addresses, and why another does not"),
+            lb::show,
+        )
+        .query::<api_lb::LbQuery>()
+        .json::<Vec<api_lb::VirtualAddress>>(),
     ]
 }
 

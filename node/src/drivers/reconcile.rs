@@ -91,8 +91,7 @@ fn compare(
 
 /// What is new is there before something leads to it, and nothing leads any more to what goes.
 fn in_order(links: Vec<Action>, steps: &[Step]) -> impl Iterator<Item = Action> {
-    let (go, come): (Vec<Action>, Vec<Action>) =
-        links.into_iter().partition(|link| link.is_removal());
+    let (go, come): (Vec<Action>, Vec<Action>) = links.into_iter().partition(Action::is_removal);
     let lead: Vec<Action> = steps.iter().flat_map(|step| step.actions.iter().cloned()).collect();
     come.into_iter().chain(lead).chain(go)
 }

@@ -15,11 +15,11 @@ use netnode_plan::{
     firewall::Firewall,
     host::{HOST, Place, Wanted, port_name},
     host_ports::HostPorts,
-    lb::Balances,
+    lb::{Balances, Explained},
     macvlan,
     overlay::{self, Row},
     publish::Published,
-    records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord},
+    records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord, ServiceId},
     services::Services,
     spaces::{SpaceId, number_in},
 };
@@ -83,6 +83,11 @@ pub(super) enum Command {
     Survey {
         survey: Survey,
         shown: oneshot::Sender<()>,
+    },
+    /// What the addresses of these services do here.
+    Explain {
+        services: Vec<ServiceId>,
+        reply: oneshot::Sender<Vec<(ServiceId, Vec<Explained>)>>,
     },
     /// Another node is up, or there is none: what it knows of these networks is here.
     Met,
@@ -223,6 +228,11 @@ impl Board {
                 }
                 self.begun = true;
                 self.want();
+            }
+            Command::Explain { services, reply } => {
+                let explain = |id| (id, self.balances.explain(id));
+                // Whoever asked may be gone.
+                drop(reply.send(services.into_iter().map(explain).collect()));
             }
             Command::Met => {
                 self.unmet.clear();

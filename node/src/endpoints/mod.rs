@@ -44,13 +44,13 @@ use netdb::{Filter, Lifetime, Name, NameError, NetDb, Stopped, WatchError};
 use netnode_plan::{
     catalog::Scope,
     host_ports::HostPorts,
-    lb::Balances,
+    lb::{Balances, Explained},
     overlay::{self, DEFAULT_PORT},
     publish::Published,
-    records::{ENDPOINTS, EndpointId, NetworkId, PEERS},
+    records::{ENDPOINTS, EndpointId, NetworkId, PEERS, ServiceId},
 };
 use tokio::{
-    sync::{Mutex, mpsc, watch},
+    sync::{Mutex, mpsc, oneshot, watch},
     task,
     time::sleep,
 };
@@ -216,8 +216,19 @@ impl Endpoints {
         Ok(nodes.max(here))
     }
 
+    /// What the addresses of these services do here.
+    pub(crate) async fn explain(
+        &self,
+        services: Vec<ServiceId>,
+    ) -> Result<Vec<(ServiceId, Vec<Explained>)>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let asked = Command::Explain { services, reply };
+        self.commands.send(asked).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
     /// Whether an endpoint of this host is on a network.
-    fn is_used(&self, network: NetworkId) -> bool {
+    pub(crate) fn is_used(&self, network: NetworkId) -> bool {
         self.list().iter().any(|endpoint| endpoint.local.networks().any(|on| on == network))
     }
 

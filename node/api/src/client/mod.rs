@@ -28,6 +28,7 @@ use crate::{
     error::{ErrorBody, Problem},
     ipam::{Reclaim, Takeovers, Usage},
     keys::{Keys, RotateToken, Token},
+    lb::VirtualAddress,
     networks::{CreateNetwork, Network, NetworkDetail},
     node::{Left, Member, Reloaded, Scope, Scopes, Stats, Status},
     paths,
@@ -219,6 +220,19 @@ impl Client {
     ) -> Result<DnsAnswer, ClientError> {
         let query = [("endpoint", endpoint), ("name", name), ("type", kind)];
         self.get(&paths::with_query(paths::DNS_QUERY, &query)).await
+    }
+
+    /// Who gets what is for virtual addresses: of one service, of what the sandbox of an endpoint of this host
+    /// reaches, or of all.
+    pub async fn lb(
+        &self,
+        endpoint: Option<&str>,
+        service: Option<&str>,
+    ) -> Result<Vec<VirtualAddress>, ClientError> {
+        let endpoint = endpoint.map(|endpoint| ("endpoint", endpoint));
+        let service = service.map(|service| ("service", service));
+        let query: Vec<_> = endpoint.into_iter().chain(service).collect();
+        self.get(&paths::with_query(paths::LB, &query)).await
     }
 
     /// Takes over what nodes held that are down for good, or says what that would be.

@@ -8,6 +8,7 @@ mod endpoint;
 mod generated;
 mod ipam;
 mod keys;
+mod lb;
 mod load;
 mod network;
 mod node;
@@ -61,6 +62,7 @@ pub(crate) async fn run(command: Command, client: &Client, io: &mut Io<'_>) -> R
         Command::Service { command } => service::run(command, client, io).await,
         Command::Endpoint { command } => endpoint::run(command, client, io).await,
         Command::Dns { command } => dns::run(command, client, io).await,
+        Command::Lb { command } => lb::run(command, client, io).await,
         Command::Ipam { command } => ipam::run(command, client, io).await,
         Command::Scope { command, format } => scope::run(command, format, client, io).await,
         Command::Complete { network, json } => {

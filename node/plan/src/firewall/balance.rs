@@ -28,7 +28,10 @@ use super::{
         DSTNAT, FILTER, FIRST, address, address_field, after, chain, equals, family, load, protocol,
     },
 };
-use crate::{lb::Spread, records::Protocol};
+use crate::{
+    lb::{Balance, Spread},
+    records::Protocol,
+};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
@@ -73,7 +76,7 @@ pub(super) fn render(firewall: &Firewall, table: &mut Table) {
         ];
         table.sets.extend(sets.map(|(kind, set)| (kind.name(family), set)));
     }
-    for (vip, spread) in firewall.balances.values().flat_map(|balance| balance.iter()) {
+    for (vip, spread) in firewall.balances.values().flat_map(Balance::iter) {
         let family = Family::of(vip);
         if let Some(set) = table.sets.get_mut(&Sets::Services.name(family)) {
             set.verdicts.extend(service(vip, spread));
@@ -102,7 +105,7 @@ pub(super) fn render(firewall: &Firewall, table: &mut Table) {
 /// What makes a table that balances as one wanted `before` balance as another is wanted `now`: only what moved is
 /// looked at. `None` if that is not all that differs.
 pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Vec<Edit>> {
-    let balances = |firewall: &Firewall| !firewall.balances.values().all(|b| b.is_empty());
+    let balances = |firewall: &Firewall| !firewall.balances.values().all(Balance::is_empty);
     let apart = before.bridges != now.bridges
         || before.published != now.published
         || before.tunnels != now.tunnels
@@ -187,7 +190,7 @@ impl Changes {
 
 /// The numbers of slots that are used.
 fn tiers(firewall: &Firewall) -> BTreeSet<(Family, usize)> {
-    firewall.balances.values().flat_map(|balance| balance.tiers()).collect()
+    firewall.balances.values().flat_map(Balance::tiers).collect()
 }
 
 /// A virtual address as elements of sets.

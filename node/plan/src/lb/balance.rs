@@ -135,14 +135,15 @@ impl Balance {
         if self.shelves.is_empty() {
             self.shelves = vec![Shelf::default(); SHELVES];
         }
-        let Some(shelf) = self.shelves.get_mut(shelf_of(address)) else { return };
-        let shelf = Arc::make_mut(shelf);
+        let Some(entries) = self.shelves.get_mut(shelf_of(address)).map(Arc::make_mut) else {
+            return;
+        };
         match spread {
             Some(spread) => {
                 *self.tiers.entry(tier(&spread)).or_default() += 1;
-                shelf.insert(address, Arc::new(spread));
+                entries.insert(address, Arc::new(spread));
             }
-            None => drop(shelf.remove(&address)),
+            None => drop(entries.remove(&address)),
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Share {
     pub endpoint: Name,
     /// Where it is.
     pub node: NodeId,
+    /// How that is doing.
+    pub state: OwnerState,
     /// What it is to the service.
     pub backend: Backend,
     /// Where packets go to.
@@ -181,6 +183,7 @@ impl Balances {
                     id,
                     endpoint: member.name.clone(),
                     node,
+                    state: member.state,
                     backend: backend.clone(),
                     address,
                     slots: (address.map_or(0, |to| spread.count(to)), spread.slots().len()),

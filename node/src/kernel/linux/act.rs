@@ -14,6 +14,7 @@ use super::{
     filter, flows,
     index::Indexes,
     namespace::{Namespaces, inside},
+    notices::Watches,
     settings,
     socket::{BATCH, Request, Socket},
     write::{self, Making},
@@ -29,13 +30,14 @@ struct Entered {
 /// The steps of one comparison.
 pub(super) struct Session<'a> {
     namespaces: &'a Namespaces,
+    watches: &'a mut Watches,
     entered: BTreeMap<Place, Entered>,
     failures: Vec<Failure>,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(namespaces: &'a Namespaces) -> Self {
-        Self { namespaces, entered: BTreeMap::new(), failures: Vec::new() }
+    pub(super) fn new(namespaces: &'a Namespaces, watches: &'a mut Watches) -> Self {
+        Self { namespaces, watches, entered: BTreeMap::new(), failures: Vec::new() }
     }
 
     /// Takes all steps; what failed is told.
@@ -76,7 +78,11 @@ impl<'a> Session<'a> {
             }
             Action::Change { .. } => Ok(()),
             Action::Filter { at, generation, edits } => {
-                filter::edit(&self.namespaces.open(at)?, *generation, edits)
+                let there = self.namespaces.open(at)?;
+                if let Some(socket) = self.watches.socket(at, &there) {
+                    return filter::edit(socket, *generation, edits);
+                }
+                filter::edit(&mut inside(&there, Socket::netfilter)??, *generation, edits)
             }
             Action::EndFlows { at, balances } => flows::end(&self.namespaces.open(at)?, balances),
         }

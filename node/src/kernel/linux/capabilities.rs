@@ -12,7 +12,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::{act::Session, filter, namespace::Namespaces};
+use super::{act::Session, filter, namespace::Namespaces, notices::Watches};
 
 /// Something that this kernel does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,11 +87,12 @@ fn attempt(own: File) -> io::Result<Vec<Lack>> {
         ),
         (VLAN, name("vlan")?, Kind::Vlan { parent: bridge, id: 2 }),
     ];
+    let mut watches = Watches::new(&namespaces.open(&Place::Host)?)?;
     let mut lacks = Vec::new();
     for (lack, name, kind) in kinds {
         let link = Box::new(Link::new(Mark::network(NetworkId([0; 16])), kind, 1500));
         let made = [Action::AddLink { at: Place::Host, name, link }];
-        let failures = Session::new(&namespaces).act(&made);
+        let failures = Session::new(&namespaces, &mut watches).act(&made);
         let unknown = |error: &io::Error| error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32);
         if failures.iter().any(|failure| unknown(&failure.error)) {
             lacks.push(lack);

@@ -203,9 +203,9 @@ impl Kernel for Linux {
     }
 
     fn is_unchanged(&mut self, at: &Place, generation: u32) -> bool {
-        let Place::Sandbox(path) = at else { return false };
-        let there = self.namespaces.open(at).ok().filter(|there| self.watches.has(path, there));
-        there.is_some_and(|there| filter::generation_of(&there).is_ok_and(|now| now == generation))
+        let Ok(there) = self.namespaces.open(at) else { return false };
+        let socket = self.watches.socket(at, &there);
+        socket.is_some_and(|socket| filter::generation(socket).is_ok_and(|now| now == generation))
     }
 
     fn forward(&mut self, families: &BTreeSet<Family>, seen: &Seen) -> Result<(), KernelError> {
@@ -234,9 +234,9 @@ impl Kernel for Linux {
         let edited = || actions.iter().filter_map(edited);
         // Nobody has to be told of all that comes at once.
         for (path, _) in edited().filter(|(_, elements)| *elements > QUIETLY) {
-            self.watches.remove(path);
+            self.watches.quiet(path);
         }
-        let failures = act::Session::new(&self.namespaces).act(actions);
+        let failures = act::Session::new(&self.namespaces, &mut self.watches).act(actions);
         // What we did ourselves is no news.
         edited().for_each(|(path, _)| self.watches.add(path, &self.namespaces));
         failures

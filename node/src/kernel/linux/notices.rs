@@ -21,8 +21,8 @@ use nix::{
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
         socket::{
-            AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
-            setsockopt, socket, sockopt,
+            self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind,
+            recv, setsockopt, sockopt,
         },
     },
 };
@@ -31,7 +31,7 @@ use tokio::{io::unix::AsyncFd, time::sleep};
 use super::{
     filter,
     namespace::{Namespaces, inside},
-    socket::split,
+    socket::{Socket, split},
 };
 
 /// `NFNLGRP_NFTABLES` as a bit.
@@ -57,7 +57,10 @@ struct Watched {
     token: u64,
     /// The number of its namespace, which no other has as long as this is open.
     namespace: u64,
-    notices: Notices,
+    notices: Option<Notices>,
+    /// What its packet filter is changed by. The kernel lets who closes such a socket wait until what was changed is
+    /// freed, which is many times what a change takes.
+    socket: Socket,
 }
 
 /// All that is listened to.
@@ -91,40 +94,50 @@ impl Watches {
     /// looked at.
     pub(super) fn add(&mut self, path: &str, namespaces: &Namespaces) {
         let Ok(there) = namespaces.open(&Place::Sandbox(path.to_owned())) else {
-            self.remove(path);
+            self.sandboxes.remove(path);
             return;
         };
-        if self.has(path, &there) {
-            self.sandboxes.get(path).iter().for_each(|watched| watched.notices.forget());
-        } else if let Some(watched) = self.open(&there) {
-            self.sandboxes.insert(path.to_owned(), watched);
+        let before = self.sandboxes.remove(path).filter(|watched| watched.is_of(&there));
+        let Some(mut watched) = before.or_else(|| self.open(&there)) else { return };
+        match &watched.notices {
+            Some(notices) => notices.forget(),
+            None => watched.notices = self.listen(&there, watched.token),
         }
+        self.sandboxes.insert(path.to_owned(), watched);
     }
 
     fn open(&mut self, there: &File) -> Option<Watched> {
         let namespace = there.metadata().ok()?.ino();
-        let notices = inside(there, Notices::open).flatten().ok()?;
+        let socket = inside(there, Socket::netfilter).flatten().ok()?;
         let token = self.next;
         self.next += 1;
+        Some(Watched { token, namespace, notices: None, socket })
+    }
+
+    fn listen(&self, there: &File, token: u64) -> Option<Notices> {
+        let notices = inside(there, Notices::open).flatten().ok()?;
         self.epoll.add(&notices.0, EpollEvent::new(EpollFlags::EPOLLIN, token)).ok()?;
-        Some(Watched { token, namespace, notices })
+        Some(notices)
     }
 
-    /// No longer listens to a sandbox.
-    pub(super) fn remove(&mut self, path: &str) {
-        self.sandboxes.remove(path);
+    /// Does not listen to a sandbox until it is added again.
+    pub(super) fn quiet(&mut self, path: &str) {
+        if let Some(watched) = self.sandboxes.get_mut(path) {
+            watched.notices = None;
+        }
     }
 
-    /// Whether this is the namespace that is listened to by this path.
-    pub(super) fn has(&self, path: &str, there: &File) -> bool {
-        let namespace = there.metadata().map(|file| file.ino()).ok();
-        self.sandboxes.get(path).is_some_and(|watched| Some(watched.namespace) == namespace)
+    /// What the packet filter of a sandbox is changed by, if this is the namespace that is listened to.
+    pub(super) fn socket(&mut self, at: &Place, there: &File) -> Option<&mut Socket> {
+        let Place::Sandbox(path) = at else { return None };
+        let watched = self.sandboxes.get_mut(path).filter(|watched| watched.is_of(there))?;
+        Some(&mut watched.socket)
     }
 
     fn leave_gone(&mut self, namespaces: &Namespaces) {
         self.sandboxes.retain(|path, watched| {
-            let there = namespaces.open(&Place::Sandbox(path.clone())).and_then(|f| f.metadata());
-            there.is_ok_and(|file| file.ino() == watched.namespace)
+            let there = namespaces.open(&Place::Sandbox(path.clone()));
+            there.is_ok_and(|there| watched.is_of(&there))
         });
     }
 
@@ -171,7 +184,13 @@ impl Watches {
         if token == HOST {
             return self.host.as_ref();
         }
-        self.sandboxes.values().find(|watched| watched.token == token).map(|w| &w.notices)
+        self.sandboxes.values().find(|watched| watched.token == token)?.notices.as_ref()
+    }
+}
+
+impl Watched {
+    fn is_of(&self, there: &File) -> bool {
+        there.metadata().is_ok_and(|file| file.ino() == self.namespace)
     }
 }
 
@@ -179,7 +198,7 @@ impl Notices {
     fn open() -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let protocol = SockProtocol::NetlinkNetFilter;
-        let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+        let fd = socket::socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUP))?;
         // Past the system's limit where we may; else as the system likes.
         let _ = setsockopt(&fd, sockopt::RcvBufForce, &QUEUE);

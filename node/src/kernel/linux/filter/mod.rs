@@ -54,8 +54,7 @@ pub(super) fn look(namespace: &File, before: Option<&SeenFirewall>) -> io::Resul
 }
 
 /// Makes all these changes, if nothing changed since that generation, or none of them.
-pub(super) fn edit(namespace: &File, generation: u32, edits: &[Edit]) -> io::Result<()> {
-    let mut socket = inside(namespace, Socket::netfilter)??;
+pub(super) fn edit(socket: &mut Socket, generation: u32, edits: &[Edit]) -> io::Result<()> {
     let unchanged = Attributes::default().number(BATCH_GENID, generation);
     let mut messages = vec![batch(BATCH_BEGIN, &unchanged.end())];
     messages.extend(edits.iter().flat_map(encode::edit));
@@ -71,11 +70,7 @@ pub(super) fn is_about_ours(kind: u16, message: &[u8]) -> bool {
 }
 
 /// How often the packet filter of a namespace was changed.
-pub(super) fn generation_of(namespace: &File) -> io::Result<u32> {
-    generation(&mut inside(namespace, Socket::netfilter)??)
-}
-
-fn generation(socket: &mut Socket) -> io::Result<u32> {
+pub(super) fn generation(socket: &mut Socket) -> io::Result<u32> {
     let answer = socket.ask_raw(message(GETGEN, 0, UNSPEC, &[]))?;
     let id = body(&answer).and_then(|read| read.number(GEN_ID));
     id.ok_or_else(|| io::ErrorKind::InvalidData.into())

@@ -153,7 +153,7 @@ pub(super) mod expr {
     pub(in super::super) const REJECT_TYPE: u16 = 1;
     pub(in super::super) const REJECT_CODE: u16 = 2;
     pub(in super::super) const TCP_RST: u32 = 1;
-    /// An error of ICMP or ICMPv6, as the packet is.
+    /// An error of either ICMP, as the packet is.
     pub(in super::super) const ICMPX_UNREACH: u32 = 2;
     pub(in super::super) const ICMPX_PORT_UNREACH: u8 = 1;
     pub(in super::super) const IMMEDIATE_DREG: u16 = 1;
