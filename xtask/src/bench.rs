@@ -13,6 +13,7 @@ mod ground;
 mod lines;
 pub(crate) mod room;
 mod samples;
+mod services;
 mod simulated;
 mod stages;
 mod table;
@@ -34,7 +35,8 @@ Examples:
   cargo xtask bench dataplane
   cargo xtask bench dataplane --rounds 20 --seconds 1
   cargo xtask bench dns
-  cargo xtask bench dns --rounds 0 --changes 200";
+  cargo xtask bench dns --rounds 0 --changes 200
+  cargo xtask bench services";
 
 #[derive(Args)]
 #[command(
@@ -64,6 +66,9 @@ enum What {
     /// Lookups of local names under load, beside unbound and dnsmasq; and how soon a change is told
     #[command(after_help = EXAMPLES)]
     Dns(dns::Options),
+    /// Load balancing: rules of many services, connections by a virtual address, how soon a backend is used
+    #[command(after_help = EXAMPLES)]
+    Services(services::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -72,11 +77,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Some(What::Core(options)) => core::run(options),
         Some(What::Dataplane(options)) => dataplane::run(options),
         Some(What::Dns(options)) => dns::run(options),
+        Some(What::Services(options)) => services::run(options),
         None => {
             println!("{:<10} {}", "cluster", cluster::ABOUT);
             println!("{:<10} {}", "core", core::ABOUT);
             println!("{:<10} {}", "dataplane", dataplane::ABOUT);
             println!("{:<10} {}", "dns", dns::ABOUT);
+            println!("{:<10} {}", "services", services::ABOUT);
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -71,7 +71,10 @@ impl Filters {
 
     /// The same without asking the kernel; `None` if it has to be asked.
     pub(super) fn follow(&self, wanted: &firewall::Wanted) -> Option<Vec<Step>> {
-        let kept = wanted.iter().filter(|(at, _)| is_kept(at));
+        // Of one that nothing is wanted of, nothing has to be known.
+        let kept = wanted.iter().filter(|(at, firewall)| {
+            is_kept(at) && (!firewall.is_empty() || self.0.contains_key(*at))
+        });
         let steps: Option<Vec<Step>> =
             kept.map(|(at, firewall)| self.0.get(at)?.step(at, firewall)).collect();
         steps.map(|steps| steps.into_iter().filter(|step| !step.actions.is_empty()).collect())

@@ -5,6 +5,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -146,7 +147,7 @@ fn connections_are_spread_by_weight_and_the_clients_address_is_kept() {
     }
     // As people read it.
     let shown = by_hand(&site.client, "nft list ruleset");
-    for part in ["map services-v4", "spread-v6-4", "numgen random mod 4", "goto spread-v4-4"] {
+    for part in ["set services-v4-4", "map backends-v6", "numgen random mod 4", "dnat ip6 to"] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
     // Whatever others do to it is mended.
@@ -315,6 +316,62 @@ fn a_client_gets_its_own_hosts_backends_where_the_service_wants_that() {
     site.until_served_by(&["api-1", "api-2"]);
 }
 
+/// Connects all the time while something is done; how many connections failed, of how many.
+fn under_load(from: &Path, vips: &[SocketAddr], work: impl FnOnce()) -> (Vec<String>, usize) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            let (mut failed, mut all) = (Vec::new(), 0);
+            while !over.load(Ordering::Relaxed) {
+                for vip in vips {
+                    all += 1;
+                    let began = Instant::now();
+                    let call = Call::to(from, *vip).and_then(|mut call| call.goes_on());
+                    failed.extend(call.err().map(|error| format!("{vip}: {error}")));
+                    failed.extend((began.elapsed() > AT_ONCE).then(|| format!("{vip}: late")));
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            (failed, all)
+        });
+        work();
+        over.store(true, Ordering::Relaxed);
+        load.join().unwrap()
+    })
+}
+
+#[test]
+fn no_connection_fails_while_backends_are_replaced_and_netnode_restarts() {
+    let test = "no_connection_fails_while_backends_are_replaced_and_netnode_restarts";
+    let Some(mut site) = Site::new(test, 3) else { return };
+    site.serve(0, "old-1", 1);
+    site.serve(1, "old-2", 1);
+    site.until_served_by(&["old-1", "old-2"]);
+    let (client, vips) = (site.client.clone(), site.vips.clone());
+    let (failed, all) = under_load(&client, &vips, || {
+        for (host, old, new) in [(0, "old-1", "new-1"), (1, "old-2", "new-2")] {
+            site.serve(host, new, 1);
+            let state = Some("draining".to_owned());
+            site.change(host, old, &ChangeBackend { state, ..ChangeBackend::default() });
+            thread::sleep(Duration::from_millis(500));
+            let daemon = &site.daemons[host];
+            daemon.ask(daemon.client.detach_endpoint("web", old)).unwrap();
+        }
+        site.until_served_by(&["new-1", "new-2"]);
+        // The client's own, and then one that has a backend.
+        for host in [2, 1] {
+            site.daemons[host].kill();
+            thread::sleep(Duration::from_millis(200));
+            site.daemons[host].start();
+            thread::sleep(Duration::from_secs(1));
+        }
+        site.until_served_by(&["new-1", "new-2"]);
+    });
+    assert_eq!(failed, Vec::<String>::new(), "of {all}");
+    assert!(all > 200, "{all}");
+    println!("{all} connections");
+}
+
 #[test]
 fn services_of_a_macvlan_are_balanced_alike() {
     let Some(lab) = Lab::new("services_of_a_macvlan_are_balanced_alike", 2) else { return };
@@ -342,12 +399,13 @@ fn services_of_a_macvlan_are_balanced_alike() {
     }
 }
 
-/// So many services, with ten backends each.
+/// So many services, with ten backends each but for a few: each number of slots is in use.
 fn many(services: u16) -> Balance {
     let mut balance = Balance::default();
     for number in 0..services {
         let [high, low] = number.to_be_bytes();
-        let weights = (1..=10).map(|n| ([10, 128 + n, high, low].into(), 1)).collect();
+        let backends = if high == 0 { low.clamp(1, 10) } else { 10 };
+        let weights = (1..=backends).map(|n| ([10, 128 + n, high, low].into(), 1)).collect();
         let spread = Spread::new(None, &weights, BTreeMap::new());
         balance.put([10, 1, high, low].into(), Some(spread));
     }

@@ -4,7 +4,7 @@
 //! This program runs itself again in namespaces of its own: nothing of the machine is touched.
 
 mod delays;
-mod wire;
+pub(super) mod wire;
 
 use std::{
     env,

@@ -16,6 +16,7 @@ pub(super) enum Unit {
     /// In a second.
     Gigabits,
     Share,
+    Bytes,
 }
 
 /// One figure.
@@ -99,6 +100,7 @@ fn shown(unit: Unit, figure: f64) -> String {
         Unit::Microseconds => format!("{figure:.1} µs"),
         Unit::Gigabits => format!("{figure:.2} Gbit/s"),
         Unit::Share => format!("{figure:.3}"),
+        Unit::Bytes => format!("{:.1} MB", figure / 1e6),
     }
 }
 

@@ -2,20 +2,22 @@
 //!
 //! | set or chain | what is in it |
 //! | --- | --- |
-//! | `services-v4` | a virtual address: the chain that chooses among as many slots as it has |
-//! | `spread-v4-N` | translates to the backend of one of N slots, by chance |
+//! | `services-v4-N` | virtual addresses that have N slots |
 //! | `backends-v4` | a virtual address and a slot: the backend |
-//! | `unserved-v4` | a virtual address that nobody serves |
-//! | `balance-in`, `balance-out` | send what is for a virtual address through `services-v4` |
+//! | `unserved-v4` | virtual addresses that nobody serves |
+//! | `balance-in`, `balance-out` | send what is new to `balance-v4` or `balance-v6` |
+//! | `balance-v4` | for each N translates what is for one of those addresses to the backend of one of N slots, by chance |
 //! | `refuse-out`, `refuse-through` | refuse at once what nobody serves |
 //!
-//! All ports and protocols go the same way, and ports stay as they are. The rules are the same for one address and
-//! for ten thousand.
+//! All ports and protocols go the same way, and ports stay as they are. There is a rule for each number of slots, and
+//! no more for ten thousand addresses than for one. A map from addresses to chains would be one rule for all numbers;
+//! but whenever an element of such a map changes, the kernel looks again at all of them.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     format,
     string::String,
+    sync::Arc,
     vec,
     vec::Vec,
 };
@@ -23,7 +25,7 @@ use core::net::IpAddr;
 
 use super::{
     Chain, Edit, Elements, Expr, Family, Field, Firewall, Hook, Kind, Refusal, Register, Rule, Set,
-    Table, Verdict, Verdicts,
+    Table, Verdict,
     render::{
         DSTNAT, FILTER, FIRST, address, address_field, after, chain, equals, family, load, protocol,
     },
@@ -35,22 +37,31 @@ use crate::{
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
-/// Names of sets, with that of the family.
+/// What a set is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sets {
-    Services,
+    /// Addresses that have so many slots.
+    Services(usize),
     Backends,
     Unserved,
 }
 
 impl Sets {
     fn name(self, family: Family) -> String {
-        let what = match self {
-            Self::Services => "services",
-            Self::Backends => "backends",
-            Self::Unserved => "unserved",
-        };
-        format!("{what}-{}", suffix(family))
+        let family = suffix(family);
+        match self {
+            Self::Services(slots) => format!("services-{family}-{slots}"),
+            Self::Backends => format!("backends-{family}"),
+            Self::Unserved => format!("unserved-{family}"),
+        }
+    }
+
+    fn empty(self, family: Family) -> Set {
+        let at = address_field(family);
+        match self {
+            Self::Services(_) | Self::Unserved => Set::new(&[at], &[]),
+            Self::Backends => Set::new(&[at, Field::Mark], &[at]),
+        }
     }
 }
 
@@ -61,41 +72,36 @@ fn suffix(family: Family) -> &'static str {
     }
 }
 
-fn spread_name(family: Family, slots: usize) -> String {
-    format!("spread-{}-{slots}", suffix(family))
+fn chain_name(family: Family) -> String {
+    format!("balance-{}", suffix(family))
 }
 
 /// Puts what balances into a table.
 pub(super) fn render(firewall: &Firewall, table: &mut Table) {
+    let tiers = tiers(firewall);
     for family in FAMILIES {
-        let at = address_field(family);
-        let sets = [
-            (Sets::Services, Set::new(&[at], &[Field::Verdict])),
-            (Sets::Backends, Set::new(&[at, Field::Mark], &[at])),
-            (Sets::Unserved, Set::new(&[at], &[])),
-        ];
-        table.sets.extend(sets.map(|(kind, set)| (kind.name(family), set)));
+        for kind in [Sets::Backends, Sets::Unserved] {
+            table.sets.insert(kind.name(family), kind.empty(family));
+        }
+        let rules = rules(&tiers, family);
+        table.chains.insert(chain_name(family), Chain { base: None, rules });
+    }
+    for (family, slots) in tiers {
+        let kind = Sets::Services(slots);
+        table.sets.insert(kind.name(family), kind.empty(family));
     }
     for (vip, spread) in firewall.balances.values().flat_map(Balance::iter) {
-        let family = Family::of(vip);
-        if let Some(set) = table.sets.get_mut(&Sets::Services.name(family)) {
-            set.verdicts.extend(service(vip, spread));
-        }
         for (kind, key, value) in elements(vip, spread) {
-            if let Some(set) = table.sets.get_mut(&kind.name(family)) {
+            if let Some(set) = table.sets.get_mut(&kind.name(Family::of(vip))) {
                 set.elements.insert(key, value);
             }
         }
     }
-    for (family, slots) in tiers(firewall) {
-        let rules = vec![spread(family, slots)];
-        table.chains.insert(spread_name(family, slots), Chain { base: None, rules });
-    }
-    let choose: Vec<Rule> = FAMILIES.map(choose).into();
+    let balance: Vec<Rule> = FAMILIES.map(go_on).into();
     let refuse: Vec<Rule> = FAMILIES.map(refuse).into_iter().flatten().collect();
     let chains = [
-        ("balance-in", chain(Kind::Nat, Hook::Prerouting, DSTNAT, choose.clone())),
-        ("balance-out", chain(Kind::Nat, Hook::Output, DSTNAT, choose)),
+        ("balance-in", chain(Kind::Nat, Hook::Prerouting, DSTNAT, balance.clone())),
+        ("balance-out", chain(Kind::Nat, Hook::Output, DSTNAT, balance)),
         ("refuse-out", chain(Kind::Filter, Hook::Output, FILTER, refuse.clone())),
         ("refuse-through", chain(Kind::Filter, Hook::Forward, FILTER, refuse)),
     ];
@@ -115,7 +121,8 @@ pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Vec<Edit>> {
     if apart {
         return None;
     }
-    let mut changes = Changes::default();
+    // What goes and what comes.
+    let mut changes: BTreeMap<(Sets, Family), (Elements, Elements)> = BTreeMap::new();
     for (network, balance) in &now.balances {
         let others = || now.balances.iter().chain(&before.balances).filter(|(n, _)| *n != network);
         for (vip, old, new) in balance.moved(before.balances.get(network)?) {
@@ -123,69 +130,36 @@ pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Vec<Edit>> {
             if others().any(|(_, other)| other.get(vip).is_some()) {
                 return None;
             }
-            changes.note(vip, old.map(|old| &**old), new.map(|new| &**new));
+            let of = |spread: Option<&Arc<Spread>>| -> BTreeSet<_> {
+                spread.map(|spread| elements(vip, spread)).unwrap_or_default().into_iter().collect()
+            };
+            let (old, new) = (of(old), of(new));
+            for (kind, key, value) in old.difference(&new).cloned() {
+                changes.entry((kind, Family::of(vip))).or_default().0.insert(key, value);
+            }
+            for (kind, key, value) in new.difference(&old).cloned() {
+                changes.entry((kind, Family::of(vip))).or_default().1.insert(key, value);
+            }
         }
     }
     let (old, new) = (tiers(before), tiers(now));
     let mut edits = Vec::new();
     for (family, slots) in new.difference(&old).copied() {
-        let name = spread_name(family, slots);
-        edits.push(Edit::AddChain(name.clone(), None));
-        edits.push(Edit::SetRules(name, vec![spread(family, slots)]));
+        let kind = Sets::Services(slots);
+        edits.push(Edit::AddSet(kind.name(family), kind.empty(family)));
     }
-    edits.extend(changes.edits());
-    for (family, slots) in old.difference(&new).copied() {
-        edits.push(Edit::RemoveChain(spread_name(family, slots)));
+    for ((kind, family), (gone, come)) in changes {
+        // One that leads elsewhere goes first: its key is taken until then.
+        edits.push(Edit::RemoveElements(kind.name(family), gone));
+        edits.push(Edit::AddElements(kind.name(family), come));
     }
+    // The kernel takes no empty list.
+    edits.retain(|edit| edit.elements() > 0 || matches!(edit, Edit::AddSet(..)));
+    let anew: BTreeSet<Family> = old.symmetric_difference(&new).map(|(of, _)| *of).collect();
+    edits.extend(anew.into_iter().map(|of| Edit::SetRules(chain_name(of), rules(&new, of))));
+    let stale = old.difference(&new).copied();
+    edits.extend(stale.map(|(of, slots)| Edit::RemoveSet(Sets::Services(slots).name(of))));
     Some(edits)
-}
-
-/// Elements that go, and those that come.
-#[derive(Default)]
-struct Changes {
-    verdicts: BTreeMap<Family, (Verdicts, Verdicts)>,
-    elements: BTreeMap<(Sets, Family), (Elements, Elements)>,
-}
-
-impl Changes {
-    fn note(&mut self, vip: IpAddr, old: Option<&Spread>, new: Option<&Spread>) {
-        let family = Family::of(vip);
-        let of = |spread: Option<&Spread>| spread.and_then(|spread| service(vip, spread));
-        let (gone, come) = (of(old), of(new));
-        if gone != come {
-            let verdicts = self.verdicts.entry(family).or_default();
-            verdicts.0.extend(gone);
-            verdicts.1.extend(come);
-        }
-        let of = |spread: Option<&Spread>| -> BTreeSet<_> {
-            spread.map(|spread| elements(vip, spread)).unwrap_or_default().into_iter().collect()
-        };
-        let (old, new) = (of(old), of(new));
-        for (kind, key, value) in old.difference(&new).cloned() {
-            self.elements.entry((kind, family)).or_default().0.insert(key, value);
-        }
-        for (kind, key, value) in new.difference(&old).cloned() {
-            self.elements.entry((kind, family)).or_default().1.insert(key, value);
-        }
-    }
-
-    /// One that leads elsewhere goes first: its key is taken until then.
-    fn edits(self) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        for (family, (gone, come)) in self.verdicts {
-            let name = Sets::Services.name(family);
-            edits.push(Edit::RemoveVerdicts(name.clone(), gone));
-            edits.push(Edit::AddVerdicts(name, come));
-        }
-        for ((kind, family), (gone, come)) in self.elements {
-            let name = kind.name(family);
-            edits.push(Edit::RemoveElements(name.clone(), gone));
-            edits.push(Edit::AddElements(name, come));
-        }
-        // The kernel takes no empty list.
-        edits.retain(|edit| edit.elements() > 0);
-        edits
-    }
 }
 
 /// The numbers of slots that are used.
@@ -202,7 +176,8 @@ fn elements(vip: IpAddr, spread: &Spread) -> Vec<(Sets, Vec<u8>, Vec<u8>)> {
     let backend = |(slot, to): (usize, &IpAddr)| {
         (Sets::Backends, [address(vip), mark(slot)].concat(), address(*to))
     };
-    slots.iter().enumerate().map(backend).collect()
+    let service = (Sets::Services(slots.len()), address(vip), Vec::new());
+    core::iter::once(service).chain(slots.iter().enumerate().map(backend)).collect()
 }
 
 /// A number as the kernel keeps marks.
@@ -210,27 +185,23 @@ fn mark(number: usize) -> Vec<u8> {
     u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes().into()
 }
 
-/// Where a virtual address is chosen for, if somebody serves it.
-fn service(vip: IpAddr, spread: &Spread) -> Option<(Vec<u8>, Verdict)> {
-    let to = |slots| Verdict::Goto(spread_name(Family::of(vip), slots));
-    let slots = Some(spread.slots().len()).filter(|slots| *slots > 0);
-    slots.map(|slots| (address(vip), to(slots)))
+fn go_on(of: Family) -> Rule {
+    [family(of), vec![Expr::Verdict(Verdict::Goto(chain_name(of)))]].concat()
 }
 
-/// `ip daddr vmap @services-v4`
-fn choose(of: Family) -> Rule {
-    let mut rule = family(of);
-    rule.push(load(address_field(of), FIRST));
-    rule.push(Expr::Decide { map: Sets::Services.name(of), key: FIRST });
-    rule
+fn rules(tiers: &BTreeSet<(Family, usize)>, of: Family) -> Vec<Rule> {
+    let tiers = tiers.iter().filter(|(family, _)| *family == of);
+    tiers.map(|(_, slots)| spread(of, *slots)).collect()
 }
 
-/// `dnat ip to ip daddr . numgen random mod N map @backends-v4`
+/// `ip daddr @services-v4-N dnat ip to ip daddr . numgen random mod N map @backends-v4`
 fn spread(of: Family, slots: usize) -> Rule {
     let at = address_field(of);
     let slot: Register = after(FIRST, at);
     let modulus = u32::try_from(slots).unwrap_or(u32::MAX);
     vec![
+        load(at, FIRST),
+        Expr::Lookup { set: Sets::Services(slots).name(of), key: FIRST, into: None },
         load(at, FIRST),
         Expr::Random { modulus, into: slot },
         Expr::Lookup { set: Sets::Backends.name(of), key: FIRST, into: Some(FIRST) },

@@ -35,7 +35,7 @@ pub use expr::{
     Ct, Expr, Family, Header, LINK_NAME, Meta, Refusal, Register, Rule, Verdict, state, status,
 };
 pub use others::{Blocked, Other, Scope, blocked};
-pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table, Verdicts};
+pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table};
 
 pub use crate::records::Protocol;
 use crate::{

@@ -1,6 +1,6 @@
 //! What a transaction makes of a table, for a kernel made of maps.
 
-use super::{Chain, Edit, SeenFirewall, Table, Verdict, next_generation};
+use super::{Chain, Edit, Expr, SeenFirewall, Table, next_generation};
 
 impl SeenFirewall {
     /// Does all of it; `None`, and nothing has changed, where the kernel would refuse.
@@ -29,23 +29,12 @@ impl SeenFirewall {
                 self.ours.as_mut()?.chains.get_mut(name)?.rules.clone_from(rules);
                 Some(())
             }
-            Edit::RemoveChain(name) => {
+            Edit::RemoveSet(name) => {
                 let table = self.ours.as_mut()?;
-                let is_used = table.sets.values().flat_map(|set| set.verdicts.values()).any(
-                    |verdict| matches!(verdict, Verdict::Goto(to) | Verdict::Jump(to) if to == name),
-                );
-                table.chains.remove(name).filter(|_| !is_used).map(drop)
-            }
-            Edit::AddVerdicts(name, new) => {
-                let table = self.ours.as_mut()?;
-                let set = table.sets.get_mut(name)?;
-                let taken = new.keys().any(|key| set.verdicts.contains_key(key));
-                set.verdicts.extend(new.clone());
-                (!taken).then_some(())
-            }
-            Edit::RemoveVerdicts(name, gone) => {
-                let set = self.ours.as_mut()?.sets.get_mut(name)?;
-                gone.keys().try_for_each(|key| set.verdicts.remove(key).map(drop))
+                let mut rules = table.chains.values().flat_map(|chain| &chain.rules).flatten();
+                let looks = |expr: &Expr| matches!(expr, Expr::Lookup { set, .. } if set == name);
+                let is_used = rules.any(looks);
+                table.sets.remove(name).filter(|_| !is_used).map(drop)
             }
             Edit::AddElements(name, new) => {
                 let set = self.ours.as_mut()?.sets.get_mut(name)?;

@@ -283,7 +283,7 @@ pub(super) fn load(field: Field, into: Register) -> Expr {
         Field::V6 => network(24, 16),
         Field::Link => Expr::Meta(Meta::InLink, into),
         Field::Protocol => protocol(into),
-        Field::Port | Field::Mark | Field::Verdict | Field::Other => {
+        Field::Port | Field::Mark | Field::Other => {
             Expr::Payload { base: Header::Transport, offset: 2, length: 2, into }
         }
     }
@@ -293,7 +293,7 @@ pub(super) fn load(field: Field, into: Register) -> Expr {
 pub(super) fn after(Register(word): Register, field: Field) -> Register {
     match field {
         Field::V6 | Field::Link => Register(word.saturating_add(4)),
-        Field::V4 | Field::Protocol | Field::Port | Field::Mark | Field::Verdict | Field::Other => {
+        Field::V4 | Field::Protocol | Field::Port | Field::Mark | Field::Other => {
             Register(word.saturating_add(1))
         }
     }

@@ -72,14 +72,12 @@ pub struct Set {
     pub value: Vec<Field>,
     /// Keys and values, each field filled up with zeros to a multiple of 4 bytes.
     pub elements: Elements,
-    /// Keys and verdicts, in a map that has such.
-    pub verdicts: Verdicts,
+    /// Keys and verdicts, in a map of others that has such.
+    pub verdicts: BTreeMap<Vec<u8>, Verdict>,
 }
 
 /// What is in a set.
 pub type Elements = BTreeMap<Vec<u8>, Vec<u8>>;
-/// What is in a map of verdicts.
-pub type Verdicts = BTreeMap<Vec<u8>, Verdict>;
 
 /// A part of a key or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +94,6 @@ pub enum Field {
     Link,
     /// A number of 32 bits, as packets are marked with.
     Mark,
-    /// Not a value: what becomes of the packet.
-    Verdict,
     /// Something that we never make.
     Other,
 }
@@ -108,7 +104,7 @@ impl Field {
         match self {
             Self::V4 | Self::Protocol | Self::Port | Self::Mark => 4,
             Self::V6 | Self::Link => 16,
-            Self::Verdict | Self::Other => 0,
+            Self::Other => 0,
         }
     }
 

@@ -35,8 +35,8 @@ pub(super) fn measure(ground: &Ground, time: Duration) -> Result<Vec<Line>> {
     let tunnelled = round_trips(inner_first, inner, PINGS)?;
     let (mut plain_rate, mut rate, mut share) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..PAIRS {
-        let plain = stream(&first.namespace, &second.namespace, outer, time / PAIRS)?;
-        let through = stream(inner_first, inner_second, inner, time / PAIRS)?;
+        let plain = stream(&first.namespace, &second.namespace, outer, outer, time / PAIRS)?;
+        let through = stream(inner_first, inner_second, inner, inner, time / PAIRS)?;
         plain_rate.push(plain);
         rate.push(through);
         share.push(through / plain);
@@ -60,8 +60,14 @@ pub(super) fn measure(ground: &Ground, time: Duration) -> Result<Vec<Line>> {
     ])
 }
 
-/// One TCP stream; how many gigabits arrived in a second.
-fn stream(from: &Path, to: &Path, address: IpAddr, time: Duration) -> Result<f64> {
+/// One TCP stream to an address, asked for `by` another or the same; how many gigabits arrived in a second.
+pub(in super::super) fn stream(
+    from: &Path,
+    to: &Path,
+    address: IpAddr,
+    by: IpAddr,
+    time: Duration,
+) -> Result<f64> {
     let (tell, told) = sync_channel(1);
     thread::scope(|scope| {
         let server = scope.spawn(|| {
@@ -71,8 +77,8 @@ fn stream(from: &Path, to: &Path, address: IpAddr, time: Duration) -> Result<f64
                 receive(&listener)
             })?
         });
-        let server_at = told.recv().context("nobody listens")?;
-        inside(from, || send(server_at, time))??;
+        let server_at: SocketAddr = told.recv().context("nobody listens")?;
+        inside(from, || send(SocketAddr::new(by, server_at.port()), time))??;
         server.join().map_err(|_| anyhow!("the server was lost"))?
     })
 }

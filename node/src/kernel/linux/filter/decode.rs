@@ -1,8 +1,10 @@
 //! Messages of `nf_tables` as what they say. What we never write is told as that, and no more is asked of it.
 
+use std::collections::BTreeMap;
+
 use netnode_plan::firewall::{
     Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register, Rule,
-    Set, Verdict, Verdicts,
+    Set, Verdict,
 };
 
 use super::{
@@ -39,7 +41,6 @@ pub(super) fn set(read: Read<'_>) -> Option<(String, Set)> {
     let key = fields(read.number(set::KEY_TYPE)?, read.number(set::KEY_LEN)?);
     let value = match flags & !set::FIXED {
         0 => Vec::new(),
-        set::MAP if read.number(set::DATA_TYPE) == Some(set::VERDICTS) => vec![Field::Verdict],
         set::MAP => fields(
             read.number(set::DATA_TYPE).unwrap_or(0),
             read.number(set::DATA_LEN).unwrap_or(0),
@@ -82,7 +83,7 @@ pub(super) fn elements(read: Read<'_>) -> Elements {
 }
 
 /// Elements of a map of verdicts.
-pub(super) fn verdicts(read: Read<'_>) -> Verdicts {
+pub(super) fn verdicts(read: Read<'_>) -> BTreeMap<Vec<u8>, Verdict> {
     let list = read.nested(set::LIST_ELEMENTS).map(Read::all).into_iter().flatten();
     let element = |(_, bytes)| {
         let element = Read(bytes);

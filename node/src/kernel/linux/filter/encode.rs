@@ -2,14 +2,14 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use netnode_plan::firewall::{
-    Base, Ct, Edit, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register, Rule, Set,
-    TABLE, Verdict,
+    Base, Ct, Edit, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register,
+    Rule, Set, TABLE, Verdict,
 };
 
 use super::{
     message,
     numbers::{
-        DELCHAIN, DELRULE, DELSETELEM, DELTABLE, INET, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET,
+        DELRULE, DELSET, DELSETELEM, DELTABLE, INET, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET,
         NEWSETELEM, NEWTABLE, chain, data, expr, rule, set, table, verdict,
     },
 };
@@ -36,16 +36,9 @@ pub(super) fn edit(edit: &Edit) -> Vec<Raw> {
             messages.extend(rules.iter().flat_map(add));
             messages
         }
-        Edit::RemoveChain(name) => {
-            let rules = start(rule::TABLE).text(rule::CHAIN, name);
-            let mut messages = one(DELRULE, 0, rules);
-            messages.extend(one(DELCHAIN, 0, start(chain::TABLE).text(chain::NAME, name)));
-            messages
-        }
-        Edit::AddElements(name, new) => elements(NEWSETELEM, name, new.iter().map(plain)),
-        Edit::RemoveElements(name, gone) => elements(DELSETELEM, name, gone.iter().map(plain)),
-        Edit::AddVerdicts(name, new) => elements(NEWSETELEM, name, new.iter().map(deciding)),
-        Edit::RemoveVerdicts(name, gone) => elements(DELSETELEM, name, gone.iter().map(deciding)),
+        Edit::RemoveSet(name) => one(DELSET, 0, start(set::TABLE).text(set::NAME, name)),
+        Edit::AddElements(name, new) => elements(NEWSETELEM, name, new),
+        Edit::RemoveElements(name, gone) => elements(DELSETELEM, name, gone),
     }
 }
 
@@ -66,9 +59,6 @@ fn add_set(name: &str, set: &Set) -> Attributes {
     if !map {
         return attributes;
     }
-    if set.value == [Field::Verdict] {
-        return attributes.number(set::DATA_TYPE, set::VERDICTS);
-    }
     attributes
         .number(set::DATA_TYPE, type_of(&set.value))
         .number(set::DATA_LEN, length_of(&set.value))
@@ -87,7 +77,7 @@ pub(super) fn number_of(field: Field) -> u32 {
         Field::Port => 13,
         Field::Mark => 19,
         Field::Link => 41,
-        Field::Verdict | Field::Other => 0,
+        Field::Other => 0,
     }
 }
 
@@ -121,7 +111,7 @@ fn add_chain(name: &str, base: Option<&Base>) -> Attributes {
 }
 
 /// An element of a set or a map.
-fn plain((key, value): (&Vec<u8>, &Vec<u8>)) -> Attributes {
+fn element((key, value): (&Vec<u8>, &Vec<u8>)) -> Attributes {
     let data = |bytes: &[u8]| Attributes::default().bytes(data::VALUE, bytes);
     let element = Attributes::default().nest(set::ELEM_KEY, data(key));
     match value.as_slice() {
@@ -130,17 +120,10 @@ fn plain((key, value): (&Vec<u8>, &Vec<u8>)) -> Attributes {
     }
 }
 
-/// An element of a map of verdicts.
-fn deciding((key, decided): (&Vec<u8>, &Verdict)) -> Attributes {
-    let new = Attributes::default;
-    let element = new().nest(set::ELEM_KEY, new().bytes(data::VALUE, key));
-    element.nest(set::ELEM_DATA, new().nest(data::VERDICT, verdict(decided)))
-}
-
 /// Messages about elements, of which none may be there already that is to come.
-fn elements(kind: u16, name: &str, elements: impl Iterator<Item = Attributes>) -> Vec<Raw> {
+fn elements(kind: u16, name: &str, elements: &Elements) -> Vec<Raw> {
     let flags = if kind == NEWSETELEM { NLM_F_CREATE | NLM_F_EXCL } else { 0 };
-    let (mut messages, mut elements) = (Vec::new(), elements.peekable());
+    let (mut messages, mut elements) = (Vec::new(), elements.iter().map(element).peekable());
     while elements.peek().is_some() {
         let part = elements.by_ref().take(ELEMENTS);
         let list = part.fold(Attributes::default(), |list, one| list.nest(LIST_ELEM, one));

@@ -16,7 +16,7 @@ mod tests;
 use std::{fs::File, io};
 
 use netlink_packet_core::NLM_F_REQUEST;
-use netnode_plan::firewall::{Chain, Edit, Field, SeenFirewall, TABLE, Table};
+use netnode_plan::firewall::{Chain, Edit, SeenFirewall, TABLE, Table};
 
 use self::numbers::{
     BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
@@ -105,12 +105,7 @@ fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
     for (name, set) in &mut ours.sets {
         let which = Attributes::default().text(set::LIST_TABLE, TABLE).text(set::LIST_SET, name);
         for bytes in dump(socket, INET, GETSETELEM, which)? {
-            let read = body(&bytes);
-            if set.value == [Field::Verdict] {
-                set.verdicts.extend(read.map(decode::verdicts).unwrap_or_default());
-            } else {
-                set.elements.extend(read.map(decode::elements).unwrap_or_default());
-            }
+            set.elements.extend(body(&bytes).map(decode::elements).unwrap_or_default());
         }
     }
     Ok(Some(ours))

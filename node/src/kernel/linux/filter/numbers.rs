@@ -16,12 +16,12 @@ pub(super) const GETTABLE: u16 = 1;
 pub(super) const DELTABLE: u16 = 2;
 pub(super) const NEWCHAIN: u16 = 3;
 pub(super) const GETCHAIN: u16 = 4;
-pub(super) const DELCHAIN: u16 = 5;
 pub(super) const NEWRULE: u16 = 6;
 pub(super) const GETRULE: u16 = 7;
 pub(super) const DELRULE: u16 = 8;
 pub(super) const NEWSET: u16 = 9;
 pub(super) const GETSET: u16 = 10;
+pub(super) const DELSET: u16 = 11;
 pub(super) const NEWSETELEM: u16 = 12;
 pub(super) const GETSETELEM: u16 = 13;
 pub(super) const DELSETELEM: u16 = 14;
@@ -68,8 +68,6 @@ pub(super) mod set {
     pub(in super::super) const FIXED: u32 = 3;
     /// `NFT_SET_MAP`.
     pub(in super::super) const MAP: u32 = 8;
-    /// `NFT_DATA_VERDICT`, where another map has the type of its values.
-    pub(in super::super) const VERDICTS: u32 = 0xffff_ff00;
     pub(in super::super) const LIST_TABLE: u16 = 1;
     pub(in super::super) const LIST_SET: u16 = 2;
     pub(in super::super) const LIST_ELEMENTS: u16 = 3;

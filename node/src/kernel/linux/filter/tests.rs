@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use netnode_plan::{
-    firewall::{Back, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, Verdicts, WayOut},
+    firewall::{Back, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, WayOut},
     lb::{Balance, Spread},
     records::NetworkId,
 };
@@ -54,11 +54,7 @@ fn rules_chains_and_sets_are_read_as_they_were_written() {
         let messages = encode::edit(&Edit::AddElements(name.clone(), set.elements.clone()));
         let read = messages.iter().filter_map(|message| body(&message.body).map(decode::elements));
         assert_eq!(read.flatten().collect::<Elements>(), set.elements);
-        let messages = encode::edit(&Edit::AddVerdicts(name.clone(), set.verdicts.clone()));
-        let read = messages.iter().filter_map(|message| body(&message.body).map(decode::verdicts));
-        assert_eq!(read.flatten().collect::<Verdicts>(), set.verdicts);
         set.elements.clear();
-        set.verdicts.clear();
         let messages = encode::edit(&Edit::AddSet(name.clone(), set.clone()));
         assert_eq!(body(&messages[0].body).and_then(decode::set), Some((name, set)));
     }
