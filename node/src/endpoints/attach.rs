@@ -288,9 +288,19 @@ impl Endpoints {
 
     /// Says what is attached to this host's disk, to its kernel's keeper and to the other nodes.
     async fn enter(&self, id: EndpointId, local: &Local) -> Result<(), AttachError> {
-        let _changing = self.changing.lock().await;
+        let changing = self.changing.lock().await;
         self.put(id, local).await?;
         self.tell(Command::Begin(Vec::new())).await?;
+        drop(changing);
+        if local.backend.is_some() {
+            // Clients are sent to it as soon as they hear of it: their first packet must find it.
+            self.settled(id).await;
+        }
+        let _changing = self.changing.lock().await;
+        if self.get(id).is_none() {
+            // It was plugged out meanwhile.
+            return Ok(());
+        }
         if !self.is_own(local.network)
             && let Err(error) = self.publish(id, local).await
         {

@@ -322,13 +322,20 @@ fn under_load(from: &Path, vips: &[SocketAddr], work: impl FnOnce()) -> (Vec<Str
     thread::scope(|scope| {
         let load = scope.spawn(|| {
             let (mut failed, mut all) = (Vec::new(), 0);
+            let start = Instant::now();
             while !over.load(Ordering::Relaxed) {
                 for vip in vips {
                     all += 1;
                     let began = Instant::now();
                     let call = Call::to(from, *vip).and_then(|mut call| call.goes_on());
                     failed.extend(call.err().map(|error| format!("{vip}: {error}")));
-                    failed.extend((began.elapsed() > AT_ONCE).then(|| format!("{vip}: late")));
+                    failed.extend((began.elapsed() > AT_ONCE).then(|| {
+                        format!(
+                            "{vip}: late, {:?} from {:?}",
+                            began.elapsed(),
+                            began.duration_since(start)
+                        )
+                    }));
                 }
                 thread::sleep(Duration::from_millis(5));
             }
