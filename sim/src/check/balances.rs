@@ -10,7 +10,7 @@ use netdb_core::view::{Event, OwnerState};
 use netdb_gossip_core::{identity::Name, identity::NodeId};
 use netnode_plan::{
     lb::{Balance, Balances as Kept},
-    records::{NetworkId, ServiceId, ServiceRecord},
+    records::{Backend, NetworkId, ServiceId, ServiceRecord},
     services::Services,
 };
 
@@ -148,7 +148,7 @@ fn wrong(rows: &Rows, shares: &Shares) -> Option<String> {
         rows.endpoints.iter().any(|row| {
             row.state != OwnerState::Failed
                 && row.record.addresses.iter().any(|net| net.addr() == *to)
-                && row.record.backend.as_ref().is_some_and(|backend| backend.takes_new())
+                && row.record.backend.as_ref().is_some_and(Backend::takes_new)
         })
     };
     shares.iter().find_map(|(vip, of)| {
