@@ -20,6 +20,9 @@ use super::{
     write::{self, Making},
 };
 
+/// What a link that goes elsewhere is called until it is there.
+const INTERIM: &str = "nn-interim";
+
 /// One namespace, entered for as long as steps are taken.
 struct Entered {
     file: File,
@@ -111,11 +114,34 @@ impl<'a> Session<'a> {
         let entered = self.enter(&from)?;
         let parent = below.map(|name| entered.indexes.of(&mut entered.socket, name)).transpose()?;
         let making = Making { into: into.as_ref(), parent };
-        if let Some(request) = write::add(name, link, &making) {
+        if from == *at {
+            if let Some(request) = write::add(name, link, &making) {
+                entered.one(request)?;
+            }
+            self.forget();
+            return Ok(());
+        }
+        // Before Linux 6.14 a name must be free here, too, where it is asked for (`__rtnl_newlink`), and a
+        // host has an `eth0` as its sandboxes do.
+        let interim = LinkName::new(INTERIM).map_err(io::Error::other)?;
+        if let Some(request) = write::add(&interim, link, &making) {
             entered.one(request)?;
         }
         self.forget();
-        Ok(())
+        self.rename(at, &interim, name)
+    }
+
+    /// Gives a new link its name, or takes it away again.
+    fn rename(&mut self, at: &Place, interim: &LinkName, name: &LinkName) -> io::Result<()> {
+        let entered = self.enter(at)?;
+        let index = entered.indexes.of(&mut entered.socket, interim)?;
+        let renamed = entered.one(write::rename(index, name));
+        if renamed.is_err() {
+            // What stays all the same is marked as ours and unfinished: the next comparison removes it.
+            let _ = entered.one(write::remove(index));
+        }
+        self.forget();
+        renamed
     }
 
     /// Links that came or went may have done so in other namespaces, too.

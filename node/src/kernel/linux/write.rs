@@ -159,6 +159,11 @@ pub(super) fn change(index: u32, change: &Change, bridge: Option<u32>) -> Option
     })
 }
 
+/// Gives a link that is down another name.
+pub(super) fn rename(index: u32, name: &LinkName) -> Request {
+    set(index, [LinkAttribute::IfName(name.as_str().into())])
+}
+
 fn set(index: u32, attributes: impl IntoIterator<Item = LinkAttribute>) -> Request {
     let mut message = LinkMessage::default();
     message.header.index = index;
