@@ -191,6 +191,11 @@ impl From<AttachError> for Refused {
                 with(Code::NotFound).with_hint("leave out --move to make a new one").into()
             }
             AttachError::OnWire { .. } => with(Code::Exists).into(),
+            AttachError::NoV6(_) => with(Code::Conflict)
+                .with_hint(
+                    "start the kernel without ipv6.disable=1, or attach to a network of IPv4 alone",
+                )
+                .into(),
             AttachError::Host
             | AttachError::None
             | AttachError::Overlay(_)

@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     ipam::TakeError,
+    kernel::has_v6,
     networks::{CreateError, What},
     state_file::StateFileError,
 };
@@ -94,6 +95,8 @@ pub(crate) enum AttachError {
     Host,
     #[error("a network of the none driver is loopback alone, which every namespace has")]
     None,
+    #[error("the network has the subnet {0}, and this host's kernel has no IPv6")]
+    NoV6(IpNet),
     #[error(transparent)]
     Overlay(#[from] overlay::Fault),
     #[error(transparent)]
@@ -170,6 +173,10 @@ impl Endpoints {
             Driver::Overlay | Driver::Bridge | Driver::Macvlan => {}
             Driver::Host => return Err(AttachError::Host),
             Driver::None => return Err(AttachError::None),
+        }
+        let of_v6 = listed.record.subnets.iter().find(|subnet| subnet.prefix.addr().is_ipv6());
+        if let Some(subnet) = of_v6.filter(|_| !has_v6()) {
+            return Err(AttachError::NoV6(subnet.prefix));
         }
         if let Some(id) = self.find(network, &wish.name) {
             return Err(AttachError::Exists { name: wish.name, id });

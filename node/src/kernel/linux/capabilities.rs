@@ -1,7 +1,13 @@
 //! What this kernel lacks of what drivers need: found out by trying it, in a namespace that ends with the
 //! attempt.
 
-use std::{fs::File, io, net::Ipv4Addr, path::PathBuf, thread};
+use std::{
+    fs::File,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, UdpSocket},
+    path::PathBuf,
+    thread,
+};
 
 use netnode_plan::{
     host::{Action, Kind, Link, Mark, Place},
@@ -52,6 +58,17 @@ const FILTER: Lack = Lack {
     option: "CONFIG_NF_TABLES",
     without: "networks have no way out of the host and publish no ports",
 };
+const V6: Lack = Lack {
+    what: "IPv6",
+    option: "CONFIG_IPV6",
+    without: "sandboxes can't be attached to networks with subnets of it",
+};
+
+/// Whether this kernel speaks IPv6: it was built with it, and not started with `ipv6.disable=1`.
+pub fn has_v6() -> bool {
+    let tried = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0));
+    tried.map_or_else(|error| error.raw_os_error() != Some(Errno::EAFNOSUPPORT as i32), |_| true)
+}
 
 /// Tries all of it. Nothing of the host is touched.
 ///
@@ -99,5 +116,6 @@ fn attempt(own: File) -> io::Result<Vec<Lack>> {
         }
     }
     lacks.extend(filter);
+    lacks.extend((!has_v6()).then_some(V6));
     Ok(lacks)
 }
