@@ -55,10 +55,10 @@ fn main() -> ExitCode {
         Command::Api => api::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Soak(options) => soak::run(&options),
-        Command::Test(options) => lanes::run(lanes::suites::LANES, &options),
+        Command::Test(options) => lanes::run(lanes::suites::LANES, &options, false),
         Command::Ci(options) => {
             let lanes = [lanes::checks::LANES, lanes::suites::LANES, &[api::LANE, fuzz::LANE]];
-            lanes::run(&lanes.concat(), &options)
+            lanes::run(&lanes.concat(), &options, true)
         }
     };
     match outcome {

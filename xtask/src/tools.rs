@@ -28,6 +28,14 @@ const CLIENTS: [(&str, &str); 6] = [
     ("musl-gcc", "musl-tools"),
     ("curl", "curl"),
 ];
+/// What a virtual machine with another kernel takes.
+const MACHINE: [(&str, &str); 5] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("cpio", "cpio"),
+    ("modprobe", "kmod"),
+    ("xz", "xz-utils"),
+];
 /// Where tools of administrators are, which are in the path of few others.
 const SYSTEM_TOOLS: [&str; 2] = ["/usr/sbin", "/sbin"];
 /// What one command of apt may take, in seconds: a mirror that is silent must not cost a lane its time.
@@ -101,8 +109,17 @@ pub(crate) fn cpp() -> Result<()> {
 ///
 /// Without success the tests leave something out, and say so: it is no failure of a lane.
 pub(crate) fn clients(shell: &Shell) {
+    install(shell, &CLIENTS);
+}
+
+/// The same of what `tests/vm/run` needs, which says what is missing after all.
+pub(crate) fn machine(shell: &Shell) {
+    install(shell, &MACHINE);
+}
+
+fn install(shell: &Shell, programs: &[(&str, &'static str)]) {
     let path = env::var_os("PATH").unwrap_or_default();
-    let packages = lacking(&path);
+    let packages = lacking(programs, &path);
     if packages.is_empty() {
         return;
     }
@@ -124,11 +141,11 @@ pub(crate) fn clients(shell: &Shell) {
 }
 
 /// The packages of what is in none of the folders of a path.
-fn lacking(path: &OsStr) -> Vec<&'static str> {
+fn lacking(programs: &[(&str, &'static str)], path: &OsStr) -> Vec<&'static str> {
     let system = SYSTEM_TOOLS.iter().map(PathBuf::from);
     let folders: Vec<PathBuf> = env::split_paths(path).chain(system).collect();
     let has = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
-    CLIENTS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect()
+    programs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect()
 }
 
 /// A command of apt that asks nothing and ends in time.
@@ -161,7 +178,7 @@ mod tests {
         }
         // A folder of that name is no program.
         fs::create_dir(two.join("curl")).unwrap();
-        let lacking = lacking(&env::join_paths([one, two]).unwrap());
+        let lacking = lacking(&CLIENTS, &env::join_paths([one, two]).unwrap());
         assert!(lacking.contains(&"curl"), "{lacking:?}");
         assert!(!lacking.contains(&"bind9-dnsutils"), "{lacking:?}");
         assert!(!lacking.contains(&"musl-tools"), "{lacking:?}");

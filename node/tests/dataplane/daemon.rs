@@ -137,7 +137,14 @@ impl Daemon {
         endpoint
     }
 
-    /// The same with ports of the host.
+    /// The same where the kernel may take longer than an attach waits for it.
+    pub(crate) fn attach_slowly(&self, network: &str, name: &str, sandbox: &Path) -> Endpoint {
+        let endpoint = self.publish(network, name, sandbox, &[]).unwrap();
+        self.until_ready(&endpoint);
+        endpoint
+    }
+
+    /// As [`Self::attach`], with ports of the host.
     pub(crate) fn publish(
         &self,
         network: &str,
@@ -151,6 +158,11 @@ impl Daemon {
         let wanted =
             AttachEndpoint { network, name, netns, published, ..AttachEndpoint::default() };
         self.ask(self.client.attach_endpoint(&wanted))
+    }
+
+    /// All that it said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap()
     }
 
     /// How often something happened to its names, as its metrics say.
@@ -179,6 +191,14 @@ pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {
 
 /// A cluster with an overlay `web`, one daemon on each of the first hosts.
 pub(crate) fn cluster(lab: &Lab, hosts: usize) -> Vec<Daemon> {
+    let daemons = members(lab, hosts);
+    daemons[0].create("overlay", "web", false);
+    until_known(&daemons, "web");
+    daemons
+}
+
+/// A cluster without a network.
+pub(crate) fn members(lab: &Lab, hosts: usize) -> Vec<Daemon> {
     let mut daemons: Vec<Daemon> = (0..hosts).map(|host| Daemon::new(lab, host)).collect();
     let token = daemons[0].once(&["init"]);
     let first = format!("{}:7117", daemons[0].address);
@@ -191,11 +211,13 @@ pub(crate) fn cluster(lab: &Lab, hosts: usize) -> Vec<Daemon> {
     for daemon in &daemons {
         until("all know all", || daemon.ask(daemon.client.members()).unwrap().len() == hosts);
     }
-    daemons[0].create("overlay", "web", false);
-    for daemon in &daemons {
-        until("all know the network", || daemon.ask(daemon.client.network("web")).is_ok());
-    }
     daemons
+}
+
+pub(crate) fn until_known(daemons: &[Daemon], network: &str) {
+    for daemon in daemons {
+        until("all know the network", || daemon.ask(daemon.client.network(network)).is_ok());
+    }
 }
 
 /// An overlay `small` of five addresses for endpoints, which the first two know.
@@ -389,7 +411,7 @@ fn a_full_subnet_refuses_the_endpoint_that_asked_and_was_warned_of() {
     let expected = "subnet 10.9.0.0/29 of network small: all of it is given: 5 of 5 in use";
     assert!(told.contains(expected), "{told}");
     assert!(refused.hint().unwrap().contains("larger --subnet"), "{refused:?}");
-    let log = std::fs::read_to_string(daemons[0].folder.path().join(LOG)).unwrap();
+    let log = daemons[0].log();
     for percent in ["80 % full: 4 of 5", "100 % full: 5 of 5"] {
         assert_eq!(log.matches(percent).count(), 1, "{percent}: {log}");
     }

@@ -22,7 +22,7 @@ use netnode::{
         keeper::RETRY,
         reconcile::{Report, reconcile},
     },
-    kernel::{Kernel, Linux},
+    kernel::{Kernel, Linux, has_v6},
 };
 use netnode_plan::{
     desired::Desired,
@@ -97,7 +97,9 @@ impl Lab {
         let mut end = Link::new(mark, Kind::VethEnd, UNDERLAY_MTU);
         let (v4, v6) = (format!("192.0.2.{number}"), format!("2001:db8::{number}"));
         end.addresses.insert(format!("{v4}/24").parse().unwrap());
-        end.addresses.insert(format!("{v6}/64").parse().unwrap());
+        if has_v6() {
+            end.addresses.insert(format!("{v6}/64").parse().unwrap());
+        }
         self.wires.get_mut(&Place::Host).unwrap().insert(link(&format!("host{number}")), wire);
         self.wires.insert(place, [(link("eth0"), end)].into());
         let folder = self.namespaces.folder().join(format!("nets{number}"));

@@ -27,3 +27,4 @@ mod services;
 mod talk;
 mod upstreams;
 mod ways;
+mod without_v6;

@@ -1,6 +1,11 @@
 //! The test lanes: what the tree does when it is run.
 
-use std::{collections::BTreeSet, fs, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 
@@ -18,6 +23,14 @@ const LONG_PROPERTY_CASES: &str = "4096";
 /// The largest clusters of which a long run measures the figures; larger ones take hours. The first suite
 /// leaves those to it that take long themselves.
 const LONG_LARGEST: [&str; 2] = ["50", "100"];
+/// How long a virtual machine may take, and what runs in it: the tests that say elsewhere that it does, and what
+/// the same kernel may do otherwise than others.
+const VM_LIMIT: &str = "-t 300";
+const VM_TESTS: &[&str] = &["macvlan::"];
+const VM_TESTS_WITHOUT_V6: &[&str] = &["without_v6::", "macvlan::what_the_kernel_lacks"];
+/// The same in a long run.
+const VM_LONG_LIMIT: &str = "-t 3000";
+const VM_LONG_TESTS: &[&str] = &["bridge::", "overlay::", "firewall::"];
 
 /// In the order of what is soonest known.
 pub(crate) const LANES: &[Lane] = &[
@@ -58,6 +71,12 @@ pub(crate) const LANES: &[Lane] = &[
         limit: Duration::from_mins(15),
         run: end_to_end,
     },
+    Lane {
+        name: "vm",
+        about: "the data plane on Debian's stock kernel, in a virtual machine: VLANs, and no IPv6",
+        limit: Duration::from_mins(15),
+        run: machine,
+    },
     soak::LANE,
 ];
 
@@ -96,6 +115,37 @@ fn end_to_end(shell: &Shell) -> Result<Verdict> {
     }
     shell.run(longer(shell, &mut test))?;
     Ok(Verdict::Passed)
+}
+
+/// What many kernels, this machine's perhaps among them, can't do.
+fn machine(shell: &Shell) -> Result<Verdict> {
+    tools::machine(shell);
+    let run = root().join("tests/vm/run");
+    if let Err(why) = said_by(Command::new(&run).arg("-p")) {
+        return Ok(Verdict::Skipped(why));
+    }
+    let boot = |options: &str, tests: &[&str]| {
+        let run = run.display();
+        let runner = format!("target.'cfg(unix)'.runner = '{run} {options} --'");
+        let mut test = cargo(["test", "--package", "netnode", "--test", "dataplane", "--config"]);
+        // Processors are emulated: what waits for something would wait too long beside others.
+        test.arg(runner).arg("--").args(tests).arg("--test-threads=1");
+        // It is left out elsewhere because it runs here.
+        shell.run(test.env("NETDB_SKIPS_NOTHING", "1"))
+    };
+    boot(VM_LIMIT, VM_TESTS)?;
+    boot(&format!("{VM_LIMIT} -k ipv6.disable=1"), VM_TESTS_WITHOUT_V6)?;
+    if shell.long() {
+        boot(VM_LONG_LIMIT, VM_LONG_TESTS)?;
+    }
+    Ok(Verdict::Passed)
+}
+
+/// The last line of what a command complains of, if it fails.
+fn said_by(command: &mut Command) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(told.lines().last().unwrap_or("?").into()) }
 }
 
 /// The test targets beside the tidy test, as cargo finds them: files, and directories with a `main.rs`.
