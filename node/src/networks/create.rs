@@ -3,6 +3,8 @@
 //! Whatever fails gives back what was taken before it. A network of this host alone is ordered from the task
 //! that keeps those.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use netdb::{Name, Stopped, WriteError};
 use netnode_plan::{
@@ -14,7 +16,7 @@ use netnode_plan::{
     spaces::{self, SpaceId},
 };
 
-use tokio::{sync::oneshot, task};
+use tokio::{sync::oneshot, task, time::timeout};
 
 use super::{Networks, What, routes, shown::Order};
 use crate::{ipam::TakeError, kernel::host_routes, state_file::StateFileError};
@@ -55,6 +57,9 @@ pub(crate) enum CreateError {
 
 /// Subnets into which new routes of this host lead, which the pool has not heard of yet.
 const MAX_PASSED_OVER: usize = 64;
+
+/// How long a node that has just joined waits to hear where subnets come from.
+const HEARING: Duration = Duration::from_secs(5);
 
 /// What was taken for a network that is not written yet.
 #[derive(Default)]
@@ -160,8 +165,10 @@ impl Networks {
 
     /// A subnet that no route of this host leads into; what others' lead into is known to the pool.
     async fn subnet(&self, space: SpaceId, taken: &mut Taken) -> Result<IpNet, CreateError> {
-        let pools = *self.pools.borrow();
-        let pools = pools.ok_or(CreateError::NoPools)?;
+        // Just after a start they are on their way, as the ranges are that numbers are taken from.
+        let mut known = self.pools.clone();
+        let known = timeout(HEARING, known.wait_for(Option::is_some)).await;
+        let pools = known.ok().and_then(|known| *known.ok()?).ok_or(CreateError::NoPools)?;
         let of = What::Pool(if space == SpaceId::Pool4 { pools.v4 } else { pools.v6 });
         let routes = routes::in_pools(pools).await;
         let mut passed_over = Vec::new();

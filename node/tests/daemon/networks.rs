@@ -1,5 +1,6 @@
 //! Networks: what `docker network` users know, on every node of the cluster.
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::harness::{Host, until};
@@ -31,6 +32,26 @@ fn a_network_is_everywhere_and_its_name_is_given_once() {
     assert_ne!(vni(&web), vni(&db));
     assert_eq!(two.ok("network rm web db"), "web\ndb\n");
     until("both are gone", || one.ok("network ls --jsonl").is_empty());
+}
+
+#[test]
+fn a_network_can_be_made_the_moment_that_the_node_answers() {
+    let mut one = Host::running("one");
+    one.ok("network create web");
+    // Its numbers are on disk with it: the next one, after a crash, gets others.
+    one.signal(Signal::SIGKILL);
+    one.ended();
+    one.start(&[]);
+    one.ok("network create db");
+    let (web, db) = (network(&one, "web"), network(&one, "db"));
+    for what in ["/network/subnets/0/subnet", "/network/options/vni"] {
+        assert!(web.pointer(what).is_some());
+        assert_ne!(web.pointer(what), db.pointer(what), "{what}");
+    }
+    // Who has just joined hears first where subnets come from.
+    let two = Host::joined("two", &one);
+    two.ok("network create api");
+    until("the first has it", || one.ctl("network inspect api").code == 0);
 }
 
 #[test]
