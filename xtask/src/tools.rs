@@ -20,9 +20,10 @@ const CARGO_DENY: &str = "0.20.2";
 /// The version whose way of building `fuzz` counts on.
 const CARGO_FUZZ: &str = "0.13.2";
 /// What the tests of the data plane run, and the package of Debian that has it.
-const CLIENTS: [(&str, &str); 6] = [
+const CLIENTS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("iptables-legacy", "iptables"),
     ("dig", "bind9-dnsutils"),
     ("dnsmasq", "dnsmasq-base"),
     ("musl-gcc", "musl-tools"),

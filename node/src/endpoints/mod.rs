@@ -153,7 +153,7 @@ impl Endpoints {
         let board = Board {
             node: db.id(),
             port: DEFAULT_PORT,
-            survey: Survey { way, foreign: BTreeSet::new() },
+            survey: Survey { way, foreign: BTreeSet::new(), legacy: BTreeSet::new() },
             store,
             locals: locals.clone(),
             resting: resting.clone(),

@@ -26,13 +26,20 @@ pub(super) struct Survey {
     pub(super) way: Way,
     /// Links of the host that are not ours.
     pub(super) foreign: BTreeSet<LinkName>,
+    /// Tables of `iptables-legacy` that are in use.
+    pub(super) legacy: BTreeSet<String>,
 }
 
 impl Endpoints {
     /// Looks until the node stops; what changed since the last look is said to the other nodes.
     pub(super) async fn keep_surveyed(self, mut before: Option<Survey>) {
         let Ok(mut events) = self.db.events().await else { return };
+        let mut told = BTreeSet::new();
         loop {
+            if let Some(Survey { legacy, .. }) = &before {
+                tell_legacy(legacy.difference(&told));
+                told.extend(legacy.iter().cloned());
+            }
             match timeout(PERIOD, events.next()).await {
                 Ok(Err(EventsError::Stopped(_))) => return,
                 Ok(Ok(NodeEvent::Member { .. }) | Err(EventsError::Missed(_))) => {
@@ -88,11 +95,22 @@ impl Endpoints {
     }
 }
 
+/// Says once of each such table that there is one: what it drops looks like a fault of ours.
+fn tell_legacy<'a>(tables: impl Iterator<Item = &'a String>) {
+    for table in tables {
+        tracing::warn!(
+            "iptables-legacy is in use on this host (table {table}), which netnode can't read: if packets of \
+             networks are dropped, see `iptables-legacy-save`, let them pass there (chain FORWARD), or change \
+             to iptables-nft"
+        );
+    }
+}
+
 /// The way to other nodes, and the links that are not ours.
 fn look(own: IpAddr, others: &[IpAddr]) -> Result<Survey, KernelError> {
     let others: Vec<IpAddr> =
         others.iter().copied().filter(|address| address.is_ipv4() == own.is_ipv4()).collect();
-    let Uplinks { foreign, ways } = uplinks(&others)?;
+    let Uplinks { foreign, ways, legacy } = uplinks(&others)?;
     let mtu = ways.iter().map(|way| way.mtu).min().unwrap_or(ETHERNET_MTU);
-    Ok(Survey { way: Way { from: own, mtu }, foreign })
+    Ok(Survey { way: Way { from: own, mtu }, foreign, legacy })
 }

@@ -15,6 +15,7 @@ mod firewall;
 mod host_ports;
 mod hostile;
 mod lab;
+mod legacy;
 mod macvlan;
 mod many;
 mod names;

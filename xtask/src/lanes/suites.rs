@@ -26,7 +26,7 @@ const LONG_LARGEST: [&str; 2] = ["50", "100"];
 /// How long a virtual machine may take, and what runs in it: the tests that say elsewhere that it does, and what
 /// the same kernel may do otherwise than others.
 const VM_LIMIT: &str = "-t 300";
-const VM_TESTS: &[&str] = &["macvlan::"];
+const VM_TESTS: &[&str] = &["macvlan::", "legacy::"];
 const VM_TESTS_WITHOUT_V6: &[&str] = &["without_v6::", "macvlan::what_the_kernel_lacks"];
 /// The same in a long run.
 const VM_LONG_LIMIT: &str = "-t 3000";
@@ -119,6 +119,7 @@ fn end_to_end(shell: &Shell) -> Result<Verdict> {
 
 /// What many kernels, this machine's perhaps among them, can't do.
 fn machine(shell: &Shell) -> Result<Verdict> {
+    tools::clients(shell);
     tools::machine(shell);
     let run = root().join("tests/vm/run");
     if let Err(why) = said_by(Command::new(&run).arg("-p")) {

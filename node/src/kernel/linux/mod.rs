@@ -22,7 +22,7 @@ mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
+    fs::{self, File},
     io,
     net::IpAddr,
     path::PathBuf,
@@ -107,6 +107,9 @@ pub struct Uplinks {
     pub foreign: BTreeSet<LinkName>,
     /// How packets get to those addresses that there is a way to.
     pub ways: Vec<Way>,
+    /// Tables of `iptables-legacy` that are in use, such as `ip filter`: nobody can read what is in them
+    /// by netlink.
+    pub legacy: BTreeSet<String>,
 }
 
 /// Looks at the host's own links and at the ways to these addresses. Namespaces of networks are not entered.
@@ -123,7 +126,17 @@ pub fn uplinks(to: &[IpAddr]) -> Result<Uplinks, KernelError> {
         host.map_err(|error| KernelError::new("reading the host's links", error))?;
     let ways = to.iter().filter_map(|address| way(&mut socket, &links, *address).ok()).collect();
     let foreign = links.into_iter().filter(|(_, link)| link.mark.is_none());
-    Ok(Uplinks { foreign: foreign.map(|(name, _)| name).collect(), ways })
+    Ok(Uplinks { foreign: foreign.map(|(name, _)| name).collect(), ways, legacy: legacy_tables() })
+}
+
+/// Not of the thread, as above. The files are there once a module of such tables is.
+fn legacy_tables() -> BTreeSet<String> {
+    let read = |family: &'static str| {
+        let names = fs::read_to_string(format!("/proc/self/net/{family}_tables_names"));
+        let names = names.unwrap_or_default();
+        names.lines().map(|name| format!("{family} {name}")).collect::<Vec<_>>()
+    };
+    ["ip", "ip6"].into_iter().flat_map(read).collect()
 }
 
 fn way(socket: &mut Socket, links: &BTreeMap<LinkName, SeenLink>, to: IpAddr) -> io::Result<Way> {
