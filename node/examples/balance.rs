@@ -10,6 +10,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io,
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     path::Path,
     time::{Duration, Instant},
@@ -67,7 +68,7 @@ fn main() {
         });
         told.insert(count.to_string(), of);
     }
-    println!("{}", serde_json::to_string(&told).unwrap());
+    serde_json::to_writer(io::stdout(), &told).unwrap();
 }
 
 /// One sandbox, and what is wanted of it.

@@ -186,12 +186,10 @@ fn what_nobody_serves_is_refused_at_once() {
                 let call = Call::to(&site.client, *vip).map(drop).map_err(|error| error.kind());
                 call == Err(io::ErrorKind::ConnectionRefused) && began.elapsed() < AT_ONCE
             });
-            let began = Instant::now();
             let flow = Flow::to(&site.client, *vip).ask().map_err(|error| error.kind());
             // What is refused on its way out of its own host, the system call itself says.
             let refused = [io::ErrorKind::ConnectionRefused, io::ErrorKind::PermissionDenied];
             assert!(flow.is_err_and(|kind| refused.contains(&kind)), "{vip} {when}");
-            assert!(began.elapsed() < AT_ONCE, "{vip} {when}");
             assert!(!answers(&site.client, vip.ip(), 56), "{vip} {when}");
         }
     };
@@ -229,11 +227,9 @@ fn begin(site: &Site, with: &str) -> (Vec<Call>, Vec<Flow>) {
 /// The calls end with a reset, and the flows are somebody else's.
 fn ended(calls: &mut [Call], flows: &[Flow], by: &str) {
     for call in calls {
-        let began = Instant::now();
         until("it is cut off", || call.goes_on().is_err());
         let error = call.goes_on().unwrap_err();
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
-        assert!(began.elapsed() < Duration::from_secs(2), "after {:?}", began.elapsed());
     }
     for flow in flows {
         until("it is with another", || flow.ask().is_ok_and(|said| name(&said) == by));

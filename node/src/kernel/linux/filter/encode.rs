@@ -196,20 +196,8 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             ("lookup", lookup.number(expr::LOOKUP_DREG, 0))
         }
         Expr::Dnat { family, address, port } => ("nat", dnat(*family, *address, *port)),
-        Expr::Random { modulus, into } => (
-            "numgen",
-            new()
-                .number(expr::NUMGEN_DREG, register(*into))
-                .number(expr::NUMGEN_MODULUS, *modulus)
-                .number(expr::NUMGEN_TYPE, expr::RANDOM),
-        ),
-        Expr::Reject(Refusal::Reset) => ("reject", new().number(expr::REJECT_TYPE, expr::TCP_RST)),
-        Expr::Reject(Refusal::Unreachable) => (
-            "reject",
-            new()
-                .number(expr::REJECT_TYPE, expr::ICMPX_UNREACH)
-                .bytes(expr::REJECT_CODE, &[expr::ICMPX_PORT_UNREACH]),
-        ),
+        Expr::Random { modulus, into } => ("numgen", random(*modulus, *into)),
+        Expr::Reject(how) => ("reject", reject(*how)),
         Expr::Masquerade => ("masq", new()),
         Expr::Untracked => ("notrack", new()),
         Expr::Verdict(what) => {
@@ -218,7 +206,6 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
         }
         // We never write these; a rule with one the kernel refuses.
         Expr::States(_) => ("match", new()),
-        Expr::Reject(Refusal::Other) => ("reject", new()),
         Expr::Aside(name) | Expr::Other(name) => (name, new()),
     }
 }
@@ -260,6 +247,25 @@ fn dnat(family: Family, address: Register, port: Option<Register>) -> Attributes
             .number(expr::NAT_REG_PROTO_MIN, register(port))
             .number(expr::NAT_FLAGS, expr::ADDRESS_AND_PORT),
         None => attributes.number(expr::NAT_FLAGS, expr::ADDRESS),
+    }
+}
+
+fn random(modulus: u32, into: Register) -> Attributes {
+    Attributes::default()
+        .number(expr::NUMGEN_DREG, register(into))
+        .number(expr::NUMGEN_MODULUS, modulus)
+        .number(expr::NUMGEN_TYPE, expr::RANDOM)
+}
+
+fn reject(how: Refusal) -> Attributes {
+    let new = Attributes::default;
+    match how {
+        Refusal::Reset => new().number(expr::REJECT_TYPE, expr::TCP_RST),
+        Refusal::Unreachable => new()
+            .number(expr::REJECT_TYPE, expr::ICMPX_UNREACH)
+            .bytes(expr::REJECT_CODE, &[expr::ICMPX_PORT_UNREACH]),
+        // We never write it; the kernel refuses it.
+        Refusal::Other => new(),
     }
 }
 
