@@ -16,7 +16,7 @@ const PLUGS: [&str; 5] =
     ["dns query", "endpoint attach", "endpoint detach", "endpoint drain", "endpoint health"];
 
 /// One line for each command, in an order in which they work.
-const LINES: [&str; 42] = [
+const LINES: [&str; 43] = [
     "status",
     "members",
     "network create -o mtu=1400 web",
@@ -27,6 +27,7 @@ const LINES: [&str; 42] = [
     "service ls",
     "service inspect api",
     "service update api --label-add tier=front --endpoint-mode vip",
+    "lb show api",
     "service rm api",
     "network rm web",
     "endpoint ls",

@@ -145,6 +145,12 @@ fn connections_are_spread_by_weight_and_the_clients_address_is_kept() {
         assert!((20..=80).contains(&udp["api-1"]), "{udp:?}");
         assert!(answers(&site.client, vip.ip(), 56), "{vip}");
     }
+    // Why it is so, by the rows.
+    let here = &site.daemons[2];
+    for of in here.ask(here.client.lb(Some("client"), Some("api"))).unwrap() {
+        let shares: Vec<_> = of.backends.iter().map(|of| of.share_percent.round()).collect();
+        assert!(of.balanced && shares == [25.0, 75.0], "{of:?}");
+    }
     // As people read it.
     let shown = by_hand(&site.client, "nft list ruleset");
     for part in ["set services-v4-4", "map backends-v6", "numgen random mod 4", "dnat ip6 to"] {
