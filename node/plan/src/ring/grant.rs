@@ -107,7 +107,7 @@ impl Ring {
     }
 
     fn is_promised_something(&self) -> bool {
-        self.ranges.iter().any(|(_, row)| row.state == State::Promised(self.me))
+        self.ranges.moving().any(|(_, row)| row.state == State::Promised(self.me))
     }
 
     /// What is given away: the upper half of the longest stretch of free numbers, at most `most`. Nothing in it
