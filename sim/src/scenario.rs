@@ -104,6 +104,7 @@ pub fn all() -> Vec<Scenario> {
         pauses::SCENARIO,
         addresses::CHURN,
         addresses::FULL,
+        addresses::CROWD,
         moves::SCENARIO,
         names::SCENARIO,
         churn::SCENARIO,

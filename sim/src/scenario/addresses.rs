@@ -28,7 +28,19 @@ pub(super) const FULL: Scenario = Scenario {
     run: full,
 };
 
+pub(super) const CROWD: Scenario = Scenario {
+    name: "addresses-crowd",
+    about: "99 % of a subnet in use by many nodes, under kills, partitions and loss: none twice, then full again",
+    nodes: 25,
+    tune,
+    run: crowd,
+};
+
 const SAFETY: Duration = Duration::from_mins(3);
+/// How long the faults last in a crowd: with a thousand nodes a second of it is long.
+const CROWD_SAFETY: Duration = Duration::from_secs(30);
+/// How long a crowd may take until 99 % are in use.
+const FILLING: Duration = Duration::from_mins(10);
 const LIVENESS: Duration = Duration::from_mins(20);
 
 fn tune(options: &mut Options) {
@@ -159,6 +171,54 @@ fn full(world: &mut World) -> Outcome {
         return Err(world.broken("one user per number", what));
     }
     world.settle(LIVENESS).map(drop)
+}
+
+fn crowd(world: &mut World) -> Outcome {
+    let loss = world.fabric.topology.link.loss;
+    start(world, 4)?;
+    fill(world, "99 % in use", 2_000)?;
+    let end = world.now() + CROWD_SAFETY;
+    while world.now() < end {
+        let host = world.draws.index(world.hosts().len());
+        step(world, host)?;
+        // At most a hundred steps a second, however many there are.
+        world.run_for_between(0, 19_999)?;
+    }
+    world.heal();
+    world.set_loss(loss);
+    for host in 0..world.hosts().len() {
+        revive(world, host)?;
+    }
+    let took = world.settle(LIVENESS)?;
+    world.figures.time("faults over, every address has a holder", took);
+    fill(world, "99 % in use again", 40_000)?;
+    let took = world.settle(LIVENESS)?;
+    world.figures.time("full again, every address has a holder", took);
+    count_ranges(world);
+    Ok(())
+}
+
+/// Nodes take addresses, one in at most so many microseconds, until 99 % are in use; half of them take most.
+fn fill(world: &mut World, called: &'static str, pace_us: u64) -> Outcome {
+    let hosts = world.hosts().len();
+    let used = |world: &World| world.numbers.as_ref().map_or(0, Numbers::used);
+    let dynamic = world.numbers.as_ref().map_or(0, |numbers| numbers.space().dynamic());
+    let wanted = usize::try_from(dynamic).unwrap_or(0) * 99 / 100;
+    let since = world.now();
+    while used(world) < wanted {
+        if world.now().since(since) > FILLING {
+            let what = format!("{} of {wanted} are in use after {FILLING:?}", used(world));
+            return Err(world.broken("share", what));
+        }
+        let among = if world.draws.chance(MILLION / 2) { hosts / 2 + 1 } else { hosts };
+        let host = world.draws.index(among);
+        world.take_number(host, Wish::Any)?;
+        // The last ones are looked for at many nodes, while others come back from their rest.
+        let scarce = used(world) >= wanted * 9 / 10;
+        world.run_for_between(0, if scarce { 200_000 } else { pace_us })?;
+    }
+    world.figures.time(called, world.now().since(since));
+    Ok(())
 }
 
 fn count_ranges(world: &mut World) {

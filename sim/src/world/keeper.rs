@@ -79,7 +79,9 @@ fn filter(table: Option<&str>) -> Filter {
 
 fn shown(node: &Node, start: u128) -> Option<Row> {
     let key = ring::key(SPACE.as_bytes(), start);
-    let filter = Filter { prefix: key, ..filter(Some(RANGES)) };
+    // With the lifetime it is one row that is looked at, and not the table.
+    let lifetime = Some(Lifetime::Cluster);
+    let filter = Filter { prefix: key, lifetime, ..filter(Some(RANGES)) };
     let (_, row) = node.rows(&filter).into_iter().next()?;
     Row::decode(row.entry.value.as_ref()?).ok()
 }
@@ -188,6 +190,10 @@ impl World {
         }
         if let Some(entry) = self.hosts.get_mut(host) {
             entry.given.remove(&n);
+            // Shown later, it would be in use for ever, and by nobody.
+            if let Some(keeper) = &mut entry.keeper {
+                keeper.unpublished.remove(&n);
+            }
         }
         let key = n.to_be_bytes().to_vec();
         if let Some(write) = write(USED, Lifetime::Owner, key, None) {
