@@ -488,7 +488,7 @@ fn rows_of_a_node_that_fails_amid_its_restart_are_remembered() {
     assert!(failed(&net) && net.values(0).is_empty());
     assert_eq!(net.owned(0, 1).len(), 1, "it may say the same again when it is back");
     net.cut.clear();
-    net.until(Duration::from_secs(60), |net| net.owned(0, 1).is_empty() && net.agree());
+    net.until(Duration::from_mins(1), |net| net.owned(0, 1).is_empty() && net.agree());
 }
 
 #[test]
