@@ -54,7 +54,7 @@ const BUILD_LIMIT: Duration = Duration::from_mins(40);
 /// What a target may take to start and to end, beside its time.
 const GRACE: Duration = Duration::from_mins(2);
 /// The time of each target in CI, and unless told otherwise.
-const SHORT: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_secs(5);
 /// The same before a release.
 const LONG: Duration = Duration::from_mins(5);
 
@@ -82,7 +82,7 @@ pub(crate) struct Options {
     /// Only these targets
     #[arg(value_name = "TARGET")]
     only: Vec<String>,
-    /// How long each target is run; ten seconds by default
+    /// How long each target is run; five seconds by default
     #[arg(long, value_name = "N", value_parser = minutes)]
     minutes: Option<Duration>,
     /// Search as another run with this seed did; by default each run searches its own way
