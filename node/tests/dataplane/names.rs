@@ -35,8 +35,8 @@ pub(crate) fn dig(sandbox: &Path, words: &str) -> Vec<String> {
     let mut dig = Command::new("dig");
     dig.args(["@127.0.0.11", "+time=2", "+tries=1"]).args(words.split(' '));
     let done = inside(sandbox, || dig.output().unwrap());
-    let mut lines: Vec<String> =
-        String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect();
+    let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
     lines.sort();
     lines
 }
