@@ -18,14 +18,14 @@ use crate::{
     services::Services,
 };
 
-/// An endpoint of this host that serves something.
+/// An endpoint of this host.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
     /// What it is called.
     pub name: &'a Name,
     /// Its network.
     pub network: NetworkId,
-    /// What it is to its service.
+    /// What it is to a service, if it serves one.
     pub backend: Option<&'a Backend>,
     /// Ports that it has by itself.
     pub published: &'a [Published],

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use netdb_gossip_core::identity::{Name, NodeId};
 
 use super::Family;
-use crate::records::{EndpointId, EndpointRecord, ServiceId, ServiceMode, ServiceRecord};
+use crate::records::{EndpointId, EndpointRecord, ServiceId, ServiceMode, ServiceRecord, latest};
 
 /// What the name of a service's backends begins with, as in Docker's swarm mode.
 pub(super) const BACKENDS: &str = "tasks.";
@@ -158,11 +158,9 @@ impl Zone {
         self.services.insert(id, record);
     }
 
-    /// Of an endpoint that several nodes say they have, the row that moved the most counts, as it does for the
-    /// overlay's entries.
+    /// The row that counts, as it does for the overlay's entries.
     fn stands(&self, id: EndpointId) -> Option<&Arc<Held>> {
-        let rows = self.endpoints.get(&id)?;
-        rows.iter().max_by_key(|(node, held)| (held.moves, **node)).map(|(_, held)| held)
+        latest(self.endpoints.get(&id)?, |held| held.moves).map(|(_, held)| held)
     }
 
     fn learn_endpoint(&mut self, id: EndpointId, held: &Arc<Held>) {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     firewall::Family,
-    records::{Backend, EndpointId, EndpointRecord, NetworkId, ServiceId, ServiceMode},
+    records::{Backend, EndpointId, EndpointRecord, NetworkId, ServiceId, ServiceMode, latest},
     services::{Claim, Listed, Services},
 };
 
@@ -242,10 +242,9 @@ impl Member {
 }
 
 impl Network {
-    /// Of an endpoint that several nodes say they have, the row that moved the most counts.
+    /// The row of an endpoint that counts.
     fn stands(&self, id: EndpointId) -> Option<(NodeId, &Member)> {
-        let rows = self.members.get(&id)?.iter();
-        rows.max_by_key(|(node, member)| (member.moves, **node)).map(|(node, m)| (*node, m))
+        latest(self.members.get(&id)?, |member| member.moves)
     }
 
     /// The same, if it serves something.

@@ -1,10 +1,10 @@
 //! An endpoint: one sandbox's interface on one network, and where packets for it have to go.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::net::IpAddr;
 
 use ipnet::IpNet;
-use netdb_gossip_core::identity::Name;
+use netdb_gossip_core::identity::{Name, NodeId};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -41,6 +41,16 @@ pub struct EndpointRecord {
     pub mtu: u32,
     /// What it is to a service, if it serves one.
     pub backend: Option<Backend>,
+}
+
+/// Of an endpoint that several nodes say they have, whose row counts: that which moved the most, and of equals the
+/// highest node's.
+pub(crate) fn latest<T>(
+    rows: &BTreeMap<NodeId, T>,
+    moves: impl Fn(&T) -> u32,
+) -> Option<(NodeId, &T)> {
+    let latest = rows.iter().max_by_key(|(node, row)| (moves(row), **node));
+    latest.map(|(node, row)| (*node, row))
 }
 
 /// What is wrong with an endpoint.

@@ -34,6 +34,7 @@ use crate::spaces::PoolError;
 pub use backend::{
     Backend, BackendState, Health, MAX_WEIGHT, ParseBackendStateError, ParseHealthError,
 };
+pub(crate) use endpoint::latest;
 pub use endpoint::{EndpointError, EndpointRecord, MAX_ADDRESSES, MAX_ALIASES, MAX_SANDBOX};
 pub use id::{EndpointId, NetworkId, ParseIdError, ServiceId};
 pub use link_name::{LinkName, LinkNameError};
