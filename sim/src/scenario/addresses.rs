@@ -79,6 +79,13 @@ fn churn(world: &mut World) -> Outcome {
         step(world, host)?;
         world.run_for_between(0, 199_999)?;
     }
+    recover(world, loss)?;
+    count_ranges(world);
+    Ok(())
+}
+
+/// No faults any more, and everybody is back.
+fn recover(world: &mut World, loss: u32) -> Outcome {
     world.heal();
     world.set_loss(loss);
     for host in 0..world.hosts().len() {
@@ -86,7 +93,6 @@ fn churn(world: &mut World) -> Outcome {
     }
     let took = world.settle(LIVENESS)?;
     world.figures.time("faults over, every address has a holder", took);
-    count_ranges(world);
     Ok(())
 }
 
@@ -184,13 +190,7 @@ fn crowd(world: &mut World) -> Outcome {
         // At most a hundred steps a second, however many there are.
         world.run_for_between(0, 19_999)?;
     }
-    world.heal();
-    world.set_loss(loss);
-    for host in 0..world.hosts().len() {
-        revive(world, host)?;
-    }
-    let took = world.settle(LIVENESS)?;
-    world.figures.time("faults over, every address has a holder", took);
+    recover(world, loss)?;
     fill(world, "99 % in use again", 40_000)?;
     let took = world.settle(LIVENESS)?;
     world.figures.time("full again, every address has a holder", took);
