@@ -28,7 +28,7 @@ use netnode_plan::{
 };
 
 use crate::{
-    daemon::{Daemon, addresses, cluster, until},
+    daemon::{Daemon, addresses, cluster, serving, until},
     lab::{Lab, by_hand},
     ping::answers,
     talk::{Call, Flow, serve_as},
@@ -89,14 +89,7 @@ fn create(daemon: &Daemon, network: &str, prefer_local: bool) -> Vec<SocketAddr>
 
 fn attach(daemon: &Daemon, network: &str, name: &str, sandbox: &Path, weight: u16) -> Endpoint {
     serve_as(sandbox, &format!("[::]:{PORT}"), name);
-    let wanted = AttachEndpoint {
-        network: network.to_owned(),
-        name: name.to_owned(),
-        netns: sandbox.to_str().unwrap().to_owned(),
-        service: Some("api".to_owned()),
-        weight: Some(weight),
-        ..AttachEndpoint::default()
-    };
+    let wanted = AttachEndpoint { weight: Some(weight), ..serving(network, name, sandbox) };
     daemon.ask(daemon.client.attach_endpoint(&wanted)).unwrap()
 }
 

@@ -232,6 +232,17 @@ pub(crate) fn create_small(daemons: &[Daemon]) {
     until("both know it", || daemons[1].ask(daemons[1].client.network("small")).is_ok());
 }
 
+/// An endpoint that is to serve `api`.
+pub(crate) fn serving(network: &str, name: &str, at: &Path) -> AttachEndpoint {
+    AttachEndpoint {
+        network: network.to_owned(),
+        name: name.to_owned(),
+        netns: at.to_str().unwrap().to_owned(),
+        service: Some("api".to_owned()),
+        ..AttachEndpoint::default()
+    }
+}
+
 pub(crate) fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
     let of = |text: &String| text.split('/').next().unwrap().parse().unwrap();
     endpoint.addresses.iter().map(of).collect()

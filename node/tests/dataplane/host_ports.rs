@@ -8,7 +8,7 @@ use netnode_api::{
 };
 
 use crate::{
-    daemon::until,
+    daemon::{serving, until},
     lab::inside,
     talk::{ask, ask_udp, is_shut},
     ways::Site,
@@ -20,10 +20,7 @@ fn port(published: u16, protocol: &str) -> PublishedPort {
 }
 
 fn plug(site: &Site, host: usize, name: &str) -> Endpoint {
-    let netns = site.sandbox(name).to_str().unwrap().to_owned();
-    let (network, service) = ("web".to_owned(), Some("api".to_owned()));
-    let wanted =
-        AttachEndpoint { network, name: name.into(), netns, service, ..AttachEndpoint::default() };
+    let wanted = serving("web", name, &site.sandbox(name));
     site.daemons[host].ask(site.daemons[host].client.attach_endpoint(&wanted)).unwrap()
 }
 

@@ -9,7 +9,7 @@ use netnode_api::{
 };
 
 use crate::{
-    daemon::{Daemon, addresses, cluster, create_small, until},
+    daemon::{self, Daemon, addresses, cluster, create_small, until},
     lab::Lab,
     ping::answers,
 };
@@ -22,14 +22,7 @@ fn create(daemon: &Daemon, network: &str, name: &str) -> IpAddr {
 }
 
 fn serving(daemon: &Daemon, network: &str, name: &str, at: &Path) -> AttachEndpoint {
-    let wanted = AttachEndpoint {
-        network: network.to_owned(),
-        name: name.to_owned(),
-        netns: at.to_str().unwrap().to_owned(),
-        service: Some("api".to_owned()),
-        weight: Some(2),
-        ..AttachEndpoint::default()
-    };
+    let wanted = AttachEndpoint { weight: Some(2), ..daemon::serving(network, name, at) };
     daemon.ask(daemon.client.attach_endpoint(&wanted)).unwrap();
     wanted
 }
@@ -48,11 +41,8 @@ fn is_seen(by: &Daemon, task: &str, node: RowState, how: &str) -> bool {
 
 fn change(daemon: &Daemon, endpoint: &str, health: Option<&str>, state: Option<&str>) {
     let (health, state) = (health.map(str::to_owned), state.map(str::to_owned));
-    daemon
-        .ask(
-            daemon.client.change_backend(endpoint, &ChangeBackend { health, state, grace_s: None }),
-        )
-        .unwrap();
+    let wanted = ChangeBackend { health, state, ..ChangeBackend::default() };
+    daemon.ask(daemon.client.change_backend(endpoint, &wanted)).unwrap();
 }
 
 #[test]
