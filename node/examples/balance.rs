@@ -17,7 +17,10 @@ use std::{
 };
 
 use netdb_tests::namespaces::{Namespaces, by_hand, inside, set_apart};
-use netnode::{drivers::reconcile::Comparer, kernel::Linux};
+use netnode::{
+    drivers::reconcile::{Comparer, Report},
+    kernel::Linux,
+};
 use netnode_plan::{
     desired::Desired,
     firewall::Firewall,
@@ -90,11 +93,7 @@ impl Rules {
     /// How long it takes to make the kernel so, in microseconds.
     fn time<E: std::fmt::Debug>(
         &mut self,
-        bring: impl Fn(
-            &mut Comparer,
-            &mut Linux,
-            &Desired,
-        ) -> Result<netnode::drivers::reconcile::Report, E>,
+        bring: impl Fn(&mut Comparer, &mut Linux, &Desired) -> Result<Report, E>,
     ) -> f64 {
         let balances = [(NetworkId([1; 16]), self.balance.clone())].into();
         let firewall = Firewall { balances, ..Firewall::default() };
@@ -105,7 +104,9 @@ impl Rules {
         let began = Instant::now();
         let report = bring(&mut self.comparer, &mut self.kernel, &desired).unwrap();
         let took = began.elapsed();
-        assert!(report.is_settled(), "{report:?}");
+        // Its steps may be thousands of elements long.
+        let failed: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
+        assert!(report.is_settled(), "{failed:?}");
         micros(took)
     }
 

@@ -7,7 +7,6 @@ mod delays;
 pub(super) mod wire;
 
 use std::{
-    env,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -66,12 +65,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let shell = Shell::new("bench", Instant::now() + BUILD_LIMIT, false).aside();
     let packages = ["--package=netnode", "--package=netnode-cli"];
     shell.run(cargo(["build", "--release"]).args(packages))?;
-    let mut again = room::enter();
-    again.arg(env::current_exe().context("finding this program")?);
-    again.args(env::args_os().skip(1)).arg("--apart");
-    let shell = Shell::new("bench", Instant::now() + LIMIT, false).aside();
-    shell.run(&mut again)?;
-    Ok(ExitCode::SUCCESS)
+    room::again(LIMIT)
 }
 
 /// Three hosts, their cluster, and a network that each has a sandbox on.

@@ -1,13 +1,19 @@
 //! A network and a mount namespace of our own, in which the kernel loses and cuts what it is told to.
 //!
-//! Made by `unshare` without any rights, gone with the last process in it. Nothing outside of it is changed.
+//! Made by `unshare`, which needs no rights for it, gone with the last process in it. Nothing outside of it is changed.
 
-use std::{env, net::IpAddr, process::Command};
+use std::{
+    env,
+    net::IpAddr,
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use netdb_tests::command::run;
+use nix::unistd::geteuid;
 
-use crate::shell::works;
+use crate::shell::{Shell, works};
 
 /// Where tools of administrators are, which are in the path of few others.
 const SYSTEM_TOOLS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
@@ -27,8 +33,21 @@ add rule inet bench entering iif lo ip saddr @right ip daddr @left drop
 /// Runs a program with the same arguments in a namespace of its own.
 pub(crate) fn enter() -> Command {
     let mut command = tool("unshare");
-    command.args(["--map-root-user", "--net", "--mount", "--"]);
+    // Root stays what it is: in a user namespace it could send no more to the kernel at once than anybody may.
+    if !geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--net", "--mount", "--"]);
     command
+}
+
+/// Runs this program again with the same arguments, and `--apart`, in a namespace of its own.
+pub(crate) fn again(limit: Duration) -> Result<ExitCode> {
+    let mut again = enter();
+    again.arg(env::current_exe().context("finding this program")?);
+    again.args(env::args_os().skip(1)).arg("--apart");
+    Shell::new("bench", Instant::now() + limit, false).aside().run(&mut again)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Why there can be no such namespace here.

@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Command, ExitCode},
@@ -84,12 +83,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     shell.run(cargo(["build", "--release"]).args(packages))?;
     let example = ["--package=netnode", "--example=balance"];
     shell.run(cargo(["build", "--release"]).args(example))?;
-    let mut again = room::enter();
-    again.arg(env::current_exe().context("finding this program")?);
-    again.args(env::args_os().skip(1)).arg("--apart");
-    let shell = Shell::new("bench", Instant::now() + LIMIT, false).aside();
-    shell.run(&mut again)?;
-    Ok(ExitCode::SUCCESS)
+    room::again(LIMIT)
 }
 
 fn apart(options: &Options) -> Result<ExitCode> {
