@@ -175,7 +175,8 @@ fn others(before: &firewall::Wanted, now: &firewall::Wanted) -> bool {
         && before.iter().zip(now.values()).all(|((at, was), is)| is_kept(at) || was == is)
 }
 
-/// The packet filters that there is a want of, but for those that are kept apart. That of a namespace which is not there yet has time until it is.
+/// The packet filters that there is a want of, but for those that are kept apart. That of a namespace which is not
+/// there yet has time until it is.
 fn firewalls(
     kernel: &mut impl Kernel,
     wanted: &firewall::Wanted,
