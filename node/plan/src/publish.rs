@@ -2,13 +2,17 @@
 //! `[ADDRESS:|INTERFACE:]HOSTPORT:PORT[/tcp|udp]`.
 
 use alloc::string::{String, ToString};
-use core::{fmt, net::IpAddr, str::FromStr};
+use core::{
+    fmt,
+    net::{IpAddr, SocketAddrV4, SocketAddrV6},
+    str::FromStr,
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    firewall::{Back, Bind, Front, Protocol},
+    firewall::{Backs, Bind, Front, Protocol},
     records::LinkName,
 };
 
@@ -112,7 +116,7 @@ impl Published {
 
     /// What it comes to for an endpoint with these addresses; `None` if it has none of the family that the
     /// port is bound to.
-    pub fn lead_to(&self, addresses: &[IpNet]) -> Option<(Front, Back)> {
+    pub fn lead_to(&self, addresses: &[IpNet]) -> Option<(Front, Backs)> {
         let mut front = self.front.clone();
         let (mut v4, mut v6) = (true, true);
         if let Bind::Address(bound) = front.bind {
@@ -130,11 +134,10 @@ impl Published {
             IpAddr::V6(address) if v6 => Some((address, self.to)),
             _ => None,
         });
-        let back = Back {
-            v4: v4.map(|(address, port)| core::net::SocketAddrV4::new(address, port)),
-            v6: v6.map(|(address, port)| core::net::SocketAddrV6::new(address, port, 0, 0)),
-        };
-        (back != Back::default()).then_some((front, back))
+        let v4 = v4.map(|(address, port)| SocketAddrV4::new(address, port));
+        let v6 = v6.map(|(address, port)| SocketAddrV6::new(address, port, 0, 0));
+        let backs = Backs { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
+        (backs != Backs::default()).then_some((front, backs))
     }
 }
 
@@ -206,8 +209,8 @@ mod tests {
         let v4 = ["172.18.0.2/20".parse().unwrap()];
         let both = [v4[0], "fd00::2/64".parse().unwrap()];
         let back = |text, addresses: &[IpNet]| {
-            let (front, back) = published(text).lead_to(addresses)?;
-            Some((front.bind, back.v4.is_some(), back.v6.is_some()))
+            let (front, backs) = published(text).lead_to(addresses)?;
+            Some((front.bind, !backs.v4.is_empty(), !backs.v6.is_empty()))
         };
         assert_eq!(back("80:80", &both), Some((Bind::Any, true, true)));
         assert_eq!(back("80:80", &v4), Some((Bind::Any, true, false)));

@@ -27,7 +27,8 @@ use super::{
     Chain, Edit, Elements, Expr, Family, Field, Firewall, Hook, Kind, Refusal, Register, Rule, Set,
     Table, Verdict,
     render::{
-        DSTNAT, FILTER, FIRST, address, address_field, after, chain, equals, family, load, protocol,
+        DSTNAT, FILTER, FIRST, address, address_field, after, chain, equals, family, load, number,
+        protocol,
     },
 };
 use crate::{
@@ -174,15 +175,10 @@ fn elements(vip: IpAddr, spread: &Spread) -> Vec<(Sets, Vec<u8>, Vec<u8>)> {
         return vec![(Sets::Unserved, address(vip), Vec::new())];
     }
     let backend = |(slot, to): (usize, &IpAddr)| {
-        (Sets::Backends, [address(vip), mark(slot)].concat(), address(*to))
+        (Sets::Backends, [address(vip), number(slot)].concat(), address(*to))
     };
     let service = (Sets::Services(slots.len()), address(vip), Vec::new());
     core::iter::once(service).chain(slots.iter().enumerate().map(backend)).collect()
-}
-
-/// A number as the kernel keeps marks.
-fn mark(number: usize) -> Vec<u8> {
-    u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes().into()
 }
 
 fn go_on(of: Family) -> Rule {

@@ -16,6 +16,7 @@ mod expr;
 mod judge;
 mod model;
 mod others;
+mod ports;
 mod render;
 mod table;
 #[cfg(test)]
@@ -53,8 +54,8 @@ pub struct Firewall {
     /// Bridges that have endpoints behind them. What comes from elsewhere reaches those only as an answer or
     /// through a published port; so bridges are apart from each other, too.
     pub bridges: BTreeMap<LinkName, Bridge>,
-    /// Ports of this host that lead to endpoints.
-    pub published: BTreeMap<Front, Back>,
+    /// Ports of this host, and where they lead to.
+    pub published: BTreeMap<Front, Backs>,
     /// UDP ports that tunnels end at. What else is wanted brings connection tracking, which has nothing to say
     /// of them: either direction has ports of its own (RFC 7348, section 5), and inner connections are none of
     /// the host's.
@@ -104,13 +105,14 @@ pub enum Bind {
     Any,
 }
 
-/// Where a published port leads to, for each version of IP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Back {
+/// Where a published port leads to, for each version of IP: what is new goes to one of the slots, each as likely as
+/// every other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backs {
     /// For IPv4.
-    pub v4: Option<SocketAddrV4>,
+    pub v4: Vec<SocketAddrV4>,
     /// For IPv6.
-    pub v6: Option<SocketAddrV6>,
+    pub v6: Vec<SocketAddrV6>,
 }
 
 impl Firewall {
@@ -134,10 +136,14 @@ impl Firewall {
         for (network, balance) in other.balances {
             self.balances.entry(network).or_insert(balance);
         }
-        for (front, back) in other.published {
+        for (front, backs) in other.published {
             let there = self.published.entry(front).or_default();
-            there.v4 = there.v4.or(back.v4);
-            there.v6 = there.v6.or(back.v6);
+            if there.v4.is_empty() {
+                there.v4 = backs.v4;
+            }
+            if there.v6.is_empty() {
+                there.v6 = backs.v6;
+            }
         }
     }
 }

@@ -151,9 +151,9 @@ fn needs<'a>(
     let families: BTreeSet<Family> = bridge.subnets.iter().map(|s| Family::of(s.addr())).collect();
     let behind = |address: IpAddr| bridge.subnets.iter().any(|subnet| subnet.contains(&address));
     let is_published = |family| {
-        firewall.published.values().any(|back| match family {
-            Family::V4 => back.v4.is_some_and(|to| behind((*to.ip()).into())),
-            Family::V6 => back.v6.is_some_and(|to| behind((*to.ip()).into())),
+        firewall.published.values().any(|backs| match family {
+            Family::V4 => backs.v4.iter().any(|to| behind((*to.ip()).into())),
+            Family::V6 => backs.v6.iter().any(|to| behind((*to.ip()).into())),
         })
     };
     let (state, bridge) = (state::NEW, Some(name));

@@ -10,7 +10,7 @@
 //! | `forward` | forward, filter + 5 | keeps bridges apart, and what is not published shut |
 //! | `postrouting` | postrouting, srcnat + 5 | masquerades what leaves a network |
 //!
-//! What balances has chains of its own: see `balance.rs`.
+//! What balances has chains of its own: see `balance.rs`. Where ports lead to: see `ports.rs`.
 //!
 //! Each comes just after the place where an administrator's own rules are by custom: a translation of theirs
 //! goes before one of ours.
@@ -21,9 +21,8 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{
-    Back, Base, Bind, Chain, Ct, Expr, Family, Field, Firewall, Front, Header, Hook, Kind,
-    LINK_NAME, Meta, Protocol, Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL,
-    state, status,
+    Base, Chain, Ct, Expr, Family, Field, Firewall, Header, Hook, Kind, LINK_NAME, Meta, Protocol,
+    Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL, ports, state, status,
 };
 use crate::{host::LOOPBACK as LOOPBACK_LINK, lb::Balance, records::LinkName};
 
@@ -69,17 +68,13 @@ impl Firewall {
             ("leaving", filter(Hook::Output, RAW, self.leaving())),
             ("prerouting", nat(Hook::Prerouting, DSTNAT, vec![to_this_host()])),
             ("output", nat(Hook::Output, DSTNAT, vec![to_this_host()])),
-            (PUBLISH, Chain { base: None, rules: publish() }),
+            (PUBLISH, Chain { base: None, rules: ports::rules(&self.published) }),
             ("forward", filter(Hook::Forward, FILTER, forward())),
             ("postrouting", nat(Hook::Postrouting, SRCNAT, self.postrouting())),
         ];
         table.chains.extend(named(chains));
         table.sets.extend(named(self.bridge_sets()));
-        for kind in PORTS {
-            for family in [Family::V4, Family::V6] {
-                table.sets.insert(kind.name(family), self.ports(kind, family));
-            }
-        }
+        table.sets.extend(ports::sets(&self.published));
     }
 
     fn bridge_sets(&self) -> [(&'static str, Set); 3] {
@@ -95,14 +90,6 @@ impl Firewall {
             bridges.elements.insert(name, Vec::new());
         }
         [(BRIDGES, bridges), (CLOSED, closed), (WITHIN, within)]
-    }
-
-    fn ports(&self, kind: Ports, family: Family) -> Set {
-        let mut ports = Set::new(&kind.key(family), &[address_field(family), Field::Port]);
-        for (front, back) in &self.published {
-            ports.elements.extend(element(kind, family, front, back));
-        }
-        ports
     }
 
     fn guard(&self) -> Vec<Rule> {
@@ -208,74 +195,6 @@ fn forward() -> Vec<Rule> {
     ]
 }
 
-fn publish() -> Vec<Rule> {
-    let rule = |kind: Ports, of: Family| {
-        let mut rule = family(of);
-        let mut at = FIRST;
-        for field in kind.key(of) {
-            rule.push(load(field, at));
-            at = after(at, field);
-        }
-        let port = after(FIRST, address_field(of));
-        rule.push(Expr::Lookup { set: kind.name(of), key: FIRST, into: Some(FIRST) });
-        rule.push(Expr::Dnat { family: of, address: FIRST, port: Some(port) });
-        rule
-    };
-    PORTS.into_iter().flat_map(|kind| [rule(kind, Family::V4), rule(kind, Family::V6)]).collect()
-}
-
-/// Published ports by how they are bound.
-#[derive(Clone, Copy)]
-enum Ports {
-    /// To one address.
-    Address,
-    /// To a link that they come by.
-    Link,
-    /// To nothing.
-    All,
-}
-
-/// In the order in which they count.
-const PORTS: [Ports; 3] = [Ports::Address, Ports::Link, Ports::All];
-
-impl Ports {
-    fn name(self, family: Family) -> String {
-        match (self, family) {
-            (Self::Address, Family::V4) => "address-ports-v4",
-            (Self::Address, Family::V6) => "address-ports-v6",
-            (Self::Link, Family::V4) => "link-ports-v4",
-            (Self::Link, Family::V6) => "link-ports-v6",
-            (Self::All, Family::V4) => "ports-v4",
-            (Self::All, Family::V6) => "ports-v6",
-        }
-        .into()
-    }
-
-    fn key(self, family: Family) -> Vec<Field> {
-        match self {
-            Self::Address => vec![address_field(family), Field::Protocol, Field::Port],
-            Self::Link => vec![Field::Link, Field::Protocol, Field::Port],
-            Self::All => vec![Field::Protocol, Field::Port],
-        }
-    }
-}
-
-/// A published port as an element of a map, if it belongs there.
-fn element(kind: Ports, family: Family, front: &Front, back: &Back) -> Option<(Vec<u8>, Vec<u8>)> {
-    let bound = match (kind, &front.bind) {
-        (Ports::Address, Bind::Address(bound)) if Family::of(*bound) == family => address(*bound),
-        (Ports::Link, Bind::Link(name)) => link(name),
-        (Ports::All, Bind::Any) => Vec::new(),
-        _ => return None,
-    };
-    let (to, to_port) = match family {
-        Family::V4 => back.v4.map(|to| (IpAddr::V4(*to.ip()), to.port()))?,
-        Family::V6 => back.v6.map(|to| (IpAddr::V6(*to.ip()), to.port()))?,
-    };
-    let key = [bound, vec![front.protocol.number(), 0, 0, 0], port(front.port)].concat();
-    Some((key, [address(to), port(to_port)].concat()))
-}
-
 pub(super) fn load(field: Field, into: Register) -> Expr {
     let network = |offset, length| Expr::Payload { base: Header::Network, offset, length, into };
     match field {
@@ -348,13 +267,18 @@ pub(super) fn address(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn port(port: u16) -> Vec<u8> {
+pub(super) fn port(port: u16) -> Vec<u8> {
     let [high, low] = port.to_be_bytes();
     vec![high, low, 0, 0]
 }
 
+/// A number as the kernel keeps marks.
+pub(super) fn number(number: usize) -> Vec<u8> {
+    u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes().into()
+}
+
 /// A link's name as rules compare it.
-fn link(name: &LinkName) -> Vec<u8> {
+pub(super) fn link(name: &LinkName) -> Vec<u8> {
     link_called(name.as_str())
 }
 

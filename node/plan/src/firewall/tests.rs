@@ -13,8 +13,8 @@ fn front(bind: Bind, port: u16) -> Front {
     Front { bind, protocol: Protocol::Tcp, port }
 }
 
-fn back(to: &str) -> Back {
-    Back { v4: Some(to.parse().unwrap()), v6: None }
+fn back(to: &str) -> Backs {
+    Backs { v4: vec![to.parse().unwrap()], v6: vec![] }
 }
 
 fn firewall() -> Firewall {
@@ -73,17 +73,40 @@ fn tunnels_alone_need_no_table_and_are_in_two_chains_of_it() {
 }
 
 #[test]
-fn a_port_is_one_element() {
+fn a_port_is_an_element_and_one_for_its_slot() {
     let mut model = model();
     settle(&mut model, &firewall());
     let mut more = firewall();
     more.published.insert(front(Bind::Any, 443), back("10.1.0.2:8443"));
     let key = vec![6, 0, 0, 0, 1, 187, 0, 0];
+    let slot = [key.clone(), 0_u32.to_ne_bytes().into()].concat();
     let value = vec![10, 1, 0, 2, 32, 251, 0, 0];
-    let element: Elements = [(key, value)].into();
-    let ports = || "ports-v4".into();
-    assert_eq!(settle(&mut model, &more), [Edit::AddElements(ports(), element.clone())]);
-    assert_eq!(settle(&mut model, &firewall()), [Edit::RemoveElements(ports(), element)]);
+    let port: Elements = [(key, vec![])].into();
+    let slot: Elements = [(slot, value)].into();
+    let all = |edit: fn(alloc::string::String, Elements) -> Edit| {
+        [edit("ports-v4".into(), slot.clone()), edit("ports-v4-1".into(), port.clone())]
+    };
+    assert_eq!(settle(&mut model, &more), all(Edit::AddElements));
+    assert_eq!(settle(&mut model, &firewall()), all(Edit::RemoveElements));
+}
+
+#[test]
+fn ports_with_as_many_slots_share_a_rule() {
+    let mut model = model();
+    settle(&mut model, &firewall());
+    let rules = |more: &Firewall| more.table().unwrap().chains["publish"].rules.len();
+    let one_slot_each = rules(&firewall());
+    let mut more = firewall();
+    let both = || Backs { v4: [back("10.1.0.2:1").v4, back("10.1.0.3:1").v4].concat(), v6: vec![] };
+    more.published.insert(front(Bind::Any, 443), both());
+    assert_eq!(rules(&more), one_slot_each + 1);
+    settle(&mut model, &more);
+    more.published.insert(front(Bind::Any, 444), both());
+    assert_eq!(rules(&more), one_slot_each + 1);
+    assert!(settle(&mut model, &more).iter().all(|edit| matches!(edit, Edit::AddElements(..))));
+    // The set of those with two slots goes with the last of them.
+    let edits = settle(&mut model, &firewall());
+    assert!(edits.contains(&Edit::RemoveSet("ports-v4-2".into())), "{edits:?}");
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! Published ports in our table: where what is for a port of this host goes.
+//!
+//! | set | what is in it |
+//! | --- | --- |
+//! | `ports-v4-N` | ports of all addresses that have N slots |
+//! | `ports-v4` | such a port and a slot: the address and port that it leads to |
+//! | `address-ports-v4-N`, `address-ports-v4` | the same for ports of one address |
+//! | `link-ports-v4-N`, `link-ports-v4` | the same for ports of one link |
+//!
+//! As with virtual addresses (`balance.rs`) there is a rule for each number of slots, and no more for ten thousand
+//! ports than for one. A port of one endpoint has one slot.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    vec,
+    vec::Vec,
+};
+use core::net::{IpAddr, SocketAddr};
+
+use super::{
+    Backs, Bind, Expr, Family, Field, Front, Rule, Set,
+    render::{FIRST, address, address_field, after, family, link, load, number, port},
+};
+
+/// Published ports by how they are bound.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ports {
+    /// To one address.
+    Address,
+    /// To a link that they come by.
+    Link,
+    /// To nothing.
+    All,
+}
+
+/// In the order in which they count.
+const PORTS: [Ports; 3] = [Ports::Address, Ports::Link, Ports::All];
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+impl Ports {
+    /// The map of their slots.
+    fn name(self, family: Family) -> String {
+        match (self, family) {
+            (Self::Address, Family::V4) => "address-ports-v4",
+            (Self::Address, Family::V6) => "address-ports-v6",
+            (Self::Link, Family::V4) => "link-ports-v4",
+            (Self::Link, Family::V6) => "link-ports-v6",
+            (Self::All, Family::V4) => "ports-v4",
+            (Self::All, Family::V6) => "ports-v6",
+        }
+        .into()
+    }
+
+    /// The set of those that have so many slots.
+    fn tier(self, family: Family, slots: usize) -> String {
+        format!("{}-{slots}", self.name(family))
+    }
+
+    fn key(self, family: Family) -> Vec<Field> {
+        match self {
+            Self::Address => vec![address_field(family), Field::Protocol, Field::Port],
+            Self::Link => vec![Field::Link, Field::Protocol, Field::Port],
+            Self::All => vec![Field::Protocol, Field::Port],
+        }
+    }
+
+    /// A port as a key, if it is bound so.
+    fn key_of(self, family: Family, front: &Front) -> Option<Vec<u8>> {
+        let bound = match (self, &front.bind) {
+            (Self::Address, Bind::Address(bound)) if Family::of(*bound) == family => {
+                address(*bound)
+            }
+            (Self::Link, Bind::Link(name)) => link(name),
+            (Self::All, Bind::Any) => Vec::new(),
+            _ => return None,
+        };
+        let protocol = vec![front.protocol.number(), 0, 0, 0];
+        Some([bound, protocol, port(front.port)].concat())
+    }
+}
+
+impl Backs {
+    /// Where the slots of one family lead to.
+    fn slots(&self, family: Family) -> Vec<SocketAddr> {
+        match family {
+            Family::V4 => self.v4.iter().copied().map(SocketAddr::V4).collect(),
+            Family::V6 => self.v6.iter().copied().map(SocketAddr::V6).collect(),
+        }
+    }
+}
+
+/// The sets and maps of published ports.
+pub(super) fn sets(published: &BTreeMap<Front, Backs>) -> BTreeMap<String, Set> {
+    let mut sets = BTreeMap::new();
+    for (kind, family) in kinds() {
+        let key = kind.key(family);
+        let with_slot = [key.clone(), vec![Field::Mark]].concat();
+        let mut map = Set::new(&with_slot, &[address_field(family), Field::Port]);
+        for (front, backs) in published {
+            let slots = backs.slots(family);
+            let Some(at) = kind.key_of(family, front).filter(|_| !slots.is_empty()) else {
+                continue;
+            };
+            let tier = sets.entry(kind.tier(family, slots.len()));
+            let tier = tier.or_insert_with(|| Set::new(&key, &[]));
+            tier.elements.insert(at.clone(), Vec::new());
+            for (slot, to) in slots.into_iter().enumerate() {
+                map.elements.insert([at.clone(), number(slot)].concat(), end(to));
+            }
+        }
+        sets.insert(kind.name(family), map);
+    }
+    sets
+}
+
+/// A rule for each number of slots.
+pub(super) fn rules(published: &BTreeMap<Front, Backs>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (kind, family) in kinds() {
+        let slots = published.iter().filter_map(|(front, backs)| {
+            kind.key_of(family, front)?;
+            Some(backs.slots(family).len()).filter(|slots| *slots > 0)
+        });
+        let tiers: BTreeSet<usize> = slots.collect();
+        rules.extend(tiers.into_iter().map(|slots| rule(kind, family, slots)));
+    }
+    rules
+}
+
+fn kinds() -> impl Iterator<Item = (Ports, Family)> {
+    PORTS.into_iter().flat_map(|kind| FAMILIES.map(|family| (kind, family)))
+}
+
+/// As `th dport . meta l4proto @ports-v4-N dnat ip to … . numgen random mod N map @ports-v4`.
+fn rule(kind: Ports, of: Family, slots: usize) -> Rule {
+    let mut rule = family(of);
+    let mut at = FIRST;
+    for field in kind.key(of) {
+        rule.push(load(field, at));
+        at = after(at, field);
+    }
+    let modulus = u32::try_from(slots).unwrap_or(u32::MAX);
+    let port = after(FIRST, address_field(of));
+    rule.push(Expr::Lookup { set: kind.tier(of, slots), key: FIRST, into: None });
+    rule.push(Expr::Random { modulus, into: at });
+    rule.push(Expr::Lookup { set: kind.name(of), key: FIRST, into: Some(FIRST) });
+    rule.push(Expr::Dnat { family: of, address: FIRST, port: Some(port) });
+    rule
+}
+
+/// Where a slot leads to, as a value.
+fn end(to: SocketAddr) -> Vec<u8> {
+    let at: IpAddr = to.ip();
+    [address(at), port(to.port())].concat()
+}
