@@ -12,7 +12,6 @@ use ipnet::IpNet;
 use netdb_gossip_core::identity::Name;
 
 use crate::{
-    firewall::{Bind, Front},
     publish::Published,
     records::{Backend, Driver, EndpointId, NetworkId, PublishMode, PublishedPort},
     services::Services,
@@ -127,7 +126,7 @@ impl HostPorts {
             return;
         };
         for port in record.ports.iter().filter(|port| port.mode == PublishMode::Host) {
-            let published = published(port);
+            let published = Published::from(*port);
             let is_own = |ports: &BTreeMap<EndpointId, Vec<Published>>| {
                 ports.get(&id).is_some_and(|own| own.contains(&published))
             };
@@ -162,12 +161,6 @@ impl HostPorts {
             Some((candidate.name, clash?))
         })
     }
-}
-
-fn published(port: &PublishedPort) -> Published {
-    let bind = port.bind.map_or(Bind::Any, Bind::Address);
-    let front = Front { bind, protocol: port.protocol, port: port.published };
-    Published { front, to: port.target }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod host_ports;
 pub mod lb;
 pub mod local;
 pub mod macvlan;
+pub mod mesh;
 pub mod overlay;
 pub mod publish;
 pub mod records;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     firewall::{Backs, Bind, Front, Protocol},
-    records::LinkName,
+    records::{LinkName, PublishedPort},
 };
 
 /// The most ports of one endpoint.
@@ -104,6 +104,15 @@ impl TryFrom<String> for Published {
 impl From<Published> for String {
     fn from(published: Published) -> Self {
         published.to_string()
+    }
+}
+
+impl From<PublishedPort> for Published {
+    /// What one host's part of it is.
+    fn from(port: PublishedPort) -> Self {
+        let bind = port.bind.map_or(Bind::Any, Bind::Address);
+        let front = Front { bind, protocol: port.protocol, port: port.published };
+        Self { front, to: port.target }
     }
 }
 

@@ -8,7 +8,8 @@
 //! | `link-ports-v4-N`, `link-ports-v4` | the same for ports of one link |
 //!
 //! As with virtual addresses (`balance.rs`) there is a rule for each number of slots, and no more for ten thousand
-//! ports than for one. A port of one endpoint has one slot.
+//! ports than for one. A port of one endpoint has one slot; one that leads nowhere has none, and is refused as a port
+//! that nobody listens on.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,7 @@ use alloc::{
 use core::net::{IpAddr, SocketAddr};
 
 use super::{
-    Backs, Bind, Expr, Family, Field, Front, Rule, Set,
+    Backs, Bind, Expr, Family, Field, Front, Rule, Set, Verdict,
     render::{FIRST, address, address_field, after, family, link, load, number, port},
 };
 
@@ -82,12 +83,13 @@ impl Ports {
 }
 
 impl Backs {
-    /// Where the slots of one family lead to.
-    fn slots(&self, family: Family) -> Vec<SocketAddr> {
-        match family {
+    /// Where the slots of one family lead to; `None` if it leads somewhere in the other alone.
+    fn slots(&self, family: Family) -> Option<Vec<SocketAddr>> {
+        let slots: Vec<SocketAddr> = match family {
             Family::V4 => self.v4.iter().copied().map(SocketAddr::V4).collect(),
             Family::V6 => self.v6.iter().copied().map(SocketAddr::V6).collect(),
-        }
+        };
+        (!slots.is_empty() || *self == Self::default()).then_some(slots)
     }
 }
 
@@ -99,8 +101,7 @@ pub(super) fn sets(published: &BTreeMap<Front, Backs>) -> BTreeMap<String, Set> 
         let with_slot = [key.clone(), vec![Field::Mark]].concat();
         let mut map = Set::new(&with_slot, &[address_field(family), Field::Port]);
         for (front, backs) in published {
-            let slots = backs.slots(family);
-            let Some(at) = kind.key_of(family, front).filter(|_| !slots.is_empty()) else {
+            let (Some(at), Some(slots)) = (kind.key_of(family, front), backs.slots(family)) else {
                 continue;
             };
             let tier = sets.entry(kind.tier(family, slots.len()));
@@ -121,7 +122,7 @@ pub(super) fn rules(published: &BTreeMap<Front, Backs>) -> Vec<Rule> {
     for (kind, family) in kinds() {
         let slots = published.iter().filter_map(|(front, backs)| {
             kind.key_of(family, front)?;
-            Some(backs.slots(family).len()).filter(|slots| *slots > 0)
+            Some(backs.slots(family)?.len())
         });
         let tiers: BTreeSet<usize> = slots.collect();
         rules.extend(tiers.into_iter().map(|slots| rule(kind, family, slots)));
@@ -141,9 +142,13 @@ fn rule(kind: Ports, of: Family, slots: usize) -> Rule {
         rule.push(load(field, at));
         at = after(at, field);
     }
+    rule.push(Expr::Lookup { set: kind.tier(of, slots), key: FIRST, into: None });
+    if slots == 0 {
+        rule.push(Expr::Verdict(Verdict::Accept));
+        return rule;
+    }
     let modulus = u32::try_from(slots).unwrap_or(u32::MAX);
     let port = after(FIRST, address_field(of));
-    rule.push(Expr::Lookup { set: kind.tier(of, slots), key: FIRST, into: None });
     rule.push(Expr::Random { modulus, into: at });
     rule.push(Expr::Lookup { set: kind.name(of), key: FIRST, into: Some(FIRST) });
     rule.push(Expr::Dnat { family: of, address: FIRST, port: Some(port) });

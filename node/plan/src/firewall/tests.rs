@@ -139,6 +139,20 @@ fn a_bridge_changes_its_sets_and_one_chain() {
     assert_eq!(sets(&settle(&mut model, &more)), ["postrouting"]);
 }
 
+#[test]
+fn a_port_that_leads_nowhere_goes_no_further() {
+    let mut closed = firewall();
+    closed
+        .published
+        .insert(front(Bind::Address("192.0.2.1".parse().unwrap()), 90), Backs::default());
+    let table = closed.table().unwrap();
+    assert_eq!(table.sets["address-ports-v4-0"].elements.len(), 1);
+    assert!(!table.sets.contains_key("address-ports-v6-0"));
+    let accept = Some(&Expr::Verdict(Verdict::Accept));
+    let rules = &table.chains["publish"].rules;
+    assert_eq!(rules.iter().filter(|rule| rule.last() == accept).count(), 1);
+}
+
 fn subnet(text: &str) -> IpNet {
     text.parse().unwrap()
 }

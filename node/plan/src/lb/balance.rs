@@ -42,7 +42,8 @@ impl Spread {
         keeps: BTreeMap<IpAddr, Kept>,
     ) -> Self {
         let before = before.map(|before| before.slots.as_slice()).unwrap_or_default();
-        Self { slots: slots::give(before, slots::counts(weights)), keeps }
+        let weights = weights.iter().map(|(at, weight)| (*at, usize::from(*weight))).collect();
+        Self { slots: slots::give(before, slots::counts(&weights)), keeps }
     }
 
     /// Who gets what is new: each slot as likely as every other. None: what is new is refused.

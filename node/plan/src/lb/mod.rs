@@ -13,7 +13,7 @@
 
 mod balance;
 mod chosen;
-mod slots;
+pub(crate) mod slots;
 mod state;
 #[cfg(test)]
 mod tests;

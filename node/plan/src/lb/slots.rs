@@ -1,16 +1,14 @@
 //! Weights as slots.
 
 use alloc::{collections::BTreeMap, vec, vec::Vec};
-use core::net::IpAddr;
-
 /// Up to so many slots each backend has exactly the share that its weight says; where that would take more, there are
 /// so many, or twice as many as backends, and a share is off by less than a slot.
 pub const MAX_EXACT: usize = 256;
 
 /// How many slots each has. Weights of 0 have none.
-pub(super) fn counts(weights: &BTreeMap<IpAddr, u16>) -> BTreeMap<IpAddr, usize> {
+pub(crate) fn counts<T: Copy + Ord>(weights: &BTreeMap<T, usize>) -> BTreeMap<T, usize> {
     let some = weights.iter().filter(|(_, weight)| **weight > 0);
-    let some: Vec<(IpAddr, usize)> = some.map(|(at, weight)| (*at, usize::from(*weight))).collect();
+    let some: Vec<(T, usize)> = some.map(|(at, weight)| (*at, *weight)).collect();
     let divisor = some.iter().fold(0, |divisor, (_, weight)| gcd(divisor, *weight)).max(1);
     let sum: usize = some.iter().map(|(_, weight)| weight / divisor).sum();
     if sum <= MAX_EXACT.max(some.len()) {
@@ -20,12 +18,12 @@ pub(super) fn counts(weights: &BTreeMap<IpAddr, u16>) -> BTreeMap<IpAddr, usize>
 }
 
 /// The method of Hamilton: whole parts first, what is left to the largest remainders. Nobody goes without.
-fn largest_remainder(weights: &[(IpAddr, usize)]) -> BTreeMap<IpAddr, usize> {
+fn largest_remainder<T: Copy + Ord>(weights: &[(T, usize)]) -> BTreeMap<T, usize> {
     let total = MAX_EXACT.max(weights.len().saturating_mul(2));
     // One each, and the rest by weight.
     let rest = total.saturating_sub(weights.len());
     let sum: usize = weights.iter().map(|(_, weight)| weight).sum::<usize>().max(1);
-    let mut by_remainder: Vec<(usize, IpAddr)> = Vec::with_capacity(weights.len());
+    let mut by_remainder: Vec<(usize, T)> = Vec::with_capacity(weights.len());
     let mut counts = BTreeMap::new();
     let mut given = 0;
     for (at, weight) in weights {
@@ -56,7 +54,7 @@ fn gcd(mut one: usize, mut other: usize) -> usize {
 }
 
 /// Gives the slots out: whoever had one and may keep it does, so that few change.
-pub(super) fn give(before: &[IpAddr], mut counts: BTreeMap<IpAddr, usize>) -> Vec<IpAddr> {
+pub(crate) fn give<T: Copy + Ord>(before: &[T], mut counts: BTreeMap<T, usize>) -> Vec<T> {
     let total = counts.values().sum();
     let mut slots = vec![None; total];
     for (slot, had) in slots.iter_mut().zip(before) {

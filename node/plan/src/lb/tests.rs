@@ -206,7 +206,8 @@ fn one_backend_more_or_less_moves_few_slots() {
 #[test]
 fn weights_are_exact_until_there_are_too_many_slots() {
     let counts = |weights: &[u16]| -> Vec<usize> {
-        let weights = weights.iter().enumerate().map(|(n, weight)| (at(n), *weight)).collect();
+        let weights = weights.iter().map(|weight| usize::from(*weight));
+        let weights = weights.enumerate().map(|(n, weight)| (at(n), weight)).collect();
         slots::counts(&weights).into_values().collect()
     };
     assert_eq!(counts(&[]), []);
@@ -222,17 +223,18 @@ fn weights_are_exact_until_there_are_too_many_slots() {
 proptest! {
     #[test]
     fn each_weight_has_its_share(weights in proptest::collection::vec(0_u16..=256, 1..40)) {
-        let all: BTreeMap<IpAddr, u16> =
-            weights.iter().enumerate().map(|(n, weight)| (at(n), *weight)).collect();
+        let weights = weights.iter().map(|weight| usize::from(*weight));
+        let all: BTreeMap<IpAddr, usize> =
+            weights.enumerate().map(|(n, weight)| (at(n), weight)).collect();
         let counts = slots::counts(&all);
         let total: usize = counts.values().sum();
-        let sum: usize = all.values().map(|weight| usize::from(*weight)).sum();
+        let sum: usize = all.values().sum();
         let some = all.values().filter(|weight| **weight > 0).count();
         prop_assert_eq!(counts.len(), some);
         prop_assert!(total <= MAX_EXACT.max(2 * some));
         for (at, count) in counts {
             // So many slots would be right; each gets one at least, at the others' cost.
-            let right = usize::from(all[&at]) * total / sum;
+            let right = all[&at] * total / sum;
             prop_assert!(count >= 1);
             prop_assert!(count <= right + 1, "{} for {}", count, right);
             prop_assert!(count + some > right, "{} for {}", count, right);

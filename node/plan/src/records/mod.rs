@@ -8,6 +8,7 @@
 //! | [`POOLS`] | cluster network | cluster | [`POOL4_KEY`], [`POOL6_KEY`] | [`Pool`](crate::spaces::Pool) |
 //! | [`ROUTES`] | cluster network | owner | [`ROUTES_KEY`] | [`RoutesRecord`] |
 //! | [`PEERS`] | the network | owner | [`PEER_KEY`] | [`PeerRecord`] |
+//! | [`MESH`] | the ingress network | owner | service id | [`MeshRecord`] |
 //!
 //! A row comes from another node, which may be wrong or ill-meaning: what decodes here has been checked,
 //! so nobody behind this module has to look again.
@@ -17,6 +18,7 @@ mod endpoint;
 mod id;
 mod link_name;
 mod mac;
+mod mesh;
 mod network;
 mod peer;
 mod routes;
@@ -39,6 +41,7 @@ pub use endpoint::{EndpointError, EndpointRecord, MAX_ADDRESSES, MAX_ALIASES, MA
 pub use id::{EndpointId, NetworkId, ParseIdError, ServiceId};
 pub use link_name::{LinkName, LinkNameError};
 pub use mac::{Mac, ParseMacError};
+pub use mesh::{MAX_MESH_WEIGHT, MeshError, MeshRecord};
 pub use netdb_core::records::ATTACHMENTS;
 pub use network::{
     Driver, MAX_LABEL, MAX_LABELS, MAX_MTU, MAX_SUBNETS, MAX_VNI, MIN_MTU, MIN_MTU_V6, MacvlanMode,
@@ -60,6 +63,8 @@ pub const ENDPOINTS: &str = "endpoints";
 pub const PEERS: &str = "peers";
 /// Key of a node's only row in [`PEERS`].
 pub const PEER_KEY: &[u8] = b"self";
+/// Table of [`MeshRecord`]s.
+pub const MESH: &str = "mesh";
 /// Table of [`ServiceRecord`]s.
 pub const SERVICES: &str = "services";
 /// Table of the [`Pool`](crate::spaces::Pool)s that subnets come from.
@@ -105,6 +110,9 @@ pub enum RecordError {
     /// A peer that can't be.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// A share of the mesh that can't be.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// A service that can't be.
     #[error(transparent)]
     Service(#[from] ServiceError),
