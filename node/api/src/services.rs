@@ -123,6 +123,8 @@ pub struct Service {
     pub created_us: u64,
     /// What it claims in vain, because an older service has it.
     pub conflicts: Vec<ServiceConflict>,
+    /// Ports of the mode `ingress` that are not open on the answering node.
+    pub closed: Vec<ClosedPort>,
     /// How many backends it has; not said if those that hold the rows of its network don't answer.
     pub backends: Option<BackendCount>,
     /// How it is doing.
@@ -136,6 +138,15 @@ pub struct BackendCount {
     pub ready: u64,
     /// All of them.
     pub all: u64,
+}
+
+/// A port that a node does not open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClosedPort {
+    /// The port: `8080:80/tcp`.
+    pub port: String,
+    /// Why: an endpoint or a process of its host has it.
+    pub why: String,
 }
 
 /// An older service has what this one claims.

@@ -29,12 +29,15 @@ impl Desired {
 }
 
 impl Desired {
-    /// The versions of IP in which packets pass between a network and elsewhere, so that the host's own links
+    /// The versions of IP in which packets pass between a network and elsewhere, or on to another node, so that the host's own links
     /// must forward what comes in by them.
     pub fn forwarded(&self) -> BTreeSet<Family> {
-        let bridges = self.firewalls.get(&Place::Host).into_iter().flat_map(|f| f.bridges.values());
-        let open = bridges.filter(|bridge| bridge.way_out == WayOut::Masqueraded);
-        open.flat_map(|bridge| &bridge.subnets).map(|net| Family::of(net.addr())).collect()
+        let Some(host) = self.firewalls.get(&Place::Host) else { return BTreeSet::new() };
+        let open = host.bridges.values().filter(|bridge| bridge.way_out == WayOut::Masqueraded);
+        let out = open.flat_map(|bridge| &bridge.subnets).map(|net| Family::of(net.addr()));
+        let v4 = host.published.values().any(|backs| !backs.v4.is_empty()).then_some(Family::V4);
+        let v6 = host.published.values().any(|backs| !backs.v6.is_empty()).then_some(Family::V6);
+        out.chain(v4).chain(v6).collect()
     }
 }
 

@@ -198,6 +198,7 @@ impl From<AttachError> for Refused {
                 .into(),
             AttachError::Host
             | AttachError::None
+            | AttachError::Ingress
             | AttachError::Overlay(_)
             | AttachError::Sandbox(_)
             | AttachError::Outside(_)

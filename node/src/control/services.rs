@@ -13,7 +13,7 @@ use netnode_api::{
     error::{Code, Problem},
     rows::RowState,
     services::{
-        Backend, BackendCount, CreateService, PublishedPort, Service, ServiceConflict,
+        Backend, BackendCount, ClosedPort, CreateService, PublishedPort, Service, ServiceConflict,
         ServiceDetail, ServiceState, UpdateService,
     },
 };
@@ -144,8 +144,14 @@ fn service(
     let network_name = catalog.get(*network).map(|listed| listed.record.name.to_string());
     let tally = standing.tally(*network, name);
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let closed = closed(control, listed);
     let state = match listed.state(network_name.is_some(), tally) {
-        Standing::Ready => ServiceState::Ready,
+        Standing::Ready => match closed.first() {
+            Some(ClosedPort { port, why }) => {
+                ServiceState::Conflict(format!("port {port} is not open on this node: {why}"))
+            }
+            None => ServiceState::Ready,
+        },
         Standing::Pending(why) => ServiceState::Pending(why.to_owned()),
         Standing::Conflict(conflict) => ServiceState::Conflict(told(control, &conflict)),
     };
@@ -165,10 +171,22 @@ fn service(
         prefer_local: *prefers_local,
         created_us: *created_us,
         conflicts: conflicts.collect(),
+        closed,
         backends: tally
             .map(|tally| BackendCount { ready: count(tally.ready), all: count(tally.all) }),
         state,
     }
+}
+
+/// Its ports that this node does not open.
+fn closed(control: &Control, listed: &Listed) -> Vec<ClosedPort> {
+    let shown = control.endpoints.watch().borrow().clone();
+    let ports = listed.record.ports.iter();
+    let closed = ports.filter_map(|port| {
+        let why = shown.closed.get(port)?.clone();
+        Some(ClosedPort { port: port.to_string(), why })
+    });
+    closed.collect()
 }
 
 /// With what a service clashes: by the other's name, unless it is the name that both have.
@@ -228,10 +246,12 @@ impl From<ChangeError> for Refused {
             ChangeError::Find(error) => error.clone().into(),
             ChangeError::Local(_)
             | ChangeError::Driver(_)
+            | ChangeError::Name(_)
             | ChangeError::Record(_)
             | ChangeError::Vip(VipError::Outside(_) | VipError::Two(..)) => {
                 with(Code::Invalid).into()
             }
+            ChangeError::Ingress(_) => with(Code::Conflict).into(),
             ChangeError::NoNetwork(_) => {
                 with(Code::Conflict).with_hint("remove the service, and create it anew").into()
             }

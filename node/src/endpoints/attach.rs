@@ -3,7 +3,7 @@
 //! What an endpoint needs is on this host's disk before anybody hears of it; what fails gives back what was
 //! taken. An answer comes when the kernel is as it should be, or with why it is not.
 
-use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use netdb::{AttachError as ScopeError, Lifetime, Name, NameError, Stopped, WriteError};
@@ -11,6 +11,7 @@ use netnode_plan::{
     bridge::GATEWAY,
     catalog::{FindError, Listed, Scope},
     host::HOST,
+    mesh::INGRESS,
     overlay,
     publish::Published,
     records::{
@@ -95,6 +96,8 @@ pub(crate) enum AttachError {
     Host,
     #[error("a network of the none driver is loopback alone, which every namespace has")]
     None,
+    #[error("the network {INGRESS} is for what nodes hand each other: endpoints go on another one")]
+    Ingress,
     #[error("the network has the subnet {0}, and this host's kernel has no IPv6")]
     NoV6(IpNet),
     #[error(transparent)]
@@ -162,10 +165,22 @@ pub(crate) enum DetachError {
 
 impl Endpoints {
     /// Plugs a sandbox in.
-    pub(crate) async fn attach(&self, mut wish: Wish) -> Result<Endpoint, AttachError> {
+    pub(crate) async fn attach(&self, wish: Wish) -> Result<Endpoint, AttachError> {
+        let found = self.networks.find(&wish.network)?;
+        if self.is_ingress(found.0) {
+            return Err(AttachError::Ingress);
+        }
+        self.plug_in(found, wish).await
+    }
+
+    /// The same, on whatever network.
+    pub(super) async fn plug_in(
+        &self,
+        (network, listed): (NetworkId, Listed),
+        mut wish: Wish,
+    ) -> Result<Endpoint, AttachError> {
         self.kernel.clone().map_err(AttachError::Kernel)?;
         self.started().await?;
-        let (network, listed) = self.networks.find(&wish.network)?;
         match listed.record.driver {
             Driver::Overlay if listed.record.options.encrypted => {
                 return Err(overlay::Fault::Encrypted.into());
@@ -341,6 +356,9 @@ impl Endpoints {
         let scope = self.db.ensure_attached(scope_of(network)?.as_str()).await?;
         for (id, local) in locals.iter().filter(|(_, local)| local.network == network) {
             self.publish(*id, local).await?;
+        }
+        if self.is_ingress(network) {
+            self.say_shares(&scope, &mut BTreeMap::new()).await?;
         }
         scope.mark_complete().await?;
         Ok(())

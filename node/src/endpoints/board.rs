@@ -19,14 +19,17 @@ use netnode_plan::{
     macvlan,
     overlay::{self, Row},
     publish::Published,
-    records::{Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord, ServiceId},
+    records::{
+        Driver, EndpointId, EndpointRecord, LinkName, NetworkId, NetworkRecord, PublishedPort,
+        ServiceId,
+    },
     services::Services,
     spaces::{SpaceId, number_in},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    ETHERNET_MTU,
+    ETHERNET_MTU, mesh,
     rows::{AllRows, Rows, endpoint_of},
     store::{Local, Locals, Resting, Store},
     survey::Survey,
@@ -127,6 +130,8 @@ pub(crate) struct Shown {
     pub(super) moved: BTreeMap<EndpointId, NodeId>,
     /// Ports of this host that lead to endpoints since their services publish them.
     pub(super) hosted: BTreeMap<EndpointId, Vec<Published>>,
+    /// Ports of the mesh that are not open here, and why.
+    pub(crate) closed: BTreeMap<PublishedPort, String>,
 }
 
 pub(super) struct Board {
@@ -146,6 +151,7 @@ pub(super) struct Board {
     pub(super) unmet: BTreeSet<String>,
     pub(super) endpoints: Watch,
     pub(super) peers: Watch,
+    pub(super) shares: Watch,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) told: mpsc::Receiver<Told>,
     pub(super) wants: Wants,
@@ -162,6 +168,8 @@ pub(super) struct Board {
     pub(super) faults: BTreeMap<EndpointId, State>,
     /// Which of them have the ports of their services.
     pub(super) ports: HostPorts,
+    /// Which ports of the mesh are open here.
+    pub(super) mesh: mesh::Ports,
 }
 
 impl Board {
@@ -179,6 +187,10 @@ impl Board {
                     None => Err(Stopped),
                 },
                 event = self.peers.next() => match event {
+                    Some(event) => self.changed(&event).await,
+                    None => Err(Stopped),
+                },
+                event = self.shares.next() => match event {
                     Some(event) => self.changed(&event).await,
                     None => Err(Stopped),
                 },
@@ -322,6 +334,7 @@ impl Board {
         wanted.firewalls.insert(Place::Host, Firewall::default());
         self.faults.clear();
         self.settle_ports();
+        self.settle_mesh();
         let mut mtus = BTreeMap::new();
         let catalog = self.catalog.borrow().clone();
         let networks: BTreeSet<NetworkId> =
@@ -355,6 +368,7 @@ impl Board {
             wanted.absorb(part);
         }
         self.balance(&mut wanted);
+        self.lead_in(&mut wanted);
         let news = *self.wanted != wanted;
         if news {
             self.wanted = Arc::new(wanted);
@@ -373,8 +387,17 @@ impl Board {
         self.shown.send_modify(|shown| {
             let states = shown.states.clone();
             let settled = shown.settled && !news;
-            let hosted = self.ports.given.clone();
-            *shown = Arc::new(Shown { locals, states, mtus, tunnel_mtu, settled, moved, hosted });
+            let (hosted, closed) = (self.ports.given.clone(), self.mesh.closed.clone());
+            *shown = Arc::new(Shown {
+                locals,
+                states,
+                mtus,
+                tunnel_mtu,
+                settled,
+                moved,
+                hosted,
+                closed,
+            });
         });
     }
 
@@ -402,7 +425,7 @@ impl Board {
     }
 
     /// What this node says of its endpoints.
-    fn own_records(&self, network: NetworkId) -> BTreeMap<EndpointId, EndpointRecord> {
+    pub(super) fn own_records(&self, network: NetworkId) -> BTreeMap<EndpointId, EndpointRecord> {
         let Way { from, mtu } = self.survey.way;
         let mtu = overlay::mtu_over(from, mtu);
         self.of_network(network).map(|(id, local)| (id, local.record(from, mtu))).collect()
@@ -437,6 +460,7 @@ impl Board {
         let endpoints = own.filter_map(|(id, local)| {
             let mut endpoint = local.on_bridge(network)?;
             endpoint.published.extend(self.ports.given.get(&id).into_iter().flatten().cloned());
+            endpoint.shares_ports = self.mesh.led_to.contains(&id);
             Some((id, endpoint))
         });
         let (uplink_mtu, endpoints) = (self.survey.way.mtu, endpoints.collect());

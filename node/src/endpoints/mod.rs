@@ -5,6 +5,7 @@
 //! | `attach` | plugging a sandbox in and out: addresses, rows, waiting for the kernel |
 //! | `board` | the task that turns rows and this host's endpoints into what the kernel should be like |
 //! | `gateway` | the way out of an overlay |
+//! | `mesh` | this node's part in the routing mesh |
 //! | `moves` | endpoints that go on elsewhere |
 //! | `numbers` | addresses as numbers of the rings |
 //! | `ports` | which ports an endpoint may publish |
@@ -20,6 +21,7 @@
 mod attach;
 mod board;
 mod gateway;
+mod mesh;
 mod moves;
 mod numbers;
 mod ports;
@@ -47,7 +49,8 @@ use netnode_plan::{
     lb::{Balances, Explained},
     overlay::{self, DEFAULT_PORT},
     publish::Published,
-    records::{ENDPOINTS, EndpointId, NetworkId, PEERS, ServiceId},
+    records::{ENDPOINTS, EndpointId, MESH, NetworkId, PEERS, ServiceId},
+    services::Services as AllServices,
 };
 use tokio::{
     sync::{Mutex, mpsc, oneshot, watch},
@@ -103,6 +106,7 @@ pub(crate) enum StartError {
 pub(crate) struct Endpoints {
     db: NetDb,
     networks: Networks,
+    services: watch::Receiver<Arc<AllServices>>,
     commands: mpsc::Sender<Command>,
     shown: watch::Receiver<Arc<Shown>>,
     /// Why the kernel can't be changed, if it can't.
@@ -164,6 +168,7 @@ impl Endpoints {
             unmet: locals.values().map(|local| local.sandbox.clone()).collect(),
             endpoints: db.watch(of_all_networks(ENDPOINTS)?).await?,
             peers: db.watch(of_all_networks(PEERS)?).await?,
+            shares: db.watch(of_all_networks(MESH)?).await?,
             commands: queue,
             told,
             wants,
@@ -177,17 +182,20 @@ impl Endpoints {
             shown: show,
             faults: BTreeMap::new(),
             ports: HostPorts::default(),
+            mesh: mesh::Ports::default(),
         };
         tokio::spawn(board.run());
         tokio::spawn(tell_lacks());
-        let networks = networks.clone();
+        let (networks, services) = (networks.clone(), services.watch());
         let (get_ready, ready) = watch::channel(false);
         let (db, changing, stays) = (db.clone(), Arc::default(), Stays::default());
-        let endpoints = Self { db, networks, commands, shown, kernel, ready, changing, stays };
+        let endpoints =
+            Self { db, networks, services, commands, shown, kernel, ready, changing, stays };
         let again = endpoints.clone();
         tokio::spawn(async move { again.take_up(locals, resting, &get_ready).await });
         tokio::spawn(endpoints.clone().follow_moves());
         tokio::spawn(endpoints.clone().end_drains());
+        tokio::spawn(endpoints.clone().take_part());
         Ok(endpoints)
     }
 
@@ -273,7 +281,7 @@ impl Endpoints {
             self.wait_synced(network).await;
         }
         let mut rows = Vec::new();
-        for table in [ENDPOINTS, PEERS] {
+        for table in [ENDPOINTS, PEERS, MESH] {
             let Ok(filter) = of_all_networks(table) else { return };
             let Ok(mut of_table) = self.db.rows(filter).await else { return };
             rows.append(&mut of_table);

@@ -79,7 +79,7 @@ impl Board {
 }
 
 /// The addresses of an endpoint that ports of the host can lead to.
-fn reached<'a>(network: &NetworkRecord, local: &'a Local) -> Result<&'a [IpNet], NoWay> {
+pub(super) fn reached<'a>(network: &NetworkRecord, local: &'a Local) -> Result<&'a [IpNet], NoWay> {
     match network.driver {
         _ if network.options.internal => Err(NoWay::Internal),
         Driver::Bridge => Ok(&local.addresses),
@@ -122,7 +122,7 @@ pub(super) fn check_addresses(ports: &[Published], addresses: &[IpNet]) -> Resul
 }
 
 /// Whether nothing of this host has it; somebody who listens there would hear nothing any more.
-fn is_free(port: &Published) -> Result<(), PortError> {
+pub(super) fn is_free(port: &Published) -> Result<(), PortError> {
     let Front { bind, protocol, port: number } = &port.front;
     let attempt = |address: IpAddr| {
         let at = SocketAddr::new(address, *number);

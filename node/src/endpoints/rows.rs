@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use netdb::{Entry, Event, Name, NodeId, OwnerState, Row as ShownRow};
 use netnode_plan::{
+    mesh,
     overlay::Row,
-    records::{self, ENDPOINTS, EndpointId, EndpointRecord, NetworkId, PEERS, PeerRecord, Record},
+    records::{
+        self, ENDPOINTS, EndpointId, EndpointRecord, MESH, MeshRecord, NetworkId, PEERS,
+        PeerRecord, Record, ServiceId,
+    },
 };
 
 /// One row, decoded.
@@ -20,6 +24,8 @@ struct Held<T> {
 pub(super) struct Rows {
     endpoints: BTreeMap<(NodeId, EndpointId), Held<EndpointRecord>>,
     peers: BTreeMap<NodeId, Held<PeerRecord>>,
+    /// Of the network on which nodes hand each other what comes from outside.
+    mesh: BTreeMap<(NodeId, ServiceId), Held<MeshRecord>>,
 }
 
 /// The rows of all networks.
@@ -57,6 +63,10 @@ impl AllRows {
                 put(&mut rows.endpoints, of, decoded(network, value, state));
             }
             PEERS => put(&mut rows.peers, owner, decoded(network, value, state)),
+            MESH => {
+                let Ok(id) = <[u8; 16]>::try_from(&*entry.row.key) else { return false };
+                put(&mut rows.mesh, (owner, ServiceId(id)), decoded(network, value, state));
+            }
             _ => return false,
         }
         true
@@ -124,6 +134,21 @@ impl Rows {
 
     pub(super) fn records(&self) -> impl Iterator<Item = (&(NodeId, EndpointId), &EndpointRecord)> {
         self.endpoints.iter().map(|(holder, held)| (holder, &held.record))
+    }
+
+    /// Each node's endpoint, and what it takes of services from outside. Own rows are left out: of its own, a node
+    /// knows more than it said.
+    pub(super) fn mesh(&self, own: NodeId) -> BTreeMap<NodeId, mesh::Peer<'_>> {
+        let mut peers = BTreeMap::new();
+        for ((owner, _), held) in self.endpoints.iter().filter(|((owner, _), _)| *owner != own) {
+            let of = (*owner, ServiceId([0; 16]))..=(*owner, ServiceId([0xff; 16]));
+            peers.entry(*owner).or_insert_with(|| mesh::Peer {
+                state: held.state,
+                endpoint: &held.record,
+                shares: self.mesh.range(of).map(|((_, id), held)| (*id, held.record)).collect(),
+            });
+        }
+        peers
     }
 
     pub(super) fn peers(&self) -> Vec<Row<'_, PeerRecord>> {

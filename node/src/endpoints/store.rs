@@ -104,12 +104,14 @@ impl Local {
         let published = self.published.clone();
         if self.network == network {
             let (attached, addresses) = (self.attached(), self.addresses.clone());
-            return Some(bridge::Endpoint { attached, mac: self.mac, addresses, published });
+            let mac = self.mac;
+            let shares_ports = false;
+            return Some(bridge::Endpoint { attached, mac, addresses, published, shares_ports });
         }
         let WayOut { interface, addresses, mac, .. } =
             self.way_out.clone().filter(|out| out.network == network)?;
         let attached = Attached { sandbox: self.sandbox.clone(), interface, default_route: true };
-        Some(bridge::Endpoint { attached, mac, addresses, published })
+        Some(bridge::Endpoint { attached, mac, addresses, published, shares_ports: false })
     }
 
     /// What the other nodes are told: where its node takes tunnelled packets, and how large they may be.

@@ -2,23 +2,30 @@
 //!
 //! Whatever fails gives back what was taken before it.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use netdb::{Name, Stopped, WriteError};
+use netdb::{Name, NameError, Stopped, WriteError};
 use netnode_plan::{
     catalog::Scope,
+    mesh::{self, INGRESS},
     records::{
-        self, Driver, NetworkId, NetworkRecord, Protocol, PublishedPort, Record, ServiceError,
-        ServiceId, ServiceMode, ServiceRecord,
+        self, Driver, NetworkId, NetworkRecord, Protocol, PublishMode, PublishedPort, Record,
+        ServiceError, ServiceId, ServiceMode, ServiceRecord,
     },
+    request::NetworkRequest,
     services::{Conflict, FindError, Listed},
 };
+
+use tokio::time::timeout;
 
 use super::{
     Services,
     vips::{Taken, VipError},
 };
-use crate::endpoints::Endpoints;
+use crate::{endpoints::Endpoints, kernel::has_v6, networks::CreateError};
+
+/// How long the row of a network that another node makes may take to get here.
+const HEARING: Duration = Duration::from_secs(5);
 
 /// A service that somebody wants.
 #[derive(Clone, Debug)]
@@ -69,9 +76,14 @@ pub(crate) enum ChangeError {
     /// A port or an address is.
     #[error("{} is taken by service {by}", .conflict.claim)]
     Taken { conflict: Box<Conflict>, by: Name },
+    /// Ports could not lead to other nodes.
+    #[error("nodes have no network {INGRESS} to lead ports to each other on: {0}")]
+    Ingress(Box<CreateError>),
     /// There is nothing to take back.
     #[error("the service publishes no port that leads to {0}/{1}")]
     NotPublished(u16, Protocol),
+    #[error(transparent)]
+    Name(#[from] NameError),
     #[error(transparent)]
     Record(#[from] ServiceError),
     #[error(transparent)]
@@ -172,6 +184,9 @@ impl Services {
             };
             record.check()?;
             self.refuse_taken(id, before, &record)?;
+            if record.ports.iter().any(|port| port.mode == PublishMode::Ingress) {
+                self.ensure_ingress().await?;
+            }
             match before {
                 None => self.table.create(id.0, records::encode(&record)).await?,
                 Some(_) => self.table.update(id.0, records::encode(&record)).await?,
@@ -185,6 +200,24 @@ impl Services {
         self.settle(id, &record.vips, taken).await?;
         let conflicts = self.all().get(id).map(|listed| listed.conflicts.clone());
         Ok((id, Listed { record, conflicts: conflicts.unwrap_or_default() }))
+    }
+
+    /// Makes the network on which nodes lead ports to each other, unless it is there. Somebody may have made it with
+    /// addresses of their choice.
+    async fn ensure_ingress(&self) -> Result<(), ChangeError> {
+        if mesh::network(&self.networks.catalog()).is_some() {
+            return Ok(());
+        }
+        let request = NetworkRequest::new(Name::new(INGRESS)?, Driver::Overlay);
+        let Err(error) = self.networks.create(request, has_v6()).await else { return Ok(()) };
+        // Another node was faster, and its row is on the way.
+        let mut catalog = self.networks.watch();
+        let there = catalog.wait_for(|catalog| mesh::network(catalog).is_some());
+        let exists = matches!(error, CreateError::Exists { .. });
+        if exists && matches!(timeout(HEARING, there).await, Ok(Ok(_))) {
+            return Ok(());
+        }
+        Err(ChangeError::Ingress(Box::new(error)))
     }
 
     /// What it claims anew must be free; what it claimed in vain before stays a conflict.

@@ -55,6 +55,7 @@ impl Bridge {
                 format!("fd{number:02}::{nth}/64").parse().unwrap(),
             ],
             published: vec![],
+            shares_ports: false,
         });
     }
 

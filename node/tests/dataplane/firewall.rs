@@ -13,7 +13,7 @@ use netdb_tests::skips;
 use netnode::{drivers::keeper::keep, kernel::Kernel};
 use netnode_plan::{
     desired::Desired,
-    firewall::{Back, Bind, Bridge, Firewall, Front, Protocol, WayOut},
+    firewall::{Backs, Bind, Bridge, Firewall, Front, Protocol, WayOut},
     host::{Kind, Link, Mark, Place, Port, Route, Setting},
     records::{EndpointId, NetworkId},
 };
@@ -80,13 +80,13 @@ impl Site {
     }
 
     fn publish(&mut self, bind: &Bind, port: u16, number: u8) {
-        let back = Back {
-            v4: Some(format!("10.{number}.0.2:80").parse().unwrap()),
-            v6: Some(format!("[fd0{number}::2]:80").parse().unwrap()),
+        let back = Backs {
+            v4: vec![format!("10.{number}.0.2:80").parse().unwrap()],
+            v6: vec![format!("[fd0{number}::2]:80").parse().unwrap()],
         };
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let front = Front { bind: bind.clone(), protocol, port };
-            self.firewall().published.insert(front, back);
+            self.firewall().published.insert(front, back.clone());
         }
     }
 
@@ -94,9 +94,8 @@ impl Site {
         settle_one(&mut self.lab.hosts[0].kernel, &self.wanted).steps
     }
 
-    /// What `nft` shows.
     fn rules(&self) -> String {
-        by_hand(self.host(), "nft list ruleset")
+        rules(self.host())
     }
 
     fn nft(&self, rule: &str) {
@@ -222,7 +221,7 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
     for part in [
         "hook forward priority filter + 5; policy accept",
         "ip saddr 10.1.0.0/24 oifname != \"br1\" masquerade",
-        "tcp . 8080 : 10.1.0.2 . 80",
+        "tcp . 8080 . 0x00000000 : 10.1.0.2 . 80",
         "fib daddr type local jump publish",
     ] {
         assert!(ours.contains(part), "{part} is not in\n{ours}");
@@ -255,6 +254,17 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
     assert_eq!(site.rules(), theirs);
 }
 
+/// What `nft` shows; sets in the order of their names, since it shows them in that in which they were made.
+fn rules(host: &Path) -> String {
+    let ruleset = by_hand(host, "nft list ruleset");
+    let mut parts: Vec<&str> = ruleset.split("\n\n").collect();
+    let is_set = |part: &&str| part.contains("\n\t\ttype ") && !part.contains("\tchain ");
+    let from = parts.iter().position(is_set).unwrap_or(0);
+    let sets = parts.iter().filter(|part| is_set(part)).count();
+    parts[from..from + sets].sort_unstable();
+    parts.join("\n\n")
+}
+
 #[test]
 fn a_flush_is_mended_at_once() {
     let Some(mut site) = Site::new("a_flush_is_mended_at_once") else { return };
@@ -276,7 +286,7 @@ fn a_flush_is_mended_at_once() {
         by_hand(&host, &format!("nft {harm}"));
         assert!(told.recv_timeout(PATIENCE).unwrap() > 0, "{harm}");
         eprintln!("{harm}: mended after {:?}", started.elapsed());
-        assert_eq!(by_hand(&host, "nft list ruleset"), before);
+        assert_eq!(rules(&host), before);
     }
     // Neither what is done for it nor what others do elsewhere makes it look again.
     by_hand(&host, "nft add table inet theirs");

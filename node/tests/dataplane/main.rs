@@ -18,6 +18,7 @@ mod lab;
 mod legacy;
 mod macvlan;
 mod many;
+mod mesh;
 mod names;
 mod overlay;
 mod ping;

@@ -9,7 +9,7 @@ use std::{
 use netnode::{drivers::reconcile::Comparer, kernel::Kernel};
 use netnode_plan::{
     desired::Desired,
-    firewall::{Back, Bind, Bridge, Firewall, Front, Protocol, WayOut},
+    firewall::{Backs, Bind, Bridge, Firewall, Front, Protocol, WayOut},
     host::Place,
     records::Mac,
 };
@@ -75,7 +75,7 @@ fn ten_thousand_published_ports() {
         let to = SocketAddrV4::new(Ipv4Addr::new(10, 1, high, low), 80);
         let port = u16::try_from(number + 1).unwrap();
         let front = Front { bind: Bind::Any, protocol: Protocol::Tcp, port };
-        firewall.published.insert(front, Back { v4: Some(to), v6: None });
+        firewall.published.insert(front, Backs { v4: vec![to], v6: vec![] });
     }
     let mut settle = |firewall: &Firewall| {
         let firewalls = [(Place::Host, firewall.clone())].into();

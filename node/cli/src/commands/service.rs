@@ -4,8 +4,8 @@ use netnode_api::{
     client::Client,
     rows::RowState,
     services::{
-        Backend, CreateService, PublishedPort, Service as Shown, ServiceDetail, ServiceState,
-        UpdateService,
+        Backend, ClosedPort, CreateService, PublishedPort, Service as Shown, ServiceDetail,
+        ServiceState, UpdateService,
     },
 };
 use serde_json::json;
@@ -169,6 +169,9 @@ fn inspect(io: &mut Io<'_>, detail: &ServiceDetail, wide: bool) -> Result<(), Fa
     for conflict in &service.conflicts {
         facts.push(("conflict", format!("service {} has {}", conflict.with, conflict.claim)));
     }
+    for ClosedPort { port, why } in &service.closed {
+        facts.push(("closed", format!("{port} on the node asked: {why}")));
+    }
     print_facts(io, 12, &facts)?;
     match &detail.backends {
         Some(backends) => {
@@ -224,6 +227,7 @@ mod tests {
             prefer_local: true,
             created_us: 0,
             conflicts: vec![],
+            closed: vec![],
             backends,
             state,
         }

@@ -47,6 +47,14 @@ pub struct Endpoint {
     pub addresses: Vec<IpNet>,
     /// Ports of the host that lead to it.
     pub published: Vec<Published>,
+    /// Ports of the host that lead to several lead to it, too.
+    pub shares_ports: bool,
+}
+
+impl Endpoint {
+    fn is_led_to(&self) -> bool {
+        self.shares_ports || !self.published.is_empty()
+    }
 }
 
 /// The name of a network's bridge, as Docker makes it: `br-` and the first twelve digits of the id.
@@ -82,7 +90,7 @@ pub fn desired(network: &Network<'_>) -> Desired {
             port: Port {
                 // Sandboxes of different overlays meet there.
                 isolated: record.name.as_str() == GATEWAY,
-                hairpin: !endpoint.published.is_empty(),
+                hairpin: endpoint.is_led_to(),
                 ..Port::TOLD
             },
         };
@@ -105,7 +113,7 @@ pub fn desired(network: &Network<'_>) -> Desired {
 fn bridge(network: &Network<'_>, mtu: u32) -> Link {
     let record = network.record;
     let way_out = u32::from(!record.options.internal);
-    let publishes = network.endpoints.values().any(|endpoint| !endpoint.published.is_empty());
+    let publishes = network.endpoints.values().any(Endpoint::is_led_to);
     let mut link = Link::new(Mark::network(network.id), Kind::Bridge, mtu)
         .with(Setting::DisableV6, u32::from(!record.has_v6()))
         .with(Setting::AcceptRa, 0)

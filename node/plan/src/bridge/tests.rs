@@ -36,6 +36,7 @@ fn wanted(record: &NetworkRecord, numbers: &[u8]) -> Desired {
             mac: Mac([2, 0, 0, 0, 0, *n]),
             addresses: vec![alloc::format!("172.18.0.{n}/20").parse().unwrap()],
             published: vec![alloc::format!("80{n}:80").parse().unwrap()],
+            shares_ports: false,
         };
         (EndpointId([*n; 16]), endpoint)
     };

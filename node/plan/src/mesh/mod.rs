@@ -16,14 +16,15 @@ use core::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use netdb_core::view::OwnerState;
-use netdb_gossip_core::identity::NodeId;
+use netdb_gossip_core::identity::{Name, NodeId};
 
 use crate::{
+    catalog::{self, Catalog, Listed, Scope},
     firewall::{Backs, Bind, Front},
     host_ports::NoWay,
     lb::slots,
     records::{
-        Backend, BackendState, EndpointRecord, MAX_MESH_WEIGHT, Mac, MeshRecord, NetworkId,
+        Backend, BackendState, Driver, EndpointRecord, MAX_MESH_WEIGHT, Mac, MeshRecord, NetworkId,
         PublishMode, PublishedPort, ServiceId, ServiceRecord,
     },
     services::{Claim, Services},
@@ -31,6 +32,15 @@ use crate::{
 
 /// The name of the network on which nodes hand each other what comes from outside, as in Docker.
 pub const INGRESS: &str = "ingress";
+
+/// The network that the nodes meet on, if there is one: nobody made it yet, or by its name there is something else.
+pub fn network(catalog: &Catalog) -> Option<(NetworkId, &Listed)> {
+    let claim = catalog::Claim::Name(Name::new(INGRESS).ok()?);
+    let id = catalog.holder(&claim)?;
+    let listed = catalog.get(id)?;
+    let is_one = listed.scope == Scope::Cluster && listed.record.driver == Driver::Overlay;
+    is_one.then_some((id, listed))
+}
 
 /// An endpoint of this node that serves.
 #[derive(Clone, Copy, Debug)]

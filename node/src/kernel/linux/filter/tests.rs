@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use netnode_plan::{
-    firewall::{Back, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, WayOut},
+    firewall::{Backs, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, WayOut},
     lb::{Balance, Spread},
     records::NetworkId,
 };
@@ -15,14 +15,14 @@ fn firewall() -> Firewall {
     let name = |text: &str| text.parse().unwrap();
     let subnets = ["10.1.0.0/24".parse().unwrap(), "fd01::/64".parse().unwrap()].into();
     let bridge = Bridge { subnets, way_out: WayOut::Masqueraded };
-    let to = Back {
-        v4: Some("10.1.0.2:80".parse().unwrap()),
-        v6: Some("[fd01::2]:80".parse().unwrap()),
+    let to = Backs {
+        v4: vec!["10.1.0.2:80".parse().unwrap()],
+        v6: vec!["[fd01::2]:80".parse().unwrap()],
     };
     let binds =
         [Bind::Any, Bind::Link(name("eth0")), Bind::Address("2001:db8::1".parse().unwrap())];
     let front = |bind| Front { bind, protocol: Protocol::Udp, port: 53 };
-    let published = binds.into_iter().map(|bind| (front(bind), to)).collect();
+    let published = binds.into_iter().map(|bind| (front(bind), to.clone())).collect();
     let tunnels = [4789].into();
     let mut balance = Balance::default();
     for (vip, to) in [("10.1.0.9", "10.1.0.2"), ("fd01::9", "fd01::2")] {

@@ -1,0 +1,188 @@
+//! The routing mesh: a port of a service is open on every host, and its backends see who asks.
+
+use std::{
+    collections::BTreeSet,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    time::Duration,
+};
+
+use netnode_api::{
+    endpoints::ChangeBackend,
+    services::{CreateService, PublishedPort},
+};
+
+use crate::{
+    daemon::{serving, until},
+    lab::{inside, links},
+    talk::{Call, Flow, ask, ask_udp, is_shut, serve_as},
+    ways::Site,
+};
+
+/// Hosts with a netnode; the next one is outside.
+const HOSTS: u8 = 3;
+
+fn port(protocol: &str) -> PublishedPort {
+    let (protocol, mode) = (protocol.to_owned(), "ingress".to_owned());
+    PublishedPort { published: 8080, target: 80, protocol, mode, bind: None }
+}
+
+/// A service with a backend on each of these hosts.
+fn publish(site: &Site, on: &[usize]) {
+    let ports = vec![port("tcp"), port("udp")];
+    let (name, network) = ("api".to_owned(), "web".to_owned());
+    let wanted = CreateService { name, network, ports, ..CreateService::default() };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    for host in on {
+        plug(site, *host);
+    }
+    for host in 0..usize::from(HOSTS) {
+        until("each host leads to each", || answering(site, &at(host)).len() == on.len());
+    }
+}
+
+fn plug(site: &Site, host: usize) {
+    let name = format!("api-{}", host + 1);
+    let sandbox = site.lab.namespace(&name);
+    serve_as(&sandbox, "[::]:80", &name);
+    let daemon = &site.daemons[host];
+    daemon.ask(daemon.client.attach_endpoint(&serving("web", &name, &sandbox))).unwrap();
+}
+
+/// The port on a host.
+fn at(host: usize) -> [String; 2] {
+    [format!("192.0.2.{}:8080", host + 1), format!("[2001:db8::{}]:8080", host + 1)]
+}
+
+/// Which backends answer there, of many questions.
+fn answering(site: &Site, at: &[String; 2]) -> BTreeSet<String> {
+    let asked = (0..24).filter_map(|n| {
+        let to: SocketAddr = at[n % 2].parse().unwrap();
+        Some(Call::to(site.outside(), to).ok()?.hello.split(' ').next()?.to_owned())
+    });
+    asked.collect()
+}
+
+#[test]
+fn a_port_is_open_on_every_host_and_backends_see_who_asks() {
+    let Some(site) = Site::new("a_port_is_open_on_every_host_and_backends_see_who_asks", HOSTS)
+    else {
+        return;
+    };
+    publish(&site, &[1, 2]);
+    for host in 0..usize::from(HOSTS) {
+        let [v4, v6] = at(host);
+        for _ in 0..8 {
+            let seen = |to: &str| Call::to(site.outside(), to.parse().unwrap()).unwrap().hello;
+            assert!(seen(&v4).ends_with(" ::ffff:192.0.2.4"), "{}", seen(&v4));
+            assert!(seen(&v6).ends_with(" 2001:db8::4"), "{}", seen(&v6));
+            let seen = |to: &str| Flow::to(site.outside(), to.parse().unwrap()).ask().unwrap();
+            assert!(seen(&v4).ends_with(" ::ffff:192.0.2.4"), "{}", seen(&v4));
+            assert!(seen(&v6).ends_with(" 2001:db8::4"), "{}", seen(&v6));
+        }
+        // The host itself.
+        for to in [&*v4, &*v6, "127.0.0.1:8080"] {
+            let call = Call::to(site.host(host), to.parse().unwrap());
+            assert!(call.is_ok(), "host {host} at {to}: {:?}", call.err());
+            assert!(ask_udp(site.host(host), to).is_some(), "host {host} at {to}");
+        }
+    }
+    // A container, by its own host and by another.
+    let sandbox = site.sandbox("client");
+    site.daemons[0].attach("web", "client", &sandbox);
+    for to in at(0).iter().chain(&at(2)) {
+        assert!(Call::to(&sandbox, to.parse().unwrap()).is_ok(), "{to}");
+    }
+}
+
+#[test]
+fn what_is_drained_gets_nothing_new_and_nobody_refuses_at_once() {
+    let test = "what_is_drained_gets_nothing_new_and_nobody_refuses_at_once";
+    let Some(site) = Site::new(test, HOSTS) else { return };
+    publish(&site, &[1, 2]);
+    let to_second = |at: &str| loop {
+        let call = Call::to(site.outside(), at.parse().unwrap()).unwrap();
+        if call.hello.starts_with("api-2 ") {
+            break call;
+        }
+    };
+    let mut calls: Vec<Call> =
+        (0..usize::from(HOSTS)).flat_map(|host| at(host).map(|at| to_second(&at))).collect();
+    let drain = ChangeBackend { state: Some("draining".into()), ..ChangeBackend::default() };
+    site.daemons[1].ask(site.daemons[1].client.change_backend("api-2", &drain)).unwrap();
+    for host in 0..usize::from(HOSTS) {
+        until("one is left", || answering(&site, &at(host)) == ["api-3".to_owned()].into());
+    }
+    // What was there goes on.
+    calls.iter_mut().for_each(|call| call.goes_on().unwrap());
+    site.daemons[2].ask(site.daemons[2].client.detach_endpoint("web", "api-3")).unwrap();
+    for host in 0..usize::from(HOSTS) {
+        let [v4, v6] = at(host);
+        until("nobody answers", || is_shut(site.outside(), &v4) && is_shut(site.outside(), &v6));
+        let refused = inside(site.outside(), || TcpStream::connect(&*v4).unwrap_err());
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    calls.iter_mut().for_each(|call| call.goes_on().unwrap());
+    site.daemons[1].ask(site.daemons[1].client.detach_endpoint("web", "api-2")).unwrap();
+    site.daemons[0].ask(site.daemons[0].client.remove_service("api")).unwrap();
+    // Without ports nothing is left of the mesh.
+    for host in 0..usize::from(HOSTS) {
+        until("the link goes", || links(site.host(host)) == ["lo", "eth0"]);
+    }
+}
+
+/// Connects from a port.
+fn from_port(outside: &Path, from: &str, to: &str) -> TcpStream {
+    inside(outside, || {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(to.parse().unwrap()),
+            socket2::Type::STREAM,
+            None,
+        )
+        .unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&from.parse::<SocketAddr>().unwrap().into()).unwrap();
+        let to: SocketAddr = to.parse().unwrap();
+        socket.connect_timeout(&to.into(), Duration::from_secs(3)).unwrap();
+        socket.into()
+    })
+}
+
+#[test]
+fn one_address_and_port_through_every_host_at_once() {
+    let Some(site) = Site::new("one_address_and_port_through_every_host_at_once", HOSTS) else {
+        return;
+    };
+    publish(&site, &[2]);
+    let mut calls = Vec::new();
+    for host in 0..usize::from(HOSTS) {
+        let [v4, v6] = at(host);
+        calls.push(from_port(site.outside(), "192.0.2.4:5000", &v4));
+        calls.push(from_port(site.outside(), "[2001:db8::4]:5000", &v6));
+    }
+    use std::io::{Read, Write};
+    for call in &mut calls {
+        call.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        let mut hello = [0; 6];
+        call.read_exact(&mut hello).unwrap();
+        assert_eq!(&hello, b"api-3 ");
+        call.write_all(b"?").unwrap();
+    }
+}
+
+#[test]
+fn a_host_that_can_not_have_the_port_says_so_and_serves_by_the_others() {
+    let test = "a_host_that_can_not_have_the_port_says_so_and_serves_by_the_others";
+    let Some(site) = Site::new(test, HOSTS) else { return };
+    let held = inside(site.host(1), || TcpListener::bind("0.0.0.0:8080").unwrap());
+    let ports = vec![port("tcp")];
+    let (name, network) = ("api".to_owned(), "web".to_owned());
+    let wanted = CreateService { name, network, ports, ..CreateService::default() };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    plug(&site, 1);
+    for host in [0, 2] {
+        until("the others lead to it", || answering(&site, &at(host)).len() == 1);
+    }
+    drop(held);
+    until("it is free", || ask(site.outside(), "192.0.2.2:8080").is_some());
+}
