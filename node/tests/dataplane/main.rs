@@ -14,11 +14,12 @@ mod daemon;
 mod firewall;
 mod host_ports;
 mod hostile;
+mod ingress;
 mod lab;
 mod legacy;
 mod macvlan;
 mod many;
-mod mesh;
+
 mod names;
 mod overlay;
 mod ping;
