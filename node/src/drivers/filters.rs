@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use netnode_plan::{
-    firewall::{self, Firewall, next_generation},
+    firewall::{self, Edits, Firewall, next_generation},
     host::{Action, Place, Seen},
     lb::Balance,
 };
@@ -57,7 +57,7 @@ impl Filters {
                 continue;
             }
             match kernel.firewall(at) {
-                Ok(found) => steps.push(whole(at, firewall, &found)),
+                Ok(found) => steps.push(whole(at, firewall, &found, seen)),
                 // A kernel without a packet filter has nothing of ours in it.
                 Err(_) if firewall.is_empty() => {}
                 Err(error) => return Err(error),
@@ -96,7 +96,7 @@ impl Held {
     /// From what it is to what it should be, if that can be told by what differs.
     fn step(&self, at: &Place, firewall: &Firewall) -> Option<Step> {
         let Self { generation, is } = self;
-        let edits = if is == firewall { Vec::new() } else { firewall::rebalance(is, firewall)? };
+        let edits = if is == firewall { Edits::new() } else { firewall::rebalance(is, firewall)? };
         let ends = firewall.balances.iter().any(|(network, balance)| {
             is.balances.get(network).is_some_and(|before| balance.ends_of(before))
         });
@@ -105,18 +105,14 @@ impl Held {
 }
 
 /// From what was read to what it should be. What went meanwhile is not known: connections are looked at.
-fn whole(at: &Place, firewall: &Firewall, found: &firewall::SeenFirewall) -> Step {
+fn whole(at: &Place, firewall: &Firewall, found: &firewall::SeenFirewall, seen: &Seen) -> Step {
     let balances = firewall.balances.values().any(|balance| !balance.is_empty());
-    step(at, firewall, found.generation, firewall::edits(firewall, found), balances)
+    let none = BTreeMap::new();
+    let edits = firewall::edits(firewall, found, seen.get(at).unwrap_or(&none));
+    step(at, firewall, found.generation, edits, balances)
 }
 
-fn step(
-    at: &Place,
-    firewall: &Firewall,
-    generation: u32,
-    edits: Vec<firewall::Edit>,
-    ends: bool,
-) -> Step {
+fn step(at: &Place, firewall: &Firewall, generation: u32, edits: Edits, ends: bool) -> Step {
     let mut actions = Vec::new();
     let mut left = Held { generation, is: firewall.clone() };
     if !edits.is_empty() {

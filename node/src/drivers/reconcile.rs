@@ -67,7 +67,7 @@ fn compare(
         // Rules come before the links that they guard.
         let filters = firewalls(kernel, &wanted.firewalls, &seen)?;
         report.blocked = firewall::blocked(&wanted.firewalls, &filters, &seen);
-        report.pending = firewall::plan(&wanted.firewalls, &filters);
+        report.pending = firewall::plan(&wanted.firewalls, &filters, &seen);
         let plan = plan(&wanted.links, &seen);
         report.obstacles = plan.obstacles;
         let steps = kept.plan(kernel, &wanted.firewalls, &seen)?;

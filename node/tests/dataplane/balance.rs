@@ -446,5 +446,5 @@ fn five_thousand_services_are_loaded_and_one_backend_is_one_change() {
     let filters = |action: &Action| matches!(action, Action::Filter { .. });
     assert!(report.is_settled() && !report.pending.iter().any(filters));
     let seen = kernel.firewall(&place).unwrap();
-    assert_eq!(seen.ours, wanted(&balance).firewalls[&place].table());
+    assert_eq!(seen.ours, wanted(&balance).firewalls[&place].tables(&BTreeMap::new()));
 }

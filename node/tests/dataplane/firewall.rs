@@ -301,7 +301,8 @@ fn what_changed_in_between_is_looked_at_again() {
     site.publish(&Bind::Any, 8080, 1);
     let seen = site.lab.hosts[0].kernel.firewall(&Place::Host).unwrap();
     let seen = [(Place::Host, seen)].into();
-    let actions = netnode_plan::firewall::plan(&site.wanted.firewalls, &seen);
+    let links = [(Place::Host, BTreeMap::new())].into();
+    let actions = netnode_plan::firewall::plan(&site.wanted.firewalls, &seen, &links);
     site.nft("add table inet theirs");
     let failures = site.lab.hosts[0].kernel.act(&actions);
     assert_eq!(failures.len(), 1, "{failures:?}");

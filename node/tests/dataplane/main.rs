@@ -19,7 +19,7 @@ mod lab;
 mod legacy;
 mod macvlan;
 mod many;
-
+mod mesh;
 mod names;
 mod overlay;
 mod ping;

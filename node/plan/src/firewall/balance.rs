@@ -24,8 +24,8 @@ use alloc::{
 use core::net::IpAddr;
 
 use super::{
-    Chain, Edit, Elements, Expr, Family, Field, Firewall, Hook, Kind, Refusal, Register, Rule, Set,
-    Table, Verdict,
+    Chain, Edit, Edits, Elements, Expr, Family, Field, Firewall, Hook, Kind, Layer, Refusal,
+    Register, Rule, Set, Table, Verdict,
     render::{
         DSTNAT, FILTER, FIRST, address, address_field, after, chain, equals, family, load, number,
         protocol,
@@ -111,11 +111,12 @@ pub(super) fn render(firewall: &Firewall, table: &mut Table) {
 
 /// What makes a table that balances as one wanted `before` balance as another is wanted `now`: only what moved is
 /// looked at. `None` if that is not all that differs.
-pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Vec<Edit>> {
+pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Edits> {
     let balances = |firewall: &Firewall| !firewall.balances.values().all(Balance::is_empty);
     let apart = before.bridges != now.bridges
         || before.published != now.published
         || before.tunnels != now.tunnels
+        || before.mesh != now.mesh
         || !balances(before)
         || !balances(now)
         || !before.balances.keys().eq(now.balances.keys());
@@ -160,7 +161,7 @@ pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Vec<Edit>> {
     edits.extend(anew.into_iter().map(|of| Edit::SetRules(chain_name(of), rules(&new, of))));
     let stale = old.difference(&new).copied();
     edits.extend(stale.map(|(of, slots)| Edit::RemoveSet(Sets::Services(slots).name(of))));
-    Some(edits)
+    Some((!edits.is_empty()).then_some((Layer::Packets, edits)).into_iter().collect())
 }
 
 /// The numbers of slots that are used.

@@ -1,15 +1,25 @@
-//! What has to be done so that our table becomes what it should be.
+//! What has to be done so that our tables become what they should be.
 //!
 //! All of one namespace is one transaction: packets meet what was there or what is wanted, nothing in
 //! between. Elements, sets and the rules of a chain change where they are; another chain, or a set of another kind,
 //! makes another table.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
 
-use super::{Base, Elements, Firewall, Rule, Seen, SeenFirewall, Set, Table, Wanted};
-use crate::host::Action;
+use super::{Base, Elements, Firewall, Layer, Rule, Seen, SeenFirewall, Set, Table, Wanted};
+use crate::{
+    host::{self, Action, SeenLink},
+    records::LinkName,
+};
 
-/// A part of a transaction.
+/// A transaction: what changes in each of our tables, in this order.
+pub type Edits = BTreeMap<Layer, Vec<Edit>>;
+
+/// A part of a transaction, about one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// Removes our table with all that is in it.
@@ -40,13 +50,14 @@ impl Edit {
     }
 }
 
-/// What has to be done. Doing it and comparing again gives nothing. What can't be read is not there yet, or
-/// no longer.
-pub fn plan(wanted: &Wanted, seen: &Seen) -> Vec<Action> {
+/// What has to be done where there are these links. Doing it and comparing again gives nothing. What can't be read is
+/// not there yet, or no longer.
+pub fn plan(wanted: &Wanted, seen: &Seen, links: &host::Seen) -> Vec<Action> {
     let mut actions = Vec::new();
+    let none = BTreeMap::new();
     for (at, firewall) in wanted {
         let Some(there) = seen.get(at) else { continue };
-        let edits = edits(firewall, there);
+        let edits = edits(firewall, there, links.get(at).unwrap_or(&none));
         if !edits.is_empty() {
             let (at, generation) = (at.clone(), there.generation);
             actions.push(Action::Filter { at, generation, edits });
@@ -55,9 +66,20 @@ pub fn plan(wanted: &Wanted, seen: &Seen) -> Vec<Action> {
     actions
 }
 
-/// What has to be done in one namespace.
-pub fn edits(wanted: &Firewall, there: &SeenFirewall) -> Vec<Edit> {
-    match (wanted.table().as_ref(), there.ours.as_ref()) {
+/// What has to be done in one namespace, which has these links.
+pub fn edits(
+    wanted: &Firewall,
+    there: &SeenFirewall,
+    links: &BTreeMap<LinkName, SeenLink>,
+) -> Edits {
+    let wanted = wanted.tables(links);
+    let layers: BTreeSet<Layer> = wanted.keys().chain(there.ours.keys()).copied().collect();
+    let edits = |layer| (layer, of_table(wanted.get(&layer), there.ours.get(&layer)));
+    layers.into_iter().map(edits).filter(|(_, edits)| !edits.is_empty()).collect()
+}
+
+fn of_table(wanted: Option<&Table>, there: Option<&Table>) -> Vec<Edit> {
+    match (wanted, there) {
         (None, None) => Vec::new(),
         (None, Some(_)) => [Edit::RemoveTable].into(),
         (Some(wanted), Some(there)) if is_like(wanted, there) => {

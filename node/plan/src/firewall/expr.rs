@@ -88,8 +88,40 @@ pub enum Expr {
         /// Where it goes.
         into: Register,
     },
+    /// Loads these bytes.
+    Immediate(Vec<u8>, Register),
+    /// Marks the packet, or its connection.
+    Put(Target, Register),
+    /// Writes over bytes of it that no checksum counts.
+    Write {
+        /// Where they are counted from.
+        base: Header,
+        /// The first.
+        offset: u32,
+        /// How many.
+        length: u32,
+        /// Where the new ones are.
+        from: Register,
+    },
+    /// Loads how many bytes a segment of TCP may have on the packet's route, as a number of 16 bits.
+    RouteSegment(Register),
+    /// Turns a number of 16 bits into the order of the network.
+    ToNetwork(Register),
+    /// Makes TCP's option for the longest segment no larger than this; matches what has that option.
+    WriteSegment(Register),
     /// Something that we never write, by its name.
     Other(String),
+}
+
+/// What a packet, or its connection, is marked by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The packet's mark, 32 bits.
+    Mark,
+    /// Its connection's mark, 32 bits.
+    ConnectionMark,
+    /// The zone that connection tracking looks for what its sender sends in, 16 bits. Answers to it are in none.
+    OriginalZone,
 }
 
 /// How a packet is refused.
@@ -114,6 +146,10 @@ pub enum Meta {
     Family,
     /// TCP, UDP and so on, one byte.
     Protocol,
+    /// The mark that it has on this host, 32 bits.
+    Mark,
+    /// The kind of the link that it came by (`ARPHRD_*`), 16 bits.
+    InType,
 }
 
 /// What connection tracking knows.
@@ -123,11 +159,17 @@ pub enum Ct {
     State,
     /// Bits: what happened to it.
     Status,
+    /// The mark that its connection has on this host, 32 bits.
+    Mark,
+    /// Whether it goes as the connection's first packet (0) or the other way (1), one byte.
+    Direction,
 }
 
 /// A header of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
+    /// Ethernet.
+    Link,
     /// IPv4 or IPv6.
     Network,
     /// TCP, UDP and so on.

@@ -131,13 +131,19 @@ fn decide(table: &Table, rule: &Rule, packet: &Packet<'_>) -> Option<Decision> {
             Expr::Other(name) if name == "queue" => {
                 return Some(Decision { certain: false, verdicts: vec![Verdict::Other] });
             }
-            Expr::Lookup { into: Some(_), .. } | Expr::Other(_) => {
+            Expr::Lookup { into: Some(_), .. }
+            | Expr::RouteSegment(_)
+            | Expr::ToNetwork(_)
+            | Expr::Other(_) => {
                 registers = Registers::default();
                 Match::Maybe
             }
             Expr::States(states) if packet.state & states == 0 => Match::No,
+            Expr::WriteSegment(_) => Match::Maybe,
             Expr::States(_)
             | Expr::Aside(_)
+            | Expr::Put(..)
+            | Expr::Write { .. }
             | Expr::Untracked
             | Expr::Masquerade
             | Expr::Dnat { .. } => Match::Yes,
@@ -170,7 +176,14 @@ impl Registers {
             Expr::Meta(Meta::InLink, into) => self.put(*into, &link(packet.from)),
             Expr::Meta(Meta::OutLink, into) => self.put(*into, &link(packet.to)),
             Expr::Meta(Meta::Family, into) => self.put(*into, &[(packet.family.number(), 0xff)]),
-            Expr::Meta(Meta::Protocol, into) => self.put(*into, &[(0, 0)]),
+            Expr::Meta(Meta::Protocol, into) | Expr::Ct(Ct::Direction, into) => {
+                self.put(*into, &[(0, 0)]);
+            }
+            Expr::Meta(Meta::InType, into) => self.put(*into, &[(0, 0); 2]),
+            Expr::Immediate(bytes, into) => {
+                let bytes: Vec<_> = bytes.iter().map(|byte| (*byte, 0xff)).collect();
+                self.put(*into, &bytes);
+            }
             Expr::Ct(Ct::State, into) => {
                 self.put(*into, &packet.state.to_ne_bytes().map(|b| (b, 0xff)));
             }
@@ -178,7 +191,10 @@ impl Registers {
             Expr::Ct(Ct::Status, into) => {
                 self.put(*into, &packet.status.to_ne_bytes().map(|b| (b, b)));
             }
-            Expr::DestinationType(into) | Expr::Random { into, .. } => {
+            Expr::Meta(Meta::Mark, into)
+            | Expr::Ct(Ct::Mark, into)
+            | Expr::DestinationType(into)
+            | Expr::Random { into, .. } => {
                 self.put(*into, &[(0, 0); 4]);
             }
             Expr::Payload { length, into, .. } => {

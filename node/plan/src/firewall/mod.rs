@@ -1,8 +1,9 @@
-//! What a node wants of the packet filter, and the one table per namespace that makes it so.
+//! What a node wants of the packet filter, and the tables of a namespace that make it so.
 //!
-//! Drivers say what they want in the words of [`Firewall`]; [`Firewall::table`] writes it down as a table of
-//! `nf_tables`; [`plan`] compares that with what was read back. The table is ours by its name, `inet netnode`;
-//! no other one is ever changed. Which chains it has, where they hook in and why: see `render.rs`.
+//! Drivers say what they want in the words of [`Firewall`]; [`Firewall::tables`] writes it down as tables of
+//! `nf_tables`; [`plan`] compares that with what was read back. They are ours by their names, `inet netnode` and, for
+//! the routing mesh, `netdev netnode`; no other one is ever changed. Which chains they have, where they hook in and
+//! why: see `render.rs`.
 //!
 //! Bridges and ports are elements of sets and maps, so that a rule is the same for one of them and for ten
 //! thousand, and a change costs what it changes.
@@ -14,6 +15,7 @@ mod balance;
 mod diff;
 mod expr;
 mod judge;
+mod mesh;
 mod model;
 mod others;
 mod ports;
@@ -31,21 +33,23 @@ use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use ipnet::IpNet;
 
 pub use balance::rebalance;
-pub use diff::{Edit, edits, plan};
+pub use diff::{Edit, Edits, edits, plan};
 pub use expr::{
-    Ct, Expr, Family, Header, LINK_NAME, Meta, Refusal, Register, Rule, Verdict, state, status,
+    Ct, Expr, Family, Header, LINK_NAME, Meta, Refusal, Register, Rule, Target, Verdict, state,
+    status,
 };
+pub use mesh::{Mesh, mark};
 pub use others::{Blocked, Other, Scope, blocked};
-pub use table::{Base, Chain, Elements, Field, Hook, Kind, Set, Table};
+pub use table::{Base, Chain, Elements, Field, Hook, Kind, Layer, Set, Table, Tables};
 
 pub use crate::records::Protocol;
 use crate::{
-    host::Place,
+    host::{Place, SeenLink},
     lb::Balance,
     records::{LinkName, NetworkId},
 };
 
-/// The name of our table; its family is `inet`, which is both versions of IP.
+/// The name of our tables.
 pub const TABLE: &str = "netnode";
 
 /// What is wanted of the packet filter in one namespace. Nothing means no table.
@@ -62,6 +66,8 @@ pub struct Firewall {
     pub tunnels: BTreeSet<u16>,
     /// Virtual addresses of the networks that one is on here, and who serves them.
     pub balances: BTreeMap<NetworkId, Balance>,
+    /// The way to backends on other nodes, for ports that every node has.
+    pub mesh: Option<Mesh>,
 }
 
 /// A bridge that has endpoints behind it.
@@ -123,7 +129,14 @@ impl Firewall {
 
     /// Whether there is something that not everybody gets to.
     fn guards(&self) -> bool {
-        !self.bridges.is_empty() || !self.published.is_empty()
+        !self.bridges.is_empty() || !self.published.is_empty() || self.mesh.is_some()
+    }
+
+    /// The tables that make it so, in a namespace that has these links.
+    pub fn tables(&self, links: &BTreeMap<LinkName, SeenLink>) -> Tables {
+        let packets = self.table().map(|table| (Layer::Packets, table));
+        let frames = self.mesh.as_ref().and_then(|mesh| mesh.frames(links));
+        packets.into_iter().chain(frames.map(|table| (Layer::Frames, table))).collect()
     }
 
     /// Takes what another driver, or the same one for another network, wants of the same namespace. What
@@ -136,6 +149,7 @@ impl Firewall {
         for (network, balance) in other.balances {
             self.balances.entry(network).or_insert(balance);
         }
+        self.mesh = self.mesh.take().or(other.mesh);
         for (front, backs) in other.published {
             let there = self.published.entry(front).or_default();
             if there.v4.is_empty() {
@@ -160,8 +174,8 @@ pub type Seen = BTreeMap<Place, SeenFirewall>;
 pub struct SeenFirewall {
     /// How often the kernel changed it: a change that was planned for another one is refused.
     pub generation: u32,
-    /// Our table.
-    pub ours: Option<Table>,
+    /// Our tables.
+    pub ours: Tables,
     /// Those tables of others that have a say about what is forwarded.
     pub others: Vec<Other>,
 }

@@ -10,7 +10,8 @@
 //! | `forward` | forward, filter + 5 | keeps bridges apart, and what is not published shut |
 //! | `postrouting` | postrouting, srcnat + 5 | masquerades what leaves a network |
 //!
-//! What balances has chains of its own: see `balance.rs`. Where ports lead to: see `ports.rs`.
+//! What balances has chains of its own: see `balance.rs`. So has the routing mesh: see `mesh.rs`. Where ports lead to: see
+//! `ports.rs`.
 //!
 //! Each comes just after the place where an administrator's own rules are by custom: a translation of theirs
 //! goes before one of ours.
@@ -22,12 +23,12 @@ use ipnet::IpNet;
 
 use super::{
     Base, Chain, Ct, Expr, Family, Field, Firewall, Header, Hook, Kind, LINK_NAME, Meta, Protocol,
-    Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL, ports, state, status,
+    Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL, mesh, ports, state, status,
 };
 use crate::{host::LOOPBACK as LOOPBACK_LINK, lb::Balance, records::LinkName};
 
 /// All bridges.
-const BRIDGES: &str = "bridges";
+pub(super) const BRIDGES: &str = "bridges";
 /// Those of internal networks.
 const CLOSED: &str = "closed";
 /// Each bridge with itself.
@@ -52,6 +53,9 @@ impl Firewall {
         let mut table = Table::default();
         if self.guards() {
             self.render_guards(&mut table);
+        }
+        if let Some(mesh) = &self.mesh {
+            mesh::render(mesh, &mut table);
         }
         if !self.balances.values().all(Balance::is_empty) {
             balance::render(self, &mut table);
@@ -202,6 +206,7 @@ pub(super) fn load(field: Field, into: Register) -> Expr {
         Field::V6 => network(24, 16),
         Field::Link => Expr::Meta(Meta::InLink, into),
         Field::Protocol => protocol(into),
+        Field::Mac => Expr::Payload { base: Header::Link, offset: 6, length: 6, into },
         Field::Port | Field::Mark | Field::Other => {
             Expr::Payload { base: Header::Transport, offset: 2, length: 2, into }
         }
@@ -212,6 +217,7 @@ pub(super) fn load(field: Field, into: Register) -> Expr {
 pub(super) fn after(Register(word): Register, field: Field) -> Register {
     match field {
         Field::V6 | Field::Link => Register(word.saturating_add(4)),
+        Field::Mac => Register(word.saturating_add(2)),
         Field::V4 | Field::Protocol | Field::Port | Field::Mark | Field::Other => {
             Register(word.saturating_add(1))
         }
@@ -222,7 +228,7 @@ fn known(meta: Meta, set: &str) -> Vec<Expr> {
     vec![Expr::Meta(meta, FIRST), Expr::Lookup { set: set.into(), key: FIRST, into: None }]
 }
 
-fn ct_has(what: Ct, bits: u32) -> Vec<Expr> {
+pub(super) fn ct_has(what: Ct, bits: u32) -> Vec<Expr> {
     vec![
         Expr::Ct(what, FIRST),
         Expr::Mask(FIRST, bits.to_ne_bytes().into()),
@@ -282,7 +288,7 @@ pub(super) fn link(name: &LinkName) -> Vec<u8> {
     link_called(name.as_str())
 }
 
-fn link_called(name: &str) -> Vec<u8> {
+pub(super) fn link_called(name: &str) -> Vec<u8> {
     let mut bytes: Vec<u8> = name.bytes().collect();
     bytes.resize(LINK_NAME, 0);
     bytes

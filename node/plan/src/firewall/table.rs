@@ -3,6 +3,19 @@
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
 use super::expr::{Rule, Verdict};
+use crate::records::LinkName;
+
+/// Which of our tables. They have one name, and differ in their family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// `inet`: packets, of both versions of IP.
+    Packets,
+    /// `netdev`: frames that go out by a link.
+    Frames,
+}
+
+/// Our tables, as many as there are.
+pub type Tables = BTreeMap<Layer, Table>;
 
 /// A table. Two are equal if packets can't tell them apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,12 +55,14 @@ pub enum Kind {
     Filter,
     /// Translates addresses: sees the first packet of each connection.
     Nat,
+    /// Marks what this host sends, which is then routed again.
+    Route,
     /// Something that we never make.
     Other,
 }
 
-/// A point of a packet's way (`NF_INET_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A point of a packet's way (`NF_INET_*`, `NF_NETDEV_*`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
     /// It came in.
     Prerouting,
@@ -59,6 +74,8 @@ pub enum Hook {
     Output,
     /// It goes out.
     Postrouting,
+    /// It goes out as a frame by this link, in a table of frames (Linux 5.16).
+    Egress(LinkName),
     /// Another one, by its number.
     Other(u32),
 }
@@ -70,7 +87,7 @@ pub struct Set {
     pub key: Vec<Field>,
     /// What its values are made of; a set has none.
     pub value: Vec<Field>,
-    /// Keys and values, each field filled up with zeros to a multiple of 4 bytes.
+    /// Keys and values; beside others, each field is filled up with zeros to a multiple of 4 bytes.
     pub elements: Elements,
     /// Keys and verdicts, in a map of others that has such.
     pub verdicts: BTreeMap<Vec<u8>, Verdict>,
@@ -92,6 +109,8 @@ pub enum Field {
     Port,
     /// A link's name.
     Link,
+    /// A hardware address.
+    Mac,
     /// A number of 32 bits, as packets are marked with.
     Mark,
     /// Something that we never make.
@@ -103,6 +122,7 @@ impl Field {
     pub fn bytes(self) -> usize {
         match self {
             Self::V4 | Self::Protocol | Self::Port | Self::Mark => 4,
+            Self::Mac => 8,
             Self::V6 | Self::Link => 16,
             Self::Other => 0,
         }
@@ -113,7 +133,16 @@ impl Field {
         match self {
             Self::Protocol => 1,
             Self::Port => 2,
+            Self::Mac => 6,
             field => field.bytes(),
+        }
+    }
+
+    /// The bytes of a key or a value that is made of these.
+    pub fn width(fields: &[Self]) -> usize {
+        match fields {
+            [alone] => alone.length(),
+            fields => fields.iter().map(|field| field.bytes()).sum(),
         }
     }
 }

@@ -34,20 +34,21 @@ fn firewall() -> Firewall {
 fn model() -> Model {
     let mut model = Model::default();
     model.firewalls.insert(Place::Host, SeenFirewall::default());
+    model.seen.insert(Place::Host, [].into());
     model
 }
 
 /// Carries out what has to be done, and checks that nothing is left to do.
 fn settle(model: &mut Model, firewall: &Firewall) -> Vec<Edit> {
     let wanted = [(Place::Host, firewall.clone())].into();
-    let actions = plan(&wanted, &model.firewalls);
+    let actions = plan(&wanted, &model.firewalls, &model.seen);
     for action in &actions {
         model.apply(action).unwrap();
     }
-    assert_eq!(plan(&wanted, &model.firewalls), []);
-    assert_eq!(model.firewalls[&Place::Host].ours, firewall.table());
+    assert_eq!(plan(&wanted, &model.firewalls, &model.seen), []);
+    assert_eq!(model.firewalls[&Place::Host].ours.get(&Layer::Packets), firewall.table().as_ref());
     let edits = actions.into_iter().flat_map(|action| match action {
-        Action::Filter { edits, .. } => edits,
+        Action::Filter { edits, .. } => edits.into_values().flatten().collect(),
         _ => Vec::new(),
     });
     edits.collect()
@@ -171,7 +172,8 @@ fn whatever_is_broken_is_mended() {
     for harm in breaks {
         let mut model = model();
         settle(&mut model, &firewall());
-        harm(model.firewalls.get_mut(&Place::Host).unwrap().ours.as_mut().unwrap());
+        let ours = &mut model.firewalls.get_mut(&Place::Host).unwrap().ours;
+        harm(ours.get_mut(&Layer::Packets).unwrap());
         assert_ne!(settle(&mut model, &firewall()), []);
     }
 }
@@ -180,7 +182,7 @@ fn whatever_is_broken_is_mended() {
 fn what_somebody_else_changed_in_between_is_looked_at_first() {
     let mut model = model();
     let wanted = [(Place::Host, firewall())].into();
-    let planned = plan(&wanted, &model.firewalls);
+    let planned = plan(&wanted, &model.firewalls, &model.seen);
     model.firewalls.get_mut(&Place::Host).unwrap().generation += 1;
     assert!(model.apply(&planned[0]).is_err());
 }
@@ -211,9 +213,9 @@ fn a_port_of_one_family_is_in_no_map_of_the_other() {
 #[test]
 fn keys_fit_what_their_sets_are_made_of() {
     for set in firewall().table().unwrap().sets.values() {
-        let bytes = |fields: &[Field]| fields.iter().map(|field| field.bytes()).sum::<usize>();
         for (key, value) in &set.elements {
-            assert_eq!((key.len(), value.len()), (bytes(&set.key), bytes(&set.value)));
+            let bytes = (Field::width(&set.key), Field::width(&set.value));
+            assert_eq!((key.len(), value.len()), bytes);
         }
     }
 }
@@ -307,6 +309,13 @@ mod others {
         assert_eq!(judged(false, drop(from("br1\0", true)), vec![]), [BLOCKED]);
         assert_eq!(judged(false, drop(from("eth0\0", true)), vec![]), [""; 0]);
         assert_eq!(judged(false, drop(states(1)), vec![]), [""; 0], "invalid ones only");
+        let marked = vec![
+            Expr::Meta(Meta::Mark, ONE),
+            Expr::Compare { from: ONE, equal: true, value: vec![1, 0, 0, 0] },
+        ];
+        assert_eq!(judged(false, drop(marked), vec![]), [""; 0], "marked ones only");
+        let written = vec![Expr::Immediate(vec![1; 4], ONE), Expr::Put(Target::Mark, ONE)];
+        assert_eq!(judged(false, drop(written), vec![]), [BLOCKED], "whatever is marked");
         assert_eq!(judged(false, vec![vec![Expr::Reject(Refusal::Other)]], vec![]), [BLOCKED]);
     }
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{Link, Mark, Place, Port, Route, Setting};
 use crate::{
-    firewall::Edit,
+    firewall::Edits,
     lb::Balance,
     records::{LinkName, Mac, NetworkId},
 };
@@ -44,14 +44,14 @@ pub enum Action {
         /// What changes.
         change: Change,
     },
-    /// Changes our table of the packet filter, all of it or nothing.
+    /// Changes our tables of the packet filter, all of it or nothing.
     Filter {
         /// Where.
         at: Place,
         /// The generation of the packet filter that this is for.
         generation: u32,
-        /// In this order.
-        edits: Vec<Edit>,
+        /// Of each table.
+        edits: Edits,
     },
     /// Ends what goes on with backends that are not to have it any more: whoever came for one of these addresses
     /// and was led to somebody whom its balance does not keep.

@@ -4,7 +4,10 @@
 use alloc::vec::Vec;
 
 use super::{Action, Change, Kind, Link, Mark, Place, Seen, SeenLink};
-use crate::{firewall, records::LinkName};
+use crate::{
+    firewall::{self, Edit, Hook, Layer},
+    records::LinkName,
+};
 
 /// What is there, and what becomes of it. Sandboxes and whatever is not ours are put there by the test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +65,17 @@ impl Model {
             // It has no connections.
             Action::EndFlows { at, .. } => self.seen.get(at).map(drop),
             Action::Filter { at, generation, edits } => {
+                let links = self.seen.get(at)?;
+                let fits = |edit: &Edit| match edit {
+                    Edit::AddChain(_, Some(base)) => match &base.hook {
+                        Hook::Egress(link) => links.contains_key(link),
+                        _ => true,
+                    },
+                    _ => true,
+                };
+                if !edits.values().flatten().all(fits) {
+                    return None;
+                }
                 let firewall = self.firewalls.get_mut(at)?;
                 *firewall = firewall.edited(*generation, edits)?;
                 Some(())
@@ -96,8 +110,10 @@ impl Model {
 
     fn remove(&mut self, at: &Place, name: &LinkName) {
         let Some(link) = self.seen.get_mut(at).and_then(|links| links.remove(name)) else { return };
+        self.release(at, name);
         if let Some(Kind::Veth { peer_at, peer }) = &link.kind {
             self.seen.get_mut(peer_at).and_then(|links| links.remove(peer));
+            self.release(peer_at, peer);
         }
         // The other way round, the end that was made goes.
         if link.kind == Some(Kind::VethEnd) {
@@ -105,6 +121,17 @@ impl Model {
             for links in self.seen.values_mut() {
                 links.retain(|_, link| !made(link));
             }
+        }
+    }
+
+    /// Before Linux 6.16 a chain of frames goes with its link.
+    fn release(&mut self, at: &Place, name: &LinkName) {
+        let tables = self.firewalls.get_mut(at).map(|firewall| &mut firewall.ours);
+        if let Some(frames) = tables.and_then(|tables| tables.get_mut(&Layer::Frames)) {
+            frames.chains.retain(|_, chain| {
+                let hook = chain.base.as_ref().map(|base| &base.hook);
+                !matches!(hook, Some(Hook::Egress(link)) if link == name)
+            });
         }
     }
 }

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use super::{Balance, Balances, Idle, Kept, MAX_EXACT, Spread, slots};
 use crate::{
-    firewall::{Edit, Firewall, SeenFirewall, rebalance},
+    firewall::{Edits, Firewall, Layer, SeenFirewall, rebalance},
     records::{
         Backend, BackendState, EndpointId, EndpointRecord, Health, Mac, NetworkId, ServiceId,
         ServiceMode, ServiceRecord,
@@ -256,7 +256,7 @@ proptest! {
             balances: [(NETWORK, all.of(NETWORK))].into(),
             ..Firewall::default()
         };
-        let first = crate::firewall::edits(&firewall(&all), &seen);
+        let first = crate::firewall::edits(&firewall(&all), &seen, &BTreeMap::new());
         seen = seen.edited(0, &first).unwrap();
         for (number, node, how) in steps {
             let before = firewall(&all);
@@ -283,8 +283,9 @@ proptest! {
             let edits = rebalance(&before, &after).unwrap();
             seen = seen.edited(seen.generation, &edits).unwrap();
             let whole = after.table();
-            prop_assert_eq!(seen.ours.as_ref(), whole.as_ref());
-            prop_assert_eq!(crate::firewall::edits(&after, &seen), Vec::<Edit>::new());
+            prop_assert_eq!(seen.ours.get(&Layer::Packets), whole.as_ref());
+            let none = BTreeMap::new();
+            prop_assert_eq!(crate::firewall::edits(&after, &seen, &none), Edits::new());
         }
         // In another order, and all at once.
         let mut anew = Balances::new(HERE);

@@ -260,7 +260,7 @@ impl Kernel for Linux {
 fn edited(action: &Action) -> Option<(&str, usize)> {
     match action {
         Action::Filter { at: Place::Sandbox(path), edits, .. } => {
-            Some((path, edits.iter().map(Edit::elements).sum()))
+            Some((path, edits.values().flatten().map(Edit::elements).sum()))
         }
         _ => None,
     }

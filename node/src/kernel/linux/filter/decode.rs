@@ -2,36 +2,57 @@
 
 use std::collections::BTreeMap;
 
-use netnode_plan::firewall::{
-    Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register, Rule,
-    Set, Verdict,
+use netnode_plan::{
+    firewall::{
+        Base, Ct, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register, Rule,
+        Set, Target, Verdict,
+    },
+    records::LinkName,
 };
 
 use super::{
     encode::{length_of, number_of, type_of},
-    numbers::{LIST_ELEM, chain, data, expr, rule, set, verdict},
+    numbers::{LIST_ELEM, NETDEV, chain, data, expr, rule, set, verdict},
 };
 use crate::kernel::linux::attributes::Read;
 
 /// The most fields of a key that are told apart: more than 5 don't fit the kernel's number of its type.
 const FIELDS: usize = 5;
 
-/// A chain's name, and where packets come into it.
-pub(super) fn chain(read: Read<'_>) -> Option<(String, Option<Base>)> {
+/// The name of a chain in a table of this family, and where packets come into it.
+pub(super) fn chain(family: u8, read: Read<'_>) -> Option<(String, Option<Base>)> {
     let name = read.text(chain::NAME)?.to_owned();
     let Some(hook) = read.nested(chain::HOOK) else { return Some((name, None)) };
     let kind = match read.text(chain::TYPE) {
         Some("filter") => Kind::Filter,
         Some("nat") => Kind::Nat,
+        Some("route") => Kind::Route,
         _ => Kind::Other,
     };
-    let number = hook.number(chain::HOOKNUM)?;
-    let hooks = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
-    let place = usize::try_from(number).ok().and_then(|place| hooks.get(place));
     let priority = hook.signed(chain::PRIORITY)?;
     let drops = read.signed(chain::POLICY) == Some(verdict::DROP);
-    let hook = place.copied().unwrap_or(Hook::Other(number));
+    let hook = if family == NETDEV { of_frames(hook)? } else { of_packets(hook)? };
     Some((name, Some(Base { kind, hook, priority, drops })))
+}
+
+fn of_packets(hook: Read<'_>) -> Option<Hook> {
+    let number = hook.number(chain::HOOKNUM)?;
+    Some(match number {
+        0 => Hook::Prerouting,
+        1 => Hook::Input,
+        2 => Hook::Forward,
+        3 => Hook::Output,
+        4 => Hook::Postrouting,
+        _ => Hook::Other(number),
+    })
+}
+
+/// Of several links no one is told by itself.
+fn of_frames(hook: Read<'_>) -> Option<Hook> {
+    let number = hook.number(chain::HOOKNUM)?;
+    let link = hook.text(chain::DEVICE).and_then(|name| LinkName::new(name).ok());
+    let egress = link.filter(|_| number == chain::EGRESS).map(Hook::Egress);
+    Some(egress.unwrap_or(Hook::Other(number)))
 }
 
 /// A set's name, and what it is made of; it has no elements yet.
@@ -57,7 +78,8 @@ pub(super) fn is_plain(read: Read<'_>) -> bool {
 
 fn fields(mut number: u32, length: u32) -> Vec<Field> {
     let of = number;
-    let known = [Field::V4, Field::V6, Field::Protocol, Field::Port, Field::Link, Field::Mark];
+    let known =
+        [Field::V4, Field::V6, Field::Mac, Field::Protocol, Field::Port, Field::Link, Field::Mark];
     let mut fields = Vec::new();
     while number != 0 && fields.len() < FIELDS {
         let field = known.into_iter().find(|field| number_of(*field) == number & 0x3f);
@@ -111,20 +133,37 @@ pub(super) fn rule(read: Read<'_>) -> Option<(String, Rule)> {
 fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
     let at = |kind| read.number(kind).and_then(register);
     Some(match name {
+        "meta" if read.get(expr::META_SREG).is_some() => {
+            let marks = read.number(expr::META_KEY) == Some(expr::MARK);
+            Expr::Put(Target::Mark, at(expr::META_SREG).filter(|_| marks)?)
+        }
         "meta" => {
             let meta = match read.number(expr::META_KEY)? {
                 expr::IIFNAME => Meta::InLink,
                 expr::OIFNAME => Meta::OutLink,
                 expr::NFPROTO => Meta::Family,
                 expr::L4PROTO => Meta::Protocol,
+                expr::MARK => Meta::Mark,
+                expr::IIFTYPE => Meta::InType,
                 _ => return None,
             };
             Expr::Meta(meta, at(expr::META_DREG)?)
+        }
+        "ct" if read.get(expr::CT_SREG).is_some() => {
+            let way = read.get(expr::CT_DIRECTION);
+            let target = match (read.number(expr::CT_KEY)?, way) {
+                (expr::CT_MARK, None) => Target::ConnectionMark,
+                (expr::CT_ZONE, Some([expr::ORIGINAL])) => Target::OriginalZone,
+                _ => return None,
+            };
+            Expr::Put(target, at(expr::CT_SREG)?)
         }
         "ct" => {
             let what = match read.number(expr::CT_KEY)? {
                 expr::CT_STATE => Ct::State,
                 expr::CT_STATUS => Ct::Status,
+                expr::CT_MARK => Ct::Mark,
+                expr::CT_WAY => Ct::Direction,
                 _ => return None,
             };
             Expr::Ct(what, at(expr::CT_DREG)?)
@@ -136,13 +175,20 @@ fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
         }
         "payload" => {
             let base = match read.number(expr::PAYLOAD_BASE)? {
+                expr::LINK_HEADER => Header::Link,
                 expr::NETWORK_HEADER => Header::Network,
                 expr::TRANSPORT_HEADER => Header::Transport,
                 _ => return None,
             };
             let (offset, length) =
                 (read.number(expr::PAYLOAD_OFFSET)?, read.number(expr::PAYLOAD_LEN)?);
-            Expr::Payload { base, offset, length, into: at(expr::PAYLOAD_DREG)? }
+            match at(expr::PAYLOAD_SREG) {
+                Some(from) => {
+                    let sums = read.number(expr::PAYLOAD_CSUM_TYPE).unwrap_or(0);
+                    (sums == 0).then_some(Expr::Write { base, offset, length, from })?
+                }
+                None => Expr::Payload { base, offset, length, into: at(expr::PAYLOAD_DREG)? },
+            }
         }
         "bitwise" => mask(read)?,
         "cmp" => {
@@ -178,10 +224,19 @@ fn decision(name: &str, read: Read<'_>) -> Option<Expr> {
         }
         "notrack" => Expr::Untracked,
         "immediate" => {
-            let to_verdict = read.number(expr::IMMEDIATE_DREG) == Some(0);
-            let inner = read.nested(expr::IMMEDIATE_DATA).filter(|_| to_verdict)?;
-            Expr::Verdict(verdict(inner.nested(data::VERDICT)?)?)
+            let inner = read.nested(expr::IMMEDIATE_DATA)?;
+            match read.number(expr::IMMEDIATE_DREG)? {
+                0 => Expr::Verdict(verdict(inner.nested(data::VERDICT)?)?),
+                into => Expr::Immediate(inner.get(data::VALUE)?.to_vec(), register(into)?),
+            }
         }
+        "rt" => {
+            let segment = read.number(expr::RT_KEY) == Some(expr::TCPMSS);
+            let into = read.number(expr::RT_DREG).and_then(register);
+            Expr::RouteSegment(into.filter(|_| segment)?)
+        }
+        "byteorder" => Expr::ToNetwork(to_network(read)?),
+        "exthdr" => Expr::WriteSegment(write_segment(read)?),
         "counter" | "log" => Expr::Aside(name.to_owned()),
         "numgen" => {
             let what = (read.number(expr::NUMGEN_TYPE)?, read.number(expr::NUMGEN_OFFSET));
@@ -226,6 +281,25 @@ fn mask(read: Read<'_>) -> Option<Expr> {
     let (from, into) = (at(expr::BITWISE_SREG)?, at(expr::BITWISE_DREG)?);
     let plain = from == into && value(expr::BITWISE_XOR)?.iter().all(|byte| *byte == 0);
     plain.then_some(Expr::Mask(into, value(expr::BITWISE_MASK)?.to_vec()))
+}
+
+/// Where a number of 16 bits is put in the network's order, in its place.
+fn to_network(read: Read<'_>) -> Option<Register> {
+    let numbers = [expr::ORDER_OP, expr::ORDER_LEN, expr::ORDER_SIZE];
+    let how = numbers.map(|kind| read.number(kind));
+    let (from, into) = (read.number(expr::ORDER_SREG)?, read.number(expr::ORDER_DREG)?);
+    let plain = from == into && how == [Some(expr::HTON), Some(2), Some(2)];
+    register(from).filter(|_| plain)
+}
+
+/// Where the value comes from that goes into TCP's option for the longest segment.
+fn write_segment(read: Read<'_>) -> Option<Register> {
+    let numbers = [expr::EXTHDR_OP, expr::EXTHDR_OFFSET, expr::EXTHDR_LEN];
+    let how = numbers.map(|kind| read.number(kind));
+    let plain = read.get(expr::EXTHDR_TYPE) == Some(&[expr::MAXSEG])
+        && how == [Some(expr::TCP_OPTION), Some(expr::MAXSEG_OFFSET), Some(2)]
+        && read.number(expr::EXTHDR_FLAGS).unwrap_or(0) == 0;
+    read.number(expr::EXTHDR_SREG).and_then(register).filter(|_| plain)
 }
 
 fn dnat(read: Read<'_>) -> Option<Expr> {

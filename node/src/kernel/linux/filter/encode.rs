@@ -1,16 +1,16 @@
-//! Edits of our table as messages of `nf_tables`.
+//! Edits of our tables as messages of `nf_tables`.
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use netnode_plan::firewall::{
-    Base, Ct, Edit, Elements, Expr, Family, Field, Header, Hook, Kind, Meta, Refusal, Register,
-    Rule, Set, TABLE, Verdict,
+    Base, Ct, Edit, Elements, Expr, Family, Field, Header, Hook, Kind, Layer, Meta, Refusal,
+    Register, Rule, Set, TABLE, Target, Verdict,
 };
 
 use super::{
-    message,
+    family, message,
     numbers::{
-        DELRULE, DELSET, DELSETELEM, DELTABLE, INET, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET,
-        NEWSETELEM, NEWTABLE, chain, data, expr, rule, set, table, verdict,
+        DELRULE, DELSET, DELSETELEM, DELTABLE, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM,
+        NEWTABLE, chain, data, expr, rule, set, table, verdict,
     },
 };
 use crate::kernel::linux::{attributes::Attributes, socket::Raw};
@@ -19,9 +19,10 @@ use crate::kernel::linux::{attributes::Attributes, socket::Raw};
 const ELEMENTS: usize = 500;
 
 /// The messages of an edit.
-pub(super) fn edit(edit: &Edit) -> Vec<Raw> {
+pub(super) fn edit(layer: Layer, edit: &Edit) -> Vec<Raw> {
+    let family = family(layer);
     let one =
-        |kind, flags, attributes: Attributes| vec![message(kind, flags, INET, &attributes.end())];
+        |kind, flags, attributes: Attributes| vec![message(kind, flags, family, &attributes.end())];
     match edit {
         Edit::RemoveTable => one(DELTABLE, 0, start(table::NAME)),
         Edit::AddTable => one(NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, start(table::NAME)),
@@ -37,8 +38,8 @@ pub(super) fn edit(edit: &Edit) -> Vec<Raw> {
             messages
         }
         Edit::RemoveSet(name) => one(DELSET, 0, start(set::TABLE).text(set::NAME, name)),
-        Edit::AddElements(name, new) => elements(NEWSETELEM, name, new),
-        Edit::RemoveElements(name, gone) => elements(DELSETELEM, name, gone),
+        Edit::AddElements(name, new) => elements(family, NEWSETELEM, name, new),
+        Edit::RemoveElements(name, gone) => elements(family, DELSETELEM, name, gone),
     }
 }
 
@@ -55,13 +56,26 @@ fn add_set(name: &str, set: &Set) -> Attributes {
         .number(set::FLAGS, if map { set::MAP } else { 0 })
         .number(set::KEY_TYPE, type_of(&set.key))
         .number(set::KEY_LEN, length_of(&set.key))
-        .number(set::ID, 1);
+        .number(set::ID, 1)
+        .bytes(set::USERDATA, &[order(0, &set.key), order(1, &set.value)].concat());
     if !map {
         return attributes;
     }
     attributes
         .number(set::DATA_TYPE, type_of(&set.value))
         .number(set::DATA_LEN, length_of(&set.value))
+}
+
+/// What `nft` has to know of keys (0) and values (1) to show them: whether they are in the order of this host or of
+/// the network (1 and 2 of its `enum byteorder`). The kernel keeps it.
+fn order(which: u8, fields: &[Field]) -> Vec<u8> {
+    let order: u32 = match fields {
+        [Field::Mark | Field::Link] => 1,
+        [Field::Other] | [] | [_, _, ..] => return Vec::new(),
+        [_] => 2,
+    };
+    let [a, b, c, d] = order.to_ne_bytes();
+    vec![which, 4, a, b, c, d]
 }
 
 /// What `nft` shows keys and values by (its `enum datatypes`), 6 bits for each field. The kernel keeps it.
@@ -76,34 +90,36 @@ pub(super) fn number_of(field: Field) -> u32 {
         Field::Protocol => 12,
         Field::Port => 13,
         Field::Mark => 19,
+        Field::Mac => 9,
         Field::Link => 41,
         Field::Other => 0,
     }
 }
 
 pub(super) fn length_of(fields: &[Field]) -> u32 {
-    let bytes = match fields {
-        [alone] => alone.length(),
-        fields => fields.iter().map(|field| field.bytes()).sum(),
-    };
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    u32::try_from(Field::width(fields)).unwrap_or(u32::MAX)
 }
 
 fn add_chain(name: &str, base: Option<&Base>) -> Attributes {
     let attributes = start(chain::TABLE).text(chain::NAME, name);
     let Some(base) = base else { return attributes };
-    let number = match base.hook {
+    let number = match &base.hook {
         Hook::Prerouting => 0,
         Hook::Input => 1,
         Hook::Forward => 2,
         Hook::Output => 3,
         Hook::Postrouting => 4,
-        Hook::Other(number) => number,
+        Hook::Egress(_) => chain::EGRESS,
+        Hook::Other(number) => *number,
     };
-    let hook =
+    let mut hook =
         Attributes::default().number(chain::HOOKNUM, number).signed(chain::PRIORITY, base.priority);
+    if let Hook::Egress(link) = &base.hook {
+        hook = hook.text(chain::DEVICE, link.as_str());
+    }
     let kind = match base.kind {
         Kind::Nat => "nat",
+        Kind::Route => "route",
         Kind::Filter | Kind::Other => "filter",
     };
     let policy = if base.drops { verdict::DROP } else { verdict::ACCEPT };
@@ -121,7 +137,7 @@ fn element((key, value): (&Vec<u8>, &Vec<u8>)) -> Attributes {
 }
 
 /// Messages about elements, of which none may be there already that is to come.
-fn elements(kind: u16, name: &str, elements: &Elements) -> Vec<Raw> {
+fn elements(family: u8, kind: u16, name: &str, elements: &Elements) -> Vec<Raw> {
     let flags = if kind == NEWSETELEM { NLM_F_CREATE | NLM_F_EXCL } else { 0 };
     let (mut messages, mut elements) = (Vec::new(), elements.iter().map(element).peekable());
     while elements.peek().is_some() {
@@ -129,7 +145,7 @@ fn elements(kind: u16, name: &str, elements: &Elements) -> Vec<Raw> {
         let list = part.fold(Attributes::default(), |list, one| list.nest(LIST_ELEM, one));
         let about = start(set::LIST_TABLE).text(set::LIST_SET, name);
         let about = about.nest(set::LIST_ELEMENTS, list);
-        messages.push(message(kind, flags, INET, &about.end()));
+        messages.push(message(kind, flags, family, &about.end()));
     }
     messages
 }
@@ -154,6 +170,8 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             let key = match what {
                 Ct::State => expr::CT_STATE,
                 Ct::Status => expr::CT_STATUS,
+                Ct::Mark => expr::CT_MARK,
+                Ct::Direction => expr::CT_WAY,
             };
             ("ct", new().number(expr::CT_KEY, key).number(expr::CT_DREG, register(*into)))
         }
@@ -165,13 +183,13 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             )
         }
         Expr::Payload { base, offset, length, into } => {
-            let base = match base {
-                Header::Network => expr::NETWORK_HEADER,
-                Header::Transport => expr::TRANSPORT_HEADER,
-            };
-            let from = new().number(expr::PAYLOAD_BASE, base).number(expr::PAYLOAD_OFFSET, *offset);
-            let bytes = from.number(expr::PAYLOAD_LEN, *length);
+            let bytes = payload(*base, *offset, *length);
             ("payload", bytes.number(expr::PAYLOAD_DREG, register(*into)))
+        }
+        Expr::Write { base, offset, length, from } => {
+            let bytes = payload(*base, *offset, *length);
+            let written = bytes.number(expr::PAYLOAD_SREG, register(*from));
+            ("payload", written.number(expr::PAYLOAD_CSUM_TYPE, 0))
         }
         Expr::Mask(at, mask) => ("bitwise", bitwise(*at, mask)),
         Expr::Compare { from, equal, value } => {
@@ -204,6 +222,18 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             let inner = new().nest(data::VERDICT, verdict(what));
             ("immediate", new().number(expr::IMMEDIATE_DREG, 0).nest(expr::IMMEDIATE_DATA, inner))
         }
+        Expr::Immediate(bytes, into) => {
+            let value = new().bytes(data::VALUE, bytes);
+            let to = new().number(expr::IMMEDIATE_DREG, register(*into));
+            ("immediate", to.nest(expr::IMMEDIATE_DATA, value))
+        }
+        Expr::Put(what, from) => put(*what, *from),
+        Expr::RouteSegment(into) => {
+            let to = new().number(expr::RT_DREG, register(*into));
+            ("rt", to.number(expr::RT_KEY, expr::TCPMSS))
+        }
+        Expr::ToNetwork(at) => ("byteorder", to_network(*at)),
+        Expr::WriteSegment(from) => ("exthdr", write_segment(*from)),
         // We never write these; a rule with one the kernel refuses.
         Expr::States(_) => ("match", new()),
         Expr::Aside(name) | Expr::Other(name) => (name, new()),
@@ -216,7 +246,52 @@ fn meta_key(meta: Meta) -> u32 {
         Meta::OutLink => expr::OIFNAME,
         Meta::Family => expr::NFPROTO,
         Meta::Protocol => expr::L4PROTO,
+        Meta::Mark => expr::MARK,
+        Meta::InType => expr::IIFTYPE,
     }
+}
+
+fn payload(base: Header, offset: u32, length: u32) -> Attributes {
+    let base = match base {
+        Header::Link => expr::LINK_HEADER,
+        Header::Network => expr::NETWORK_HEADER,
+        Header::Transport => expr::TRANSPORT_HEADER,
+    };
+    let from = Attributes::default().number(expr::PAYLOAD_BASE, base);
+    from.number(expr::PAYLOAD_OFFSET, offset).number(expr::PAYLOAD_LEN, length)
+}
+
+fn put(what: Target, from: Register) -> (&'static str, Attributes) {
+    let new = Attributes::default;
+    let connection = |key| new().number(expr::CT_KEY, key).number(expr::CT_SREG, register(from));
+    match what {
+        Target::Mark => {
+            let key = new().number(expr::META_KEY, expr::MARK);
+            ("meta", key.number(expr::META_SREG, register(from)))
+        }
+        Target::ConnectionMark => ("ct", connection(expr::CT_MARK)),
+        Target::OriginalZone => {
+            ("ct", connection(expr::CT_ZONE).bytes(expr::CT_DIRECTION, &[expr::ORIGINAL]))
+        }
+    }
+}
+
+fn to_network(at: Register) -> Attributes {
+    Attributes::default()
+        .number(expr::ORDER_SREG, register(at))
+        .number(expr::ORDER_DREG, register(at))
+        .number(expr::ORDER_OP, expr::HTON)
+        .number(expr::ORDER_LEN, 2)
+        .number(expr::ORDER_SIZE, 2)
+}
+
+fn write_segment(from: Register) -> Attributes {
+    Attributes::default()
+        .number(expr::EXTHDR_SREG, register(from))
+        .bytes(expr::EXTHDR_TYPE, &[expr::MAXSEG])
+        .number(expr::EXTHDR_OFFSET, expr::MAXSEG_OFFSET)
+        .number(expr::EXTHDR_LEN, 2)
+        .number(expr::EXTHDR_OP, expr::TCP_OPTION)
 }
 
 /// Words that begin one of the 16-byte registers of old have the number of that one (`NFT_REG_1` and on),

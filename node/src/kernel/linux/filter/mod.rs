@@ -16,11 +16,11 @@ mod tests;
 use std::{fs::File, io};
 
 use netlink_packet_core::NLM_F_REQUEST;
-use netnode_plan::firewall::{Chain, Edit, SeenFirewall, TABLE, Table};
+use netnode_plan::firewall::{Chain, Edits, Layer, SeenFirewall, TABLE, Table, Tables};
 
 use self::numbers::{
     BATCH_BEGIN, BATCH_END, BATCH_GENID, GEN_ID, GETCHAIN, GETGEN, GETRULE, GETSET, GETSETELEM,
-    GETTABLE, INET, NEWGEN, NFTABLES, UNSPEC, chain, rule, set, table,
+    GETTABLE, INET, NETDEV, NEWGEN, NFTABLES, UNSPEC, chain, rule, set, table,
 };
 use super::{
     attributes::{Attributes, Read},
@@ -42,7 +42,7 @@ pub(super) fn look(namespace: &File, before: Option<&SeenFirewall>) -> io::Resul
         return Ok(before.clone());
     }
     for _ in 0..LOOKS {
-        let found = ours(&mut socket).and_then(|ours| Ok((ours, others::look(&mut socket)?)));
+        let found = tables(&mut socket).and_then(|ours| Ok((ours, others::look(&mut socket)?)));
         let after = generation(&mut socket)?;
         if after == now {
             let (ours, others) = found?;
@@ -54,15 +54,17 @@ pub(super) fn look(namespace: &File, before: Option<&SeenFirewall>) -> io::Resul
 }
 
 /// Makes all these changes, if nothing changed since that generation, or none of them.
-pub(super) fn edit(socket: &mut Socket, generation: u32, edits: &[Edit]) -> io::Result<()> {
+pub(super) fn edit(socket: &mut Socket, generation: u32, edits: &Edits) -> io::Result<()> {
     let unchanged = Attributes::default().number(BATCH_GENID, generation);
     let mut messages = vec![batch(BATCH_BEGIN, &unchanged.end())];
-    messages.extend(edits.iter().flat_map(encode::edit));
+    for (layer, edits) in edits {
+        messages.extend(edits.iter().flat_map(|edit| encode::edit(*layer, edit)));
+    }
     messages.push(batch(BATCH_END, &[]));
     socket.transact(messages)
 }
 
-/// Whether a message is about our table or something in it. All of them name their table first.
+/// Whether a message is about a table of ours or something in it. All of them name their table first.
 pub(super) fn is_about_ours(kind: u16, message: &[u8]) -> bool {
     let read = message.get(super::socket::HEADER..).and_then(body);
     let named = read.and_then(|read| read.text(table::NAME));
@@ -76,9 +78,26 @@ pub(super) fn generation(socket: &mut Socket) -> io::Result<u32> {
     id.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Our table, if it is there. One that is switched off is as good as empty.
-fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
-    let tables = dump(socket, INET, GETTABLE, Attributes::default())?;
+/// Ours, as many as are there.
+fn tables(socket: &mut Socket) -> io::Result<Tables> {
+    let mut tables = Tables::new();
+    for layer in [Layer::Packets, Layer::Frames] {
+        tables.extend(ours(socket, layer)?.map(|table| (layer, table)));
+    }
+    Ok(tables)
+}
+
+fn family(layer: Layer) -> u8 {
+    match layer {
+        Layer::Packets => INET,
+        Layer::Frames => NETDEV,
+    }
+}
+
+/// One of them. One that is switched off is as good as empty.
+fn ours(socket: &mut Socket, layer: Layer) -> io::Result<Option<Table>> {
+    let family = family(layer);
+    let tables = dump(socket, family, GETTABLE, Attributes::default())?;
     let mut tables = tables.iter().filter_map(|bytes| body(bytes));
     let Some(found) = tables.find(|read| read.text(table::NAME) == Some(TABLE)) else {
         return Ok(None);
@@ -87,24 +106,24 @@ fn ours(socket: &mut Socket) -> io::Result<Option<Table>> {
     if found.number(table::FLAGS).unwrap_or(0) & table::DORMANT != 0 {
         return Ok(Some(ours));
     }
-    for bytes in dump(socket, INET, GETCHAIN, Attributes::default())? {
+    for bytes in dump(socket, family, GETCHAIN, Attributes::default())? {
         let read = body(&bytes).filter(|read| read.text(chain::TABLE) == Some(TABLE));
-        let chain = read.and_then(decode::chain);
+        let chain = read.and_then(|read| decode::chain(family, read));
         ours.chains.extend(chain.map(|(name, base)| (name, Chain { base, rules: Vec::new() })));
     }
-    for bytes in dump(socket, INET, GETRULE, Attributes::default().text(rule::TABLE, TABLE))? {
+    for bytes in dump(socket, family, GETRULE, Attributes::default().text(rule::TABLE, TABLE))? {
         if let Some((chain, rule)) = body(&bytes).and_then(decode::rule)
             && let Some(chain) = ours.chains.get_mut(&chain)
         {
             chain.rules.push(rule);
         }
     }
-    for bytes in dump(socket, INET, GETSET, Attributes::default().text(set::TABLE, TABLE))? {
+    for bytes in dump(socket, family, GETSET, Attributes::default().text(set::TABLE, TABLE))? {
         ours.sets.extend(body(&bytes).and_then(decode::set));
     }
     for (name, set) in &mut ours.sets {
         let which = Attributes::default().text(set::LIST_TABLE, TABLE).text(set::LIST_SET, name);
-        for bytes in dump(socket, INET, GETSETELEM, which)? {
+        for bytes in dump(socket, family, GETSETELEM, which)? {
             set.elements.extend(body(&bytes).map(decode::elements).unwrap_or_default());
         }
     }

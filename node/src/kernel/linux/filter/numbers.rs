@@ -9,6 +9,7 @@ pub(super) const BATCH_GENID: u16 = 1;
 pub(super) const UNSPEC: u8 = 0;
 pub(super) const INET: u8 = 1;
 pub(super) const IP: u8 = 2;
+pub(super) const NETDEV: u8 = 5;
 pub(super) const IP6: u8 = 10;
 
 pub(super) const NEWTABLE: u16 = 0;
@@ -47,6 +48,9 @@ pub(super) mod chain {
     pub(in super::super) const TYPE: u16 = 7;
     pub(in super::super) const HOOKNUM: u16 = 1;
     pub(in super::super) const PRIORITY: u16 = 2;
+    pub(in super::super) const DEVICE: u16 = 3;
+    /// `NF_NETDEV_EGRESS`.
+    pub(in super::super) const EGRESS: u32 = 1;
 }
 
 pub(super) mod rule {
@@ -64,6 +68,7 @@ pub(super) mod set {
     pub(in super::super) const DATA_TYPE: u16 = 6;
     pub(in super::super) const DATA_LEN: u16 = 7;
     pub(in super::super) const ID: u16 = 10;
+    pub(in super::super) const USERDATA: u16 = 13;
     /// `NFT_SET_ANONYMOUS | NFT_SET_CONSTANT`.
     pub(in super::super) const FIXED: u32 = 3;
     /// `NFT_SET_MAP`.
@@ -100,12 +105,22 @@ pub(super) mod expr {
     pub(in super::super) const META_KEY: u16 = 2;
     pub(in super::super) const IIFNAME: u32 = 6;
     pub(in super::super) const OIFNAME: u32 = 7;
+    pub(in super::super) const META_SREG: u16 = 3;
+    pub(in super::super) const MARK: u32 = 3;
+    pub(in super::super) const IIFTYPE: u32 = 8;
     pub(in super::super) const NFPROTO: u32 = 15;
     pub(in super::super) const L4PROTO: u32 = 16;
     pub(in super::super) const CT_DREG: u16 = 1;
     pub(in super::super) const CT_KEY: u16 = 2;
+    pub(in super::super) const CT_DIRECTION: u16 = 3;
+    pub(in super::super) const CT_SREG: u16 = 4;
     pub(in super::super) const CT_STATE: u32 = 0;
+    pub(in super::super) const CT_WAY: u32 = 1;
     pub(in super::super) const CT_STATUS: u32 = 2;
+    pub(in super::super) const CT_MARK: u32 = 3;
+    pub(in super::super) const CT_ZONE: u32 = 17;
+    /// `IP_CT_DIR_ORIGINAL`.
+    pub(in super::super) const ORIGINAL: u8 = 0;
     pub(in super::super) const FIB_DREG: u16 = 1;
     pub(in super::super) const FIB_RESULT: u16 = 2;
     pub(in super::super) const FIB_FLAGS: u16 = 3;
@@ -115,6 +130,9 @@ pub(super) mod expr {
     pub(in super::super) const PAYLOAD_BASE: u16 = 2;
     pub(in super::super) const PAYLOAD_OFFSET: u16 = 3;
     pub(in super::super) const PAYLOAD_LEN: u16 = 4;
+    pub(in super::super) const PAYLOAD_SREG: u16 = 5;
+    pub(in super::super) const PAYLOAD_CSUM_TYPE: u16 = 6;
+    pub(in super::super) const LINK_HEADER: u32 = 0;
     pub(in super::super) const NETWORK_HEADER: u32 = 1;
     pub(in super::super) const TRANSPORT_HEADER: u32 = 2;
     pub(in super::super) const BITWISE_SREG: u16 = 1;
@@ -156,6 +174,25 @@ pub(super) mod expr {
     pub(in super::super) const ICMPX_PORT_UNREACH: u8 = 1;
     pub(in super::super) const IMMEDIATE_DREG: u16 = 1;
     pub(in super::super) const IMMEDIATE_DATA: u16 = 2;
+    pub(in super::super) const RT_DREG: u16 = 1;
+    pub(in super::super) const RT_KEY: u16 = 2;
+    pub(in super::super) const TCPMSS: u32 = 3;
+    pub(in super::super) const ORDER_SREG: u16 = 1;
+    pub(in super::super) const ORDER_DREG: u16 = 2;
+    pub(in super::super) const ORDER_OP: u16 = 3;
+    pub(in super::super) const ORDER_LEN: u16 = 4;
+    pub(in super::super) const ORDER_SIZE: u16 = 5;
+    pub(in super::super) const HTON: u32 = 1;
+    pub(in super::super) const EXTHDR_TYPE: u16 = 2;
+    pub(in super::super) const EXTHDR_OFFSET: u16 = 3;
+    pub(in super::super) const EXTHDR_LEN: u16 = 4;
+    pub(in super::super) const EXTHDR_FLAGS: u16 = 5;
+    pub(in super::super) const EXTHDR_OP: u16 = 6;
+    pub(in super::super) const EXTHDR_SREG: u16 = 7;
+    pub(in super::super) const TCP_OPTION: u32 = 1;
+    /// `TCPOPT_MAXSEG`, and where its value lies.
+    pub(in super::super) const MAXSEG: u8 = 2;
+    pub(in super::super) const MAXSEG_OFFSET: u32 = 2;
     pub(in super::super) const MATCH_NAME: u16 = 1;
     pub(in super::super) const MATCH_INFO: u16 = 3;
     pub(in super::super) const TARGET_NAME: u16 = 1;

@@ -18,7 +18,8 @@ pub(super) fn look(socket: &mut Socket) -> io::Result<Vec<Other>> {
     let mut tables: BTreeMap<(u8, String), Table> = BTreeMap::new();
     for bytes in dump(socket, UNSPEC, GETCHAIN, Attributes::default())? {
         let (Some(family), Some(read)) = (bytes.first(), body(&bytes)) else { continue };
-        let (Some(table), Some((name, base))) = (read.text(chain::TABLE), decode::chain(read))
+        let (Some(table), Some((name, base))) =
+            (read.text(chain::TABLE), decode::chain(*family, read))
         else {
             continue;
         };

@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 
 use netnode_plan::{
-    firewall::{Backs, Bind, Bridge, Edit, Elements, Firewall, Front, Protocol, WayOut},
+    firewall::{
+        Backs, Bind, Bridge, Edit, Elements, Firewall, Front, Layer, Mesh, Protocol, Table, WayOut,
+    },
+    host::{Mark, SeenLink},
     lb::{Balance, Spread},
-    records::NetworkId,
+    records::{Mac, NetworkId},
 };
 
-use super::{body, decode, encode};
+use super::{
+    body, decode, encode, family,
+    numbers::{INET, NETDEV},
+};
 use crate::kernel::linux::attributes::Read;
 
 fn firewall() -> Firewall {
@@ -31,18 +37,27 @@ fn firewall() -> Firewall {
     }
     balance.put("10.1.0.8".parse().unwrap(), Some(Spread::default()));
     let balances = [(NetworkId([1; 16]), balance)].into();
-    Firewall { bridges: [(name("br1"), bridge)].into(), published, tunnels, balances }
+    let nodes = [(Mac([2, 0, 0, 0, 0, 1]), 1)].into();
+    let mesh = Some(Mesh { link: name("mesh0"), nodes, masquerades: true });
+    Firewall { bridges: [(name("br1"), bridge)].into(), published, tunnels, balances, mesh }
 }
 
 #[test]
 fn rules_chains_and_sets_are_read_as_they_were_written() {
-    let table = firewall().table().unwrap();
+    let mark = Some(Mark::UNFINISHED);
+    let links = [("mesh0".parse().unwrap(), SeenLink { mark, ..SeenLink::default() })].into();
+    let tables = firewall().tables(&links);
+    assert_eq!(tables.len(), 2);
+    tables.into_iter().for_each(|(layer, table)| is_read_as_written(layer, table));
+}
+
+fn is_read_as_written(layer: Layer, table: Table) {
     for (name, chain) in table.chains {
         let edit = Edit::AddChain(name.clone(), chain.base.clone());
-        let messages = encode::edit(&edit);
-        let read = body(&messages[0].body).and_then(decode::chain);
+        let messages = encode::edit(layer, &edit);
+        let read = body(&messages[0].body).and_then(|read| decode::chain(family(layer), read));
         assert_eq!(read, Some((name.clone(), chain.base)));
-        let messages = encode::edit(&Edit::SetRules(name.clone(), chain.rules.clone()));
+        let messages = encode::edit(layer, &Edit::SetRules(name.clone(), chain.rules.clone()));
         let read = messages
             .iter()
             .skip(1)
@@ -51,11 +66,12 @@ fn rules_chains_and_sets_are_read_as_they_were_written() {
         assert_eq!(read.collect::<Vec<_>>(), written);
     }
     for (name, mut set) in table.sets {
-        let messages = encode::edit(&Edit::AddElements(name.clone(), set.elements.clone()));
+        let edit = Edit::AddElements(name.clone(), set.elements.clone());
+        let messages = encode::edit(layer, &edit);
         let read = messages.iter().filter_map(|message| body(&message.body).map(decode::elements));
         assert_eq!(read.flatten().collect::<Elements>(), set.elements);
         set.elements.clear();
-        let messages = encode::edit(&Edit::AddSet(name.clone(), set.clone()));
+        let messages = encode::edit(layer, &Edit::AddSet(name.clone(), set.clone()));
         assert_eq!(body(&messages[0].body).and_then(decode::set), Some((name, set)));
     }
 }
@@ -63,7 +79,8 @@ fn rules_chains_and_sets_are_read_as_they_were_written() {
 #[test]
 fn no_message_is_longer_than_its_lengths_can_say() {
     let elements: Elements = (0_u32..2000).map(|n| (vec_of(n, 24), vec_of(n, 20))).collect();
-    let messages = encode::edit(&Edit::AddElements("ports-v6".into(), elements.clone()));
+    let edit = Edit::AddElements("ports-v6".into(), elements.clone());
+    let messages = encode::edit(Layer::Packets, &edit);
     assert!(messages.len() > 1 && messages.iter().all(|m| m.body.len() < usize::from(u16::MAX)));
     let read = messages.iter().filter_map(|message| body(&message.body).map(decode::elements));
     assert_eq!(read.flatten().collect::<Elements>(), elements);
@@ -78,10 +95,11 @@ fn vec_of(number: u32, length: usize) -> Vec<u8> {
 #[test]
 fn what_is_cut_off_does_no_harm() {
     let rules = firewall().table().unwrap().chains.remove("publish").unwrap().rules;
-    for message in encode::edit(&Edit::SetRules("publish".into(), rules)) {
+    for message in encode::edit(Layer::Packets, &Edit::SetRules("publish".into(), rules)) {
         for length in 0..message.body.len() {
             let read = Read(&message.body[..length]);
-            let _ = (decode::rule(read), decode::set(read), decode::chain(read));
+            let _ = (decode::rule(read), decode::set(read));
+            let _ = [INET, NETDEV].map(|family| decode::chain(family, read));
             let _ = (decode::elements(read), decode::verdicts(read));
         }
     }
