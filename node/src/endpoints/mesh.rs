@@ -10,7 +10,7 @@ use netdb::{Lifetime, Name, Network, NodeId, WriteError};
 use netnode_plan::{
     catalog::Catalog,
     desired::Desired,
-    firewall::Firewall,
+    firewall::{self, Firewall},
     host::{HOST, Place, Setting},
     host_ports::Denied,
     mesh::{self, INGRESS, Own, Peer},
@@ -258,7 +258,10 @@ impl Board {
         if let Some(link) = links.get_mut(&local.interface) {
             link.settings.extend(settings(local));
         }
-        absorb(wanted, Firewall { published: mesh.published, ..Firewall::default() });
+        let (link, nodes, masquerades) = (local.interface.clone(), mesh.peers, false);
+        let link = Some(firewall::Mesh { link, nodes, masquerades });
+        let published = mesh.published;
+        absorb(wanted, Firewall { published, mesh: link, ..Firewall::default() });
     }
 }
 
