@@ -9,13 +9,13 @@ use std::{
 
 use netnode_api::{
     endpoints::ChangeBackend,
-    services::{CreateService, PublishedPort},
+    services::{CreateService, PublishedPort, ServiceState},
 };
 
 use crate::{
     daemon::{serving, until},
     lab::{inside, links},
-    talk::{Call, Flow, ask, ask_udp, is_shut, serve_as},
+    talk::{Call, Flow, ask_udp, is_shut, serve_as},
     ways::Site,
 };
 
@@ -183,6 +183,10 @@ fn a_host_that_can_not_have_the_port_says_so_and_serves_by_the_others() {
     for host in [0, 2] {
         until("the others lead to it", || answering(&site, &at(host)).len() == 1);
     }
+    let state = || site.daemons[1].ask(site.daemons[1].client.service("api")).unwrap().service;
+    let told = format!("{:?}", state().state);
+    assert!(told.contains("port 8080:80/tcp is not open on this node: it can't be had"), "{told}");
     drop(held);
-    until("it is free", || ask(site.outside(), "192.0.2.2:8080").is_some());
+    until("it is free", || answering(&site, &at(1)).len() == 1);
+    assert_eq!((state().state, state().closed), (ServiceState::Ready, vec![]));
 }

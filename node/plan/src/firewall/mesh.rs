@@ -6,6 +6,7 @@
 //! | `guard` | prerouting, raw + 5 | connections of each node are apart: a client that comes by two of them with one port has two connections (`mesh-zones`) |
 //! | `mesh-in` | prerouting, mangle + 5 | remembers which node a connection came by (`mesh-marks`), and marks what answers it |
 //! | `mesh-out` | output, mangle + 5 | marks what answers it and is this host's own, such as an error |
+//! | `mesh-own` | input, filter + 5 | nobody gets to what this host itself listens on by the link |
 //! | `forward` | filter + 5 | the longest segments of TCP fit the link; by it goes nothing but what was published |
 //! | `postrouting` | srcnat + 5 | what this host itself sends by the link has the link's address; if asked to, all has that was published |
 //! | `mesh-back` | egress of the link, in the table of frames | sends what is marked to that node's hardware address (`mesh-macs`) |
@@ -19,9 +20,11 @@ mod tests;
 use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
 
 use super::{
-    Ct, Expr, Family, Field, Header, Hook, Kind, Meta, Protocol, Register, Rule, Set, Table,
-    Target,
-    render::{BRIDGES, FIRST, chain, ct_has, equals, family, link, link_called, load, protocol},
+    Ct, Expr, Family, Field, Header, Hook, Kind, Meta, Protocol, Refusal, Register, Rule, Set,
+    Table, Target,
+    render::{
+        BRIDGES, FILTER, FIRST, chain, ct_has, equals, family, link, link_called, load, protocol,
+    },
     state, status,
 };
 use crate::{
@@ -149,6 +152,17 @@ impl Mesh {
         rule
     }
 
+    /// What comes for this host itself is answers, or for a port that leads nowhere at the moment.
+    fn refused(&self) -> [Rule; 2] {
+        let refuse = |kind: Protocol, refusal| {
+            let mut rule = self.came();
+            rule.extend(ct_has(Ct::State, state::NEW));
+            rule.extend([protocol(FIRST), equals(vec![kind.number()]), Expr::Reject(refusal)]);
+            rule
+        };
+        [refuse(Protocol::Tcp, Refusal::Reset), refuse(Protocol::Udp, Refusal::Unreachable)]
+    }
+
     fn masqueraded(&self) -> Vec<Rule> {
         // What no link brought is of this host.
         let nowhere = vec![Expr::Meta(Meta::InLink, FIRST), equals(link_called(""))];
@@ -169,6 +183,8 @@ pub(super) fn render(mesh: &Mesh, table: &mut Table) {
     };
     add("forward", true, vec![mesh.fitting()]);
     add("postrouting", false, mesh.masqueraded());
+    let own = chain(Kind::Filter, Hook::Input, FILTER, mesh.refused().into());
+    table.chains.insert("mesh-own".into(), own);
     // By a bridge goes nothing but answers and what was published.
     if let Some(bridges) = table.sets.get_mut(BRIDGES) {
         bridges.elements.insert(link(&mesh.link), Vec::new());
