@@ -13,7 +13,7 @@ use netnode_plan::{
     records::{
         self, Backend, Driver, EndpointId, EndpointRecord, Mac, NetworkId, NetworkOptions,
         NetworkRecord, Parent, PeerRecord, Protocol, PublishMode, PublishedPort, Record,
-        RoutesRecord, ServiceMode, ServiceRecord, Subnet,
+        RoutesRecord, ExternalTraffic, ServiceMode, ServiceRecord, Subnet,
     },
     spaces::Pool,
 };
@@ -116,6 +116,8 @@ fn service(mode: ServiceMode, publish: PublishMode) -> ServiceRecord {
         ports: vec![port],
         labels: [("tier".into(), "front".into())].into(),
         prefers_local: false,
+ external: ExternalTraffic::Cluster,
+ health_port: None,
         created_us: 1_700_000_000_000_000,
     }
 }

@@ -73,6 +73,7 @@ pub(crate) async fn run(
     let (stop, stopping) = watch::channel(false);
     let parts = take_part(&db, settings).await?;
     let ipam = parts.networks.ipam().clone();
+    tokio::spawn(control::health::keep(parts.services.clone(), parts.endpoints.clone()));
     let control = Control::new(db.clone(), parts, orders, stopping.clone());
     let mut servers =
         vec![Server::start(socket, control::router(control.clone()), stopping.clone())];

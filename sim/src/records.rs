@@ -27,7 +27,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use netdb_gossip_core::identity::Name;
-    use netnode_plan::records::{NetworkId, ServiceMode, ServiceRecord};
+    use netnode_plan::records::{ExternalTraffic, NetworkId, ServiceMode, ServiceRecord};
 
     use super::*;
 
@@ -41,6 +41,8 @@ mod tests {
             ports: Vec::new(),
             labels: BTreeMap::new(),
             prefers_local: false,
+            external: ExternalTraffic::Cluster,
+            health_port: None,
             created_us: 1,
         };
         let text = written(&record);

@@ -31,6 +31,13 @@ pub struct CreateService {
     /// Whether a client is to get a backend of its own host, as long as one is ready there.
     #[serde(default)]
     pub prefer_local: bool,
+    /// Which backends get what comes by ports in the mode `ingress`: `cluster`, all, or `local`, those of the node that it
+    /// comes to; `cluster` if not said.
+    #[serde(default)]
+    pub external_traffic: Option<String>,
+    /// A port of TCP at which each node is to say by HTTP whether it has backends that take what is new: 200 or 503.
+    #[serde(default)]
+    pub health_port: Option<u16>,
 }
 
 /// What is to become different about a service.
@@ -58,6 +65,12 @@ pub struct UpdateService {
     /// Whether a client is to get a backend of its own host from now on, as long as one is ready there.
     #[serde(default)]
     pub prefer_local: Option<bool>,
+    /// Which backends get what comes by ports in the mode `ingress` from now on: `cluster` or `local`.
+    #[serde(default)]
+    pub external_traffic: Option<String>,
+    /// The port of TCP at which each node is to say by HTTP whether it has backends that take what is new; 0: none any more.
+    #[serde(default)]
+    pub health_port: Option<u16>,
 }
 
 /// A port of hosts that leads to a service.
@@ -119,6 +132,10 @@ pub struct Service {
     pub labels: BTreeMap<String, String>,
     /// Whether a client gets a backend of its own host, as long as one is ready there.
     pub prefer_local: bool,
+    /// Which backends get what comes by ports in the mode `ingress`: `cluster` or `local`.
+    pub external_traffic: String,
+    /// The port at which each node says by HTTP whether it has backends that take what is new.
+    pub health_port: Option<u16>,
     /// When it was created, in microseconds since the Unix epoch.
     pub created_us: u64,
     /// What it claims in vain, because an older service has it.

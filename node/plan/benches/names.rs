@@ -10,7 +10,8 @@ use netdb_gossip_core::identity::{Name, NodeId};
 use netnode_plan::{
     dns::{DEFAULT_DOMAIN, Family, Seat, Standing, View, Zone},
     records::{
-        Backend, EndpointId, EndpointRecord, Mac, NetworkId, ServiceId, ServiceMode, ServiceRecord,
+        Backend, EndpointId, EndpointRecord, ExternalTraffic, Mac, NetworkId, ServiceId,
+        ServiceMode, ServiceRecord,
     },
 };
 
@@ -53,6 +54,8 @@ fn service(number: u32) -> ServiceRecord {
         ports: Vec::new(),
         labels: std::collections::BTreeMap::new(),
         prefers_local: false,
+        external: ExternalTraffic::Cluster,
+        health_port: None,
         created_us: 1,
     }
 }

@@ -168,7 +168,9 @@ mod tests {
     use alloc::{string::ToString, vec};
 
     use super::*;
-    use crate::records::{BackendState, Protocol, ServiceId, ServiceMode, ServiceRecord};
+    use crate::records::{
+        BackendState, ExternalTraffic, Protocol, ServiceId, ServiceMode, ServiceRecord,
+    };
 
     const NET: NetworkId = NetworkId([1; 16]);
 
@@ -191,6 +193,8 @@ mod tests {
             ports: ports.to_vec(),
             labels: BTreeMap::new(),
             prefers_local: false,
+            external: ExternalTraffic::Cluster,
+            health_port: None,
             created_us: 1,
         };
         Services::new([(ServiceId([1; 16]), record)])

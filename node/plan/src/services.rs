@@ -148,7 +148,8 @@ fn claims(record: &ServiceRecord) -> Vec<Claim> {
     let vips = record.vips.iter().map(|vip| Claim::Vip(record.network, *vip));
     let ingress = record.ports.iter().filter(|port| port.mode == PublishMode::Ingress);
     let name = core::iter::once(Claim::Name(record.name.clone()));
-    name.chain(vips).chain(ingress.copied().map(Claim::Port)).collect()
+    let ports = ingress.copied().chain(record.health());
+    name.chain(vips).chain(ports.map(Claim::Port)).collect()
 }
 
 /// How many of a service's backends there are.
@@ -202,7 +203,7 @@ mod tests {
     use proptest::{collection::vec as many, prelude::*};
 
     use super::*;
-    use crate::records::{BackendState, ServiceMode};
+    use crate::records::{BackendState, ExternalTraffic, ServiceMode};
 
     fn id(n: u8) -> ServiceId {
         ServiceId([n; 16])
@@ -226,6 +227,8 @@ mod tests {
             ports,
             labels: BTreeMap::new(),
             prefers_local: false,
+            external: ExternalTraffic::Cluster,
+            health_port: None,
             created_us,
         }
     }

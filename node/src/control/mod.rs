@@ -9,6 +9,7 @@ mod debug;
 mod diff;
 mod dns;
 mod endpoints;
+pub(crate) mod health;
 mod ipam;
 mod lb;
 mod load;

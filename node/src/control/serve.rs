@@ -60,9 +60,9 @@ impl Listen for ControlSocket {
     }
 }
 
-/// For metrics, and nothing else.
+/// For metrics and the health of services, and nothing else.
 impl Listen for TcpListener {
-    const NAME: &str = "the address of metrics";
+    const NAME: &str = "the address of metrics or of a service's health";
     type Stream = TcpStream;
     async fn accept(&self) -> io::Result<TcpStream> {
         Ok(Self::accept(self).await?.0)

@@ -19,7 +19,7 @@ use netnode_api::{
 };
 use netnode_plan::{
     backends::{Serving, Standing as NodeStanding},
-    records::{PublishedPort as Port, ServiceId, ServiceMode, ServiceRecord},
+    records::{ExternalTraffic, PublishedPort as Port, ServiceId, ServiceMode, ServiceRecord},
     services::{Claim, Conflict, Listed, State as Standing},
 };
 
@@ -97,6 +97,7 @@ async fn shown(
 
 fn wanted(wanted: CreateService) -> Result<Wanted, Refused> {
     let mode = wanted.mode.map(|mode| parse("mode", &mode)).transpose()?;
+    let external = external(wanted.external_traffic.as_deref())?;
     Ok(Wanted {
         name: Name::new(&wanted.name)?,
         network: wanted.network,
@@ -105,7 +106,13 @@ fn wanted(wanted: CreateService) -> Result<Wanted, Refused> {
         ports: wanted.ports.iter().map(port).collect::<Result<_, _>>()?,
         labels: wanted.labels,
         prefers_local: wanted.prefer_local,
+        external: external.unwrap_or_default(),
+        health_port: wanted.health_port,
     })
+}
+
+fn external(wanted: Option<&str>) -> Result<Option<ExternalTraffic>, Problem> {
+    wanted.map(|wanted| parse("external_traffic", wanted)).transpose()
 }
 
 fn change(wanted: UpdateService) -> Result<Change, Refused> {
@@ -119,6 +126,8 @@ fn change(wanted: UpdateService) -> Result<Change, Refused> {
         label: wanted.label,
         unlabel: wanted.unlabel,
         prefers_local: wanted.prefer_local,
+        external: external(wanted.external_traffic.as_deref())?,
+        health_port: wanted.health_port,
     })
 }
 
@@ -138,8 +147,8 @@ fn service(
     listed: &Listed,
     standing: &services::Standing,
 ) -> Service {
-    let ServiceRecord { name, network, mode, vips, ports, labels, prefers_local, created_us } =
-        &listed.record;
+    let ServiceRecord { name, network, mode, vips, ports, labels, .. } = &listed.record;
+    let ServiceRecord { prefers_local, external, health_port, created_us, .. } = &listed.record;
     let catalog = control.networks.catalog();
     let network_name = catalog.get(*network).map(|listed| listed.record.name.to_string());
     let tally = standing.tally(*network, name);
@@ -169,6 +178,8 @@ fn service(
         ports: ports.iter().map(shown_port).collect(),
         labels: labels.clone(),
         prefer_local: *prefers_local,
+        external_traffic: external.to_string(),
+        health_port: *health_port,
         created_us: *created_us,
         conflicts: conflicts.collect(),
         closed,

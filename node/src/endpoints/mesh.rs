@@ -146,15 +146,20 @@ impl Endpoints {
         })
     }
 
+    /// How much the backends here weigh, of each service that has ports in the mesh.
+    pub(crate) fn shares(&self) -> BTreeMap<ServiceId, MeshRecord> {
+        let shown = self.shown.borrow().clone();
+        let (catalog, services) = (self.networks.catalog(), self.services.borrow().clone());
+        mesh::shares(&services, &own(&catalog, &shown.locals))
+    }
+
     /// Says to the other nodes how much the backends here weigh, as far as it was not `said`.
     pub(super) async fn say_shares(
         &self,
         scope: &Network,
         said: &mut BTreeMap<ServiceId, MeshRecord>,
     ) -> Result<(), AttachError> {
-        let shown = self.shown.borrow().clone();
-        let (catalog, services) = (self.networks.catalog(), self.services.borrow().clone());
-        let shares = mesh::shares(&services, &own(&catalog, &shown.locals));
+        let shares = self.shares();
         let table = scope.table(MESH, Lifetime::Owner)?;
         for (id, share) in &shares {
             if said.get(id) != Some(share) {

@@ -9,8 +9,8 @@ use netnode_plan::{
     catalog::Scope,
     mesh::{self, INGRESS},
     records::{
-        self, Driver, NetworkId, NetworkRecord, Protocol, PublishMode, PublishedPort, Record,
-        ServiceError, ServiceId, ServiceMode, ServiceRecord,
+        self, Driver, ExternalTraffic, NetworkId, NetworkRecord, Protocol, PublishMode,
+        PublishedPort, Record, ServiceError, ServiceId, ServiceMode, ServiceRecord,
     },
     request::NetworkRequest,
     services::{Conflict, FindError, Listed},
@@ -40,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) labels: BTreeMap<String, String>,
     /// Whoever asks for it gets a backend of the own node, as long as one is ready.
     pub(crate) prefers_local: bool,
+    pub(crate) external: ExternalTraffic,
+    pub(crate) health_port: Option<u16>,
 }
 
 /// What is to become different about a service.
@@ -54,6 +56,9 @@ pub(crate) struct Change {
     pub(crate) label: BTreeMap<String, String>,
     pub(crate) unlabel: Vec<String>,
     pub(crate) prefers_local: Option<bool>,
+    pub(crate) external: Option<ExternalTraffic>,
+    /// 0: none any more.
+    pub(crate) health_port: Option<u16>,
 }
 
 /// Why a service is not as it was to be. Nothing changed.
@@ -136,6 +141,8 @@ impl Services {
             ports: wanted.ports,
             labels: wanted.labels,
             prefers_local: wanted.prefers_local,
+            external: wanted.external,
+            health_port: wanted.health_port,
             created_us: self.db.cluster_time().await?.0,
         };
         let created = self.write(endpoints, (id, None), record, &named, &listed.record).await;
@@ -269,6 +276,12 @@ fn changed(mut record: ServiceRecord, change: Change) -> Result<ServiceRecord, C
     record.labels.extend(change.label);
     record.mode = change.mode.unwrap_or(record.mode);
     record.prefers_local = change.prefers_local.unwrap_or(record.prefers_local);
+    record.external = change.external.unwrap_or(record.external);
+    record.health_port = match change.health_port {
+        Some(0) => None,
+        Some(port) => Some(port),
+        None => record.health_port,
+    };
     Ok(record)
 }
 
@@ -292,6 +305,8 @@ mod tests {
             ports: vec![port(8080, 80), port(8443, 443)],
             labels: [("a".into(), "1".into()), ("b".into(), "2".into())].into(),
             prefers_local: false,
+            external: ExternalTraffic::Cluster,
+            health_port: None,
             created_us: 7,
         }
     }

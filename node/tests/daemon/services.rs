@@ -1,7 +1,8 @@
 //! Services: what `docker service` users know, on every node of the cluster, and their virtual addresses.
 
 use netnode_plan::records::{
-    self, Backend, BackendState, EndpointRecord, Mac, Record, ServiceMode, ServiceRecord,
+    self, Backend, BackendState, EndpointRecord, ExternalTraffic, Mac, Record, ServiceMode,
+    ServiceRecord,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -251,6 +252,8 @@ fn the_younger_of_two_shows_the_conflict_everywhere() {
         }],
         labels: [].into(),
         prefers_local: false,
+        external: ExternalTraffic::Cluster,
+        health_port: None,
         created_us: u64::MAX,
     };
     for (key, record) in [("11", record("web", 9000, 200)), ("22", record("db", 8080, 201))] {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::{self, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     time::Duration,
@@ -9,7 +10,7 @@ use std::{
 
 use netnode_api::{
     endpoints::ChangeBackend,
-    services::{CreateService, PublishedPort, ServiceState},
+    services::{CreateService, PublishedPort, ServiceState, UpdateService},
 };
 
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
 
 /// Hosts with a netnode; the next one is outside.
 const HOSTS: u8 = 3;
+
+/// How long one waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 fn port(protocol: &str) -> PublishedPort {
     let (protocol, mode) = (protocol.to_owned(), "ingress".to_owned());
@@ -120,7 +124,7 @@ fn what_is_drained_gets_nothing_new_and_nobody_refuses_at_once() {
         let [v4, v6] = at(host);
         until("nobody answers", || is_shut(site.outside(), &v4) && is_shut(site.outside(), &v6));
         let refused = inside(site.outside(), || TcpStream::connect(&*v4).unwrap_err());
-        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
     calls.iter_mut().for_each(|call| call.goes_on().unwrap());
     site.daemons[1].ask(site.daemons[1].client.detach_endpoint("web", "api-2")).unwrap();
@@ -143,7 +147,7 @@ fn from_port(outside: &Path, from: &str, to: &str) -> TcpStream {
         socket.set_reuse_address(true).unwrap();
         socket.bind(&from.parse::<SocketAddr>().unwrap().into()).unwrap();
         let to: SocketAddr = to.parse().unwrap();
-        socket.connect_timeout(&to.into(), Duration::from_secs(3)).unwrap();
+        socket.connect_timeout(&to.into(), PATIENCE).unwrap();
         socket.into()
     })
 }
@@ -160,14 +164,60 @@ fn one_address_and_port_through_every_host_at_once() {
         calls.push(from_port(site.outside(), "192.0.2.4:5000", &v4));
         calls.push(from_port(site.outside(), "[2001:db8::4]:5000", &v6));
     }
-    use std::io::{Read, Write};
     for call in &mut calls {
-        call.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        call.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut hello = [0; 6];
         call.read_exact(&mut hello).unwrap();
         assert_eq!(&hello, b"api-3 ");
         call.write_all(b"?").unwrap();
     }
+}
+
+/// What a host says of the service by HTTP.
+fn health(site: &Site, host: usize) -> String {
+    let to = format!("192.0.2.{}:8081", host + 1);
+    let answer = inside(site.outside(), || {
+        let mut stream = TcpStream::connect(to)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<String, io::Error>(answer)
+    });
+    answer.unwrap_or_else(|error| error.to_string())
+}
+
+#[test]
+fn external_traffic_stays_on_its_host_and_a_balancer_is_told_where() {
+    let test = "external_traffic_stays_on_its_host_and_a_balancer_is_told_where";
+    let Some(site) = Site::new(test, HOSTS) else { return };
+    let wanted = CreateService {
+        name: "api".into(),
+        network: "web".into(),
+        ports: vec![port("tcp")],
+        external_traffic: Some("local".into()),
+        health_port: Some(8081),
+        ..CreateService::default()
+    };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    plug(&site, 1);
+    until("its host leads to it", || answering(&site, &at(1)) == ["api-2".to_owned()].into());
+    let [elsewhere, _] = at(0);
+    assert!(is_shut(site.outside(), &elsewhere));
+    let says = |host, status: &str, body: &str| {
+        let told = health(&site, host);
+        told.starts_with(status) && told.ends_with(body)
+    };
+    let (serves, none) =
+        (r#"{"serves":true,"service":"api"}"#, r#"{"serves":false,"service":"api"}"#);
+    until("it says so", || says(1, "HTTP/1.1 200 ", serves));
+    until("the others, too", || says(0, "HTTP/1.1 503 ", none) && says(2, "HTTP/1.1 503 ", none));
+    let drain = ChangeBackend { state: Some("draining".into()), ..ChangeBackend::default() };
+    site.daemons[1].ask(site.daemons[1].client.change_backend("api-2", &drain)).unwrap();
+    until("it says so", || says(1, "HTTP/1.1 503 ", none));
+    let change = UpdateService { health_port: Some(0), ..UpdateService::default() };
+    site.daemons[2].ask(site.daemons[2].client.update_service("api", &change)).unwrap();
+    until("nobody says anything", || (0..3).all(|host| health(&site, host).contains("refused")));
 }
 
 #[test]

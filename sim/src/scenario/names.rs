@@ -9,7 +9,8 @@ use std::{
 
 use netdb_core::node::{CLUSTER_NETWORK, Operation};
 use netnode_plan::records::{
-    Backend, BackendState, EndpointRecord, Mac, NetworkId, ServiceMode, ServiceRecord,
+    Backend, BackendState, EndpointRecord, ExternalTraffic, Mac, NetworkId, ServiceMode,
+    ServiceRecord,
 };
 
 use super::Scenario;
@@ -157,6 +158,8 @@ fn change_service(world: &mut World, host: usize) -> Outcome {
         ports: Vec::new(),
         labels: BTreeMap::new(),
         prefers_local: false,
+        external: ExternalTraffic::Cluster,
+        health_port: None,
         created_us: world.fabric.clocks(host).wall.unix_secs() * 1_000_000,
     };
     world.try_put(host, &table, &key, &written(&record))

@@ -64,6 +64,12 @@ pub(crate) struct Create {
     /// A client gets a backend of its own host, as long as one is ready there
     #[arg(long)]
     pub(crate) prefer_local: bool,
+    /// Which backends get what comes by ports that all hosts have: cluster, all, or local, those of the host it comes to
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) external_traffic: Option<String>,
+    /// A port at which each host says by HTTP whether it has backends that take what is new
+    #[arg(long, value_name = "PORT")]
+    pub(crate) health_port: Option<u16>,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -93,6 +99,12 @@ pub(crate) struct Update {
     /// Whether a client gets a backend of its own host, as long as one is ready there
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) prefer_local: Option<bool>,
+    /// Which backends get what comes by ports that all hosts have from now on: cluster or local
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) external_traffic: Option<String>,
+    /// A port at which each host says by HTTP whether it has backends that take what is new; 0: none any more
+    #[arg(long, value_name = "PORT")]
+    pub(crate) health_port: Option<u16>,
     #[command(flatten)]
     pub(crate) json: Json,
 }

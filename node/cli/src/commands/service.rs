@@ -66,6 +66,8 @@ async fn create(wanted: Create, client: &Client, io: &mut Io<'_>) -> Result<(), 
         ports: wanted.publish,
         labels: wanted.label.into_iter().collect(),
         prefer_local: wanted.prefer_local,
+        external_traffic: wanted.external_traffic,
+        health_port: wanted.health_port,
     };
     let service = client.create_service(&request).await?;
     if json {
@@ -83,6 +85,8 @@ async fn update(wanted: Update, client: &Client, io: &mut Io<'_>) -> Result<(), 
         label: wanted.label_add.into_iter().collect(),
         unlabel: wanted.label_rm,
         prefer_local: wanted.prefer_local,
+        external_traffic: wanted.external_traffic,
+        health_port: wanted.health_port,
     };
     let service = client.update_service(&wanted.service, &request).await?;
     if wanted.json.json {
@@ -164,6 +168,10 @@ fn inspect(io: &mut Io<'_>, detail: &ServiceDetail, wide: bool) -> Result<(), Fa
     if service.prefer_local {
         facts.push(("prefers", "backends of the client's host".to_owned()));
     }
+    if service.external_traffic != "cluster" {
+        facts.push(("from outside", "to backends of the host that it comes to".to_owned()));
+    }
+    facts.extend(service.health_port.map(|port| ("health port", port.to_string())));
     let named = |(name, value): (&String, &String)| format!("{name}={value}");
     facts.extend(service.labels.iter().map(|label| ("label", named(label))));
     for conflict in &service.conflicts {
@@ -225,6 +233,8 @@ mod tests {
             ports: vec![published(8080), published(8081)],
             labels: [].into(),
             prefer_local: true,
+            external_traffic: "local".into(),
+            health_port: Some(8081),
             created_us: 0,
             conflicts: vec![],
             closed: vec![],

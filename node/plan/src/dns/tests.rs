@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::records::{
-    Backend, BackendState, EndpointId, EndpointRecord, Health, Mac, NetworkId, ServiceId,
-    ServiceMode, ServiceRecord,
+    Backend, BackendState, EndpointId, EndpointRecord, ExternalTraffic, Health, Mac, NetworkId,
+    ServiceId, ServiceMode, ServiceRecord,
 };
 
 const A: NodeId = NodeId([1; 16]);
@@ -52,6 +52,8 @@ fn service(mode: ServiceMode, vips: &[&str], created_us: u64) -> ServiceRecord {
         ports: Vec::new(),
         labels: alloc::collections::BTreeMap::new(),
         prefers_local: false,
+        external: ExternalTraffic::Cluster,
+        health_port: None,
         created_us,
     }
 }

@@ -16,8 +16,8 @@ use super::{Balance, Balances, Idle, Kept, MAX_EXACT, Spread, slots};
 use crate::{
     firewall::{Edits, Firewall, Layer, SeenFirewall, rebalance},
     records::{
-        Backend, BackendState, EndpointId, EndpointRecord, Health, Mac, NetworkId, ServiceId,
-        ServiceMode, ServiceRecord,
+        Backend, BackendState, EndpointId, EndpointRecord, ExternalTraffic, Health, Mac, NetworkId,
+        ServiceId, ServiceMode, ServiceRecord,
     },
     services::Services,
 };
@@ -44,6 +44,8 @@ fn service(number: u8, prefers_local: bool) -> (ServiceId, ServiceRecord) {
         ports: vec![],
         labels: [].into(),
         prefers_local,
+        external: ExternalTraffic::Cluster,
+        health_port: None,
         created_us: u64::from(number),
     };
     (ServiceId([number; 16]), record)

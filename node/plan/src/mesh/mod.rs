@@ -24,8 +24,8 @@ use crate::{
     host_ports::NoWay,
     lb::slots,
     records::{
-        Backend, BackendState, Driver, EndpointRecord, MAX_MESH_WEIGHT, Mac, MeshRecord, NetworkId,
-        PublishMode, PublishedPort, ServiceId, ServiceRecord,
+        Backend, BackendState, Driver, EndpointRecord, ExternalTraffic, MAX_MESH_WEIGHT, Mac,
+        MeshRecord, NetworkId, PublishMode, PublishedPort, ServiceId, ServiceRecord,
     },
     services::{Claim, Services},
 };
@@ -154,7 +154,10 @@ pub fn settle(
         if closed.contains(&port) {
             continue;
         }
-        let others = to_others(node, id, port, peers, to_own.is_empty());
+        let others = match record.external {
+            ExternalTraffic::Cluster => to_others(node, id, port, peers, to_own.is_empty()),
+            ExternalTraffic::Local => Vec::new(),
+        };
         let bind = match port.bind.filter(|bind| !bind.is_unspecified()) {
             Some(bind) => Bind::Address(bind),
             None => Bind::Any,

@@ -7,7 +7,7 @@ use netdb_gossip_core::identity::Name;
 use super::*;
 use crate::{
     firewall::Protocol,
-    records::{Backend, ServiceMode},
+    records::{Backend, ExternalTraffic, ServiceMode},
 };
 
 const NET: NetworkId = NetworkId([1; 16]);
@@ -40,6 +40,8 @@ fn record(text: &str, port: PublishedPort, created_us: u64) -> ServiceRecord {
         ports: vec![port],
         labels: BTreeMap::new(),
         prefers_local: false,
+        external: ExternalTraffic::Cluster,
+        health_port: None,
         created_us,
     }
 }
@@ -146,6 +148,21 @@ fn suspected_nodes_take_what_is_new_when_nobody_else_does_and_failed_ones_nothin
     assert_eq!(to([suspect, suspect], &one), ["172.18.0.2:80"]);
     assert_eq!(to([OwnerState::Failed, suspect], &nobody), ["10.255.0.3:8080"]);
     assert!(to([OwnerState::Failed; 2], &nobody).is_empty());
+}
+
+#[test]
+fn external_traffic_may_stay_on_its_node() {
+    let mut record = record("web", port(None), 1);
+    record.external = ExternalTraffic::Local;
+    let services = Services::new([(WEB, record)]);
+    let endpoint = endpoint(2);
+    let peers = [(node(2), peer(&endpoint, 1, OwnerState::Alive))].into();
+    let slots = |own: &Backends| {
+        let mesh = settle(node(1), &services, &own.own(), &peers, &BTreeSet::new());
+        shown(&mesh).pop().unwrap().1
+    };
+    assert!(slots(&Backends::new(&[])).is_empty());
+    assert_eq!(slots(&Backends::new(&["172.18.0.2/16"])), ["172.18.0.2:80"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@
 
 mod backend;
 mod endpoint;
+mod external;
 mod id;
 mod link_name;
 mod mac;
@@ -38,6 +39,7 @@ pub use backend::{
 };
 pub(crate) use endpoint::latest;
 pub use endpoint::{EndpointError, EndpointRecord, MAX_ADDRESSES, MAX_ALIASES, MAX_SANDBOX};
+pub use external::{ExternalTraffic, ParseExternalTrafficError};
 pub use id::{EndpointId, NetworkId, ParseIdError, ServiceId};
 pub use link_name::{LinkName, LinkNameError};
 pub use mac::{Mac, ParseMacError};

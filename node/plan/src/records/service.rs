@@ -6,7 +6,7 @@ use core::{fmt, net::IpAddr, str::FromStr};
 use netdb_gossip_core::identity::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_LABEL, MAX_LABELS, NetworkId, Record, network::labels_fit};
+use super::{ExternalTraffic, MAX_LABEL, MAX_LABELS, NetworkId, Record, network::labels_fit};
 
 /// The most ports that a service publishes.
 pub const MAX_PORTS: usize = 64;
@@ -28,6 +28,10 @@ pub struct ServiceRecord {
     pub labels: BTreeMap<String, String>,
     /// Whoever asks for it gets a backend of the own node, as long as one is ready.
     pub prefers_local: bool,
+    /// Which backends get what comes by its ports in the mode ingress.
+    pub external: ExternalTraffic,
+    /// A port of TCP at which each node says by HTTP whether backends of its own take what comes from outside.
+    pub health_port: Option<u16>,
     /// When it was created, microseconds since the Unix epoch by cluster time.
     pub created_us: u64,
 }
@@ -107,6 +111,9 @@ pub enum ServiceError {
     /// All hosts lead to its virtual address, and there is none.
     #[error("{0}: a service of the mode dnsrr publishes ports in the mode host only")]
     IngressWithoutVip(PublishedPort),
+    /// It is the service's own.
+    #[error("port {0} can't say how the service is doing: it leads to it")]
+    HealthPort(u16),
     /// Over [`MAX_LABELS`] or [`MAX_LABEL`].
     #[error("labels: {MAX_LABELS} at most, of {MAX_LABEL} bytes each")]
     Labels,
@@ -155,12 +162,29 @@ impl ServiceRecord {
     }
 }
 
+impl ServiceRecord {
+    /// The port at which nodes say how it is doing, as one that every node has.
+    pub fn health(&self) -> Option<PublishedPort> {
+        let number = self.health_port?;
+        let (protocol, mode) = (Protocol::Tcp, PublishMode::Ingress);
+        Some(PublishedPort { protocol, published: number, target: number, mode, bind: None })
+    }
+}
+
 impl Record for ServiceRecord {
     type Error = ServiceError;
 
     fn check(&self) -> Result<(), ServiceError> {
         self.check_vips()?;
         self.check_ports()?;
+        if let (Some(number), Some(health)) = (self.health_port, self.health()) {
+            if number == 0 {
+                return Err(ServiceError::Port(health));
+            }
+            if self.ports.iter().any(|port| port.clashes(&health)) {
+                return Err(ServiceError::HealthPort(number));
+            }
+        }
         if labels_fit(&self.labels) { Ok(()) } else { Err(ServiceError::Labels) }
     }
 }
@@ -300,6 +324,8 @@ mod tests {
             ports: vec![port(8080)],
             labels: [("tier".into(), "front".into())].into(),
             prefers_local: false,
+            external: ExternalTraffic::Cluster,
+            health_port: None,
             created_us: 7,
         }
     }
