@@ -15,8 +15,8 @@ use netnode_plan::{
 
 pub use fake::Fake;
 pub use linux::{
-    Lack, Linux, NamespaceId, Uplinks, has_v6, holders, host_routes, lacks, listen, namespace_id,
-    uplinks,
+    EGRESS, Lack, Linux, NamespaceId, Uplinks, has_v6, holders, host_routes, lacks, listen,
+    namespace_id, uplinks,
 };
 
 /// A host's kernel. Calls block for as long as the kernel takes: never call them on a thread that serves

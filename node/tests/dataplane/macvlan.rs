@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 
 use netdb_gossip_core::identity::Name;
 use netdb_tests::skips;
-use netnode::kernel::{has_v6, lacks};
+use netnode::kernel::{EGRESS, has_v6, lacks};
 use netnode_api::networks::CreateNetwork;
 use netnode_plan::{
     host::{Attached, Place, Wanted},
@@ -76,6 +76,17 @@ fn makes_vlans(lab: &Lab) -> bool {
         by_hand(&lab.hosts[0].namespace, "ip link del dev attempt");
     }
     made
+}
+
+/// Whether the kernel lets the packet filter see frames that leave.
+fn filters_frames(lab: &Lab) -> bool {
+    let host = &lab.hosts[0].namespace;
+    by_hand(host, "nft add table netdev attempt");
+    let attempt =
+        "add chain netdev attempt leaving { type filter hook egress device lo priority 0; }";
+    let made = inside(host, || Command::new("nft").arg(attempt).output().unwrap());
+    by_hand(host, "nft delete table netdev attempt");
+    made.status.success()
 }
 
 /// Docker's own example, with this parent: who comes first gets the address that Docker says, and the other
@@ -158,7 +169,11 @@ fn what_the_kernel_lacks_is_found_out_by_trying() {
     let Some(lab) = Lab::new("what_the_kernel_lacks_is_found_out_by_trying", 1) else { return };
     let told: Vec<&str> = lacks().unwrap().iter().map(|lack| lack.option).collect();
     // Where these tests run, nothing else may be missing.
-    let may_miss = [(makes_vlans(&lab), "CONFIG_VLAN_8021Q"), (has_v6(), "CONFIG_IPV6")];
+    let may_miss = [
+        (makes_vlans(&lab), "CONFIG_VLAN_8021Q"),
+        (filters_frames(&lab), EGRESS.option),
+        (has_v6(), "CONFIG_IPV6"),
+    ];
     let missing = may_miss.into_iter().filter(|(has, _)| !has).map(|(_, option)| option);
     assert_eq!(told, missing.collect::<Vec<_>>());
     assert_eq!(links(&lab.hosts[0].namespace), ["lo", "eth0"]);

@@ -10,6 +10,7 @@ use std::{
 };
 
 use netnode_plan::{
+    firewall::{Base, Edit, Hook, Kind as ChainKind, Layer},
     host::{Action, Kind, Link, Mark, Place},
     records::{LinkName, LinkNameError, MacvlanMode, NetworkId},
 };
@@ -18,7 +19,13 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::{act::Session, filter, namespace::Namespaces, notices::Watches};
+use super::{
+    act::Session,
+    filter,
+    namespace::{Namespaces, inside},
+    notices::Watches,
+    socket::Socket,
+};
 
 /// Something that this kernel does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +64,13 @@ const FILTER: Lack = Lack {
     what: "packet filter",
     option: "CONFIG_NF_TABLES",
     without: "networks have no way out of the host and publish no ports",
+};
+/// Without it there can be no [`Mesh`](netnode_plan::firewall::Mesh) whose nodes are named.
+pub const EGRESS: Lack = Lack {
+    what: "packet filter for frames that leave",
+    option: "CONFIG_NETFILTER_EGRESS",
+    without: "what comes to another node's published port for a backend here can't be answered with the client's own \
+              address in sight",
 };
 const V6: Lack = Lack {
     what: "IPv6",
@@ -116,6 +130,22 @@ fn attempt(own: File) -> io::Result<Vec<Lack>> {
         }
     }
     lacks.extend(filter);
+    let lacks_egress = filter.is_none() && !has_egress(&namespaces, name("lo")?)?;
+    lacks.extend(lacks_egress.then_some(EGRESS));
     lacks.extend((!has_v6()).then_some(V6));
     Ok(lacks)
+}
+
+/// Tries it on a link that every namespace has.
+fn has_egress(namespaces: &Namespaces, link: LinkName) -> io::Result<bool> {
+    let own = namespaces.open(&Place::Host)?;
+    let base =
+        Base { kind: ChainKind::Filter, hook: Hook::Egress(link), priority: 0, drops: false };
+    let edits = vec![Edit::AddTable, Edit::AddChain("egress".into(), Some(base))];
+    let mut socket = inside(&own, Socket::netfilter)??;
+    let generation = filter::generation(&mut socket)?;
+    let tried = filter::edit(&mut socket, generation, &[(Layer::Frames, edits)].into());
+    // No such chains, or none of that family.
+    let unknown = [Errno::EOPNOTSUPP, Errno::ENOENT].map(|code| Some(code as i32));
+    Ok(!tried.is_err_and(|error| unknown.contains(&error.raw_os_error())))
 }

@@ -40,7 +40,7 @@ use netnode_plan::{
     records::LinkName,
 };
 
-pub use capabilities::{Lack, has_v6, lacks};
+pub use capabilities::{EGRESS, Lack, has_v6, lacks};
 pub use listen::{NamespaceId, listen, namespace_id};
 pub use probe::holders;
 
