@@ -100,6 +100,7 @@ impl Rules {
         let desired = Desired {
             links: [(self.place.clone(), BTreeMap::new())].into(),
             firewalls: [(self.place.clone(), firewall)].into(),
+            ..Desired::default()
         };
         let began = Instant::now();
         let report = bring(&mut self.comparer, &mut self.kernel, &desired).unwrap();

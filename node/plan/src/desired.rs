@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 use crate::{
     firewall::{self, Family, WayOut},
     host::{self, Place},
+    policy::Policy,
 };
 
 /// What is wanted.
@@ -14,6 +15,8 @@ pub struct Desired {
     pub links: host::Wanted,
     /// Packet filters.
     pub firewalls: firewall::Wanted,
+    /// Policy routing of the host's own namespace.
+    pub policy: Option<Policy>,
 }
 
 impl Desired {
@@ -25,6 +28,7 @@ impl Desired {
         for (place, firewall) in other.firewalls {
             self.firewalls.entry(place).or_default().absorb(firewall);
         }
+        self.policy = self.policy.take().or(other.policy);
     }
 }
 
@@ -43,6 +47,6 @@ impl Desired {
 
 impl From<host::Wanted> for Desired {
     fn from(links: host::Wanted) -> Self {
-        Self { links, firewalls: firewall::Wanted::new() }
+        Self { links, ..Self::default() }
     }
 }

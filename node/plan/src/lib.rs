@@ -18,6 +18,7 @@ pub mod local;
 pub mod macvlan;
 pub mod mesh;
 pub mod overlay;
+pub mod policy;
 pub mod publish;
 pub mod records;
 pub mod request;

@@ -1,11 +1,12 @@
 //! Makes the kernel what it should be, and makes sure that it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netnode_plan::{
     desired::Desired,
     firewall::{self, Blocked},
     host::{Action, Model, Obstacle, Place, Plan, Seen, plan},
+    policy::{self, Policy},
 };
 
 use super::filters::{Filters, Step, is_kept};
@@ -72,6 +73,7 @@ fn compare(
         report.obstacles = plan.obstacles;
         let steps = kept.plan(kernel, &wanted.firewalls, &seen)?;
         report.pending.extend(in_order(plan.actions, &steps));
+        report.pending.extend(rules(kernel, wanted.policy.as_ref(), &seen)?);
         let settled = report.is_settled();
         if settled {
             report.failures.clear();
@@ -87,6 +89,18 @@ fn compare(
         }
     }
     Ok((report, seen))
+}
+
+/// What has to be done about the host's policy routing.
+fn rules(
+    kernel: &mut impl Kernel,
+    wanted: Option<&Policy>,
+    seen: &Seen,
+) -> Result<Vec<Action>, KernelError> {
+    let none = BTreeMap::new();
+    let links = seen.get(&Place::Host).unwrap_or(&none);
+    let changes = policy::plan(wanted, &kernel.policy(links)?, links);
+    Ok(changes.into_iter().map(Action::Policy).collect())
 }
 
 /// What is new is there before something leads to it, and nothing leads any more to what goes.
@@ -109,6 +123,7 @@ pub struct Comparer {
 struct Settled {
     model: Model,
     firewalls: firewall::Wanted,
+    policy: Option<Policy>,
     blocked: Vec<Blocked>,
 }
 
@@ -125,8 +140,9 @@ impl Comparer {
         self.settled = None;
         let (report, seen) = compare(kernel, wanted, &mut self.kept)?;
         if report.is_settled() && report.closed.is_none() {
-            let (firewalls, blocked) = (wanted.firewalls.clone(), report.blocked.clone());
-            self.settled = Some(Settled { model: Model::of(seen), firewalls, blocked });
+            let (firewalls, policy) = (wanted.firewalls.clone(), wanted.policy.clone());
+            let blocked = report.blocked.clone();
+            self.settled = Some(Settled { model: Model::of(seen), firewalls, policy, blocked });
         }
         Ok(report)
     }
@@ -148,8 +164,10 @@ impl Comparer {
     }
 
     fn tell_entries(&mut self, kernel: &mut impl Kernel, wanted: &Desired) -> Option<Report> {
-        let mut settled =
-            self.settled.take().filter(|s| others(&s.firewalls, &wanted.firewalls))?;
+        let is_like = |settled: &Settled| {
+            others(&settled.firewalls, &wanted.firewalls) && settled.policy == wanted.policy
+        };
+        let mut settled = self.settled.take().filter(is_like)?;
         let steps = self.kept.follow(&wanted.firewalls)?;
         let Plan { actions: links, obstacles } = plan(&wanted.links, &settled.model.seen);
         // A sandbox that was not looked at seems to be gone.
@@ -200,6 +218,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use netnode_plan::{
+        firewall::Family,
         host::{Kind, Link, Mark},
         records::{LinkName, Mac, NetworkId},
     };
@@ -230,6 +249,25 @@ mod tests {
             assert_eq!(kernel.looks, looks);
             assert_eq!(reconcile(&mut kernel, &wanted(macs)).unwrap().steps, 0);
         }
+    }
+
+    #[test]
+    fn rules_of_routing_come_once_their_link_is_there_and_go() {
+        let (mut kernel, mut comparer) = (Fake::default(), Comparer::default());
+        let name = LinkName::new("mesh0").unwrap();
+        let link = Link::new(Mark::network(NETWORK), Kind::Bridge, 1450);
+        let links = BTreeMap::from([(name.clone(), link)]);
+        let mut wanted: Desired = BTreeMap::from([(Place::Host, links)]).into();
+        comparer.compare(&mut kernel, &wanted).unwrap();
+        wanted.policy = Some(Policy { link: name, families: [Family::V4].into() });
+        let report = comparer.follow(&mut kernel, &wanted).unwrap();
+        assert_eq!((report.steps, report.is_settled()), (4, true));
+        assert_eq!(kernel.model.policy.rules.len(), 3);
+        // One that another process left is none that this one wants.
+        let mut anew = Comparer::default();
+        wanted.policy = None;
+        assert_eq!(anew.compare(&mut kernel, &wanted).unwrap().steps, 4);
+        assert_eq!(kernel.model.policy, policy::Seen::default());
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! A kernel made of maps, beside the real one: for tests of what drives a kernel.
 
-use std::{collections::BTreeSet, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use netnode_plan::{
     firewall::{Family, SeenFirewall},
-    host::{Action, Model, Place, Seen},
+    host::{Action, Model, Place, Seen, SeenLink},
+    policy,
+    records::LinkName,
 };
 
 use super::{Failure, Kernel, KernelError};
@@ -36,6 +41,10 @@ impl Kernel for Fake {
 
     fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError> {
         Ok(self.model.firewalls.entry(at.clone()).or_default().clone())
+    }
+
+    fn policy(&mut self, _: &BTreeMap<LinkName, SeenLink>) -> Result<policy::Seen, KernelError> {
+        Ok(self.model.policy.clone())
     }
 
     fn is_unchanged(&mut self, at: &Place, generation: u32) -> bool {

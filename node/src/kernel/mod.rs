@@ -1,4 +1,5 @@
-//! The only code that touches the host: namespaces, links, their entries and settings, the packet filter.
+//! The only code that touches the host: namespaces, links, their entries and settings, the packet filter, rules of
+//! routing.
 //!
 //! Drivers say what they want in the words of [`netnode_plan::host`]; behind this trait it is read back and
 //! changed. The real one is [`Linux`], the one for tests [`Fake`].
@@ -6,11 +7,17 @@
 mod fake;
 mod linux;
 
-use std::{collections::BTreeSet, io, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+};
 
 use netnode_plan::{
     firewall::{Family, SeenFirewall},
-    host::{Action, Place, Seen},
+    host::{Action, Place, Seen, SeenLink},
+    policy,
+    records::LinkName,
 };
 
 pub use fake::Fake;
@@ -33,6 +40,13 @@ pub trait Kernel: Send {
     /// # Errors
     /// It can't be read, or the namespace is not there.
     fn firewall(&mut self, at: &Place) -> Result<SeenFirewall, KernelError>;
+
+    /// What is of ours in the policy routing of the host, which has these links.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn policy(&mut self, links: &BTreeMap<LinkName, SeenLink>)
+    -> Result<policy::Seen, KernelError>;
 
     /// Whether the packet filter of a sandbox is as it was seen or left at this generation, and the sandbox is still
     /// the same. False if that can't be told.

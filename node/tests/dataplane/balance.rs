@@ -424,7 +424,8 @@ fn five_thousand_services_are_loaded_and_one_backend_is_one_change() {
     let wanted = |balance: &Balance| {
         let balances = [(network, balance.clone())].into();
         let firewalls = [(place.clone(), Firewall { balances, ..Firewall::default() })].into();
-        Desired { links: [(place.clone(), BTreeMap::new())].into(), firewalls }
+        let links = [(place.clone(), BTreeMap::new())].into();
+        Desired { links, firewalls, ..Desired::default() }
     };
     let (kernel, mut comparer) = (&mut lab.hosts[0].kernel, Comparer::default());
     let began = Instant::now();

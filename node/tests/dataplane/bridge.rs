@@ -72,7 +72,7 @@ fn left(boxes: &[&Path]) -> Desired {
     let place = |path: &&Path| Place::Sandbox(path.to_str().unwrap().into());
     let links: Wanted = boxes.iter().map(|path| (place(path), BTreeMap::new())).collect();
     let firewalls = [(Place::Host, Firewall::default())].into();
-    Desired { links, firewalls }
+    Desired { links, firewalls, ..Desired::default() }
 }
 #[test]
 fn endpoints_reach_each_other_and_the_host_and_leave_nothing() {

@@ -104,7 +104,7 @@ impl Site {
 }
 
 /// A bridge of the host, and an endpoint behind it.
-fn plug(wanted: &mut Desired, number: u8, sandbox: &Path) {
+pub(crate) fn plug(wanted: &mut Desired, number: u8, sandbox: &Path) {
     let network = NetworkId([number; 16]);
     let (name, place) = (format!("br{number}"), Place::Sandbox(sandbox.to_str().unwrap().into()));
     let mut bridge = Link::new(Mark::network(network), Kind::Bridge, UNDERLAY_MTU)

@@ -20,6 +20,7 @@ mod legacy;
 mod macvlan;
 mod many;
 mod mesh;
+mod mesh_ways;
 mod names;
 mod overlay;
 mod ping;

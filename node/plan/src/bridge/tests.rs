@@ -47,7 +47,7 @@ fn wanted(record: &NetworkRecord, numbers: &[u8]) -> Desired {
 #[test]
 fn the_bridge_is_the_gateway_and_every_station_is_told() {
     let record = record(&[("172.18.0.0/20", "172.18.0.1"), ("fd00::/64", "fd00::1")], false);
-    let Desired { links: wanted, firewalls } = wanted(&record, &[2, 3]);
+    let Desired { links: wanted, firewalls, .. } = wanted(&record, &[2, 3]);
     let host = &wanted[&Place::Host];
     let name = bridge_name(ID).unwrap();
     assert_eq!((name.as_str(), host.len()), ("br-abababababab", 3));
@@ -71,7 +71,7 @@ fn the_bridge_is_the_gateway_and_every_station_is_told() {
 #[test]
 fn an_internal_network_leads_nowhere() {
     let record = record(&[("172.18.0.0/20", "172.18.0.1")], true);
-    let Desired { links: wanted, firewalls } = wanted(&record, &[2]);
+    let Desired { links: wanted, firewalls, .. } = wanted(&record, &[2]);
     let name = bridge_name(ID).unwrap();
     assert_eq!(firewalls[&Place::Host].bridges[&name].way_out, WayOut::Closed);
     let end = &wanted[&Place::Sandbox("/run/2".into())][&LinkName::new("eth0").unwrap()];

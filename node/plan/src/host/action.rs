@@ -9,6 +9,7 @@ use super::{Link, Mark, Place, Port, Route, Setting};
 use crate::{
     firewall::Edits,
     lb::Balance,
+    policy,
     records::{LinkName, Mac, NetworkId},
 };
 
@@ -53,6 +54,8 @@ pub enum Action {
         /// Of each table.
         edits: Edits,
     },
+    /// Changes rules of routing, or what they lead to, on the host.
+    Policy(policy::Change),
     /// Ends what goes on with backends that are not to have it any more: whoever came for one of these addresses
     /// and was led to somebody whom its balance does not keep.
     EndFlows {

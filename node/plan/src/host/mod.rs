@@ -156,6 +156,8 @@ pub enum Setting {
     ForwardingV6,
     /// `ipv4/conf/*/rp_filter`.
     RpFilter,
+    /// `ipv4/conf/*/src_valid_mark`: whether `rp_filter` minds a packet's mark.
+    SrcValidMark,
     /// `ipv4/conf/*/route_localnet`: what comes from and goes to loopback addresses may pass here.
     RouteLocalnet,
     /// `bridge-nf-call-iptables`: whether frames of IPv4 from port to port of a bridge pass the packet filter, for

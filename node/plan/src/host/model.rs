@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{Action, Change, Kind, Link, Mark, Place, Seen, SeenLink};
 use crate::{
     firewall::{self, Edit, Hook, Layer},
+    policy,
     records::LinkName,
 };
 
@@ -16,6 +17,8 @@ pub struct Model {
     pub seen: Seen,
     /// The packet filters of the namespaces that have any.
     pub firewalls: firewall::Seen,
+    /// Policy routing of the host.
+    pub policy: policy::Seen,
     next_index: u32,
 }
 
@@ -62,6 +65,7 @@ impl Model {
                 apply_change(link, change);
                 Some(())
             }
+            Action::Policy(change) => self.policy.apply(change, self.seen.get(&Place::Host)?),
             // It has no connections.
             Action::EndFlows { at, .. } => self.seen.get(at).map(drop),
             Action::Filter { at, generation, edits } => {
@@ -124,8 +128,11 @@ impl Model {
         }
     }
 
-    /// Before Linux 6.16 a chain of frames goes with its link.
+    /// What is of a link goes with it: routes, and before Linux 6.16 a chain of frames.
     fn release(&mut self, at: &Place, name: &LinkName) {
+        if *at == Place::Host {
+            self.policy.ways.retain(|way| way.link != *name);
+        }
         let tables = self.firewalls.get_mut(at).map(|firewall| &mut firewall.ours);
         if let Some(frames) = tables.and_then(|tables| tables.get_mut(&Layer::Frames)) {
             frames.chains.retain(|_, chain| {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs::File, io};
 use netlink_packet_core::NLM_F_REQUEST;
 use netnode_plan::{
     host::{Action, Change, Kind, Link, Place},
+    policy,
     records::LinkName,
 };
 use nix::errno::Errno;
@@ -15,7 +16,7 @@ use super::{
     index::Indexes,
     namespace::{Namespaces, inside},
     notices::Watches,
-    settings,
+    policy as rules, settings,
     socket::{BATCH, Request, Socket},
     write::{self, Making},
 };
@@ -86,6 +87,16 @@ impl<'a> Session<'a> {
                     return filter::edit(socket, *generation, edits);
                 }
                 filter::edit(&mut inside(&there, Socket::netfilter)??, *generation, edits)
+            }
+            Action::Policy(change) => {
+                let entered = self.enter(&Place::Host)?;
+                let index = match change {
+                    policy::Change::PutWay(way) | policy::Change::RemoveWay(way) => {
+                        entered.indexes.of(&mut entered.socket, &way.link)?
+                    }
+                    policy::Change::AddRule(_) | policy::Change::RemoveRule(_) => 0,
+                };
+                entered.one(rules::request(change, index))
             }
             Action::EndFlows { at, balances } => flows::end(&self.namespaces.open(at)?, balances),
         }
@@ -253,6 +264,9 @@ fn is_done(action: &Action, error: &io::Error) -> bool {
     let gone = [Errno::ENODEV, Errno::ENOENT, Errno::ESRCH, Errno::EADDRNOTAVAIL];
     let goes = match action {
         Action::RemoveNamespace(_) | Action::RemoveLink { .. } => true,
+        Action::Policy(change) => {
+            matches!(change, policy::Change::RemoveRule(_) | policy::Change::RemoveWay(_))
+        }
         Action::Change { change, .. } => matches!(
             change,
             Change::RemoveAddress(_)

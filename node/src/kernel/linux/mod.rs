@@ -14,6 +14,7 @@ mod index;
 mod listen;
 mod namespace;
 mod notices;
+mod policy;
 mod probe;
 mod read;
 mod settings;
@@ -37,6 +38,7 @@ use netlink_packet_route::{
 use netnode_plan::{
     firewall::{Edit, Family, SeenFirewall},
     host::{Action, Place, Seen, SeenLink},
+    policy::Seen as SeenPolicy,
     records::LinkName,
 };
 
@@ -213,6 +215,12 @@ impl Kernel for Linux {
             Place::Network(_) => {}
         }
         Ok(found)
+    }
+
+    fn policy(&mut self, links: &BTreeMap<LinkName, SeenLink>) -> Result<SeenPolicy, KernelError> {
+        let host = self.namespaces.open(&Place::Host);
+        let found = host.and_then(|host| policy::look(&host, links));
+        found.map_err(|error| KernelError::new("reading the host's rules of routing", error))
     }
 
     fn is_unchanged(&mut self, at: &Place, generation: u32) -> bool {

@@ -1,5 +1,5 @@
-//! What the kernel tells about changes of packet filters, so that what others do to our table is mended at once
-//! and not only when the timer goes.
+//! What the kernel tells about changes of packet filters and of rules of routing, so that what others do to ours is
+//! mended at once and not only when the timer goes.
 //!
 //! What happened is not learnt from it: only that there is something to look at. A socket in a namespace keeps it
 //! alive, so those in sandboxes are closed soon after the path leads elsewhere.
@@ -31,11 +31,14 @@ use tokio::{io::unix::AsyncFd, time::sleep};
 use super::{
     filter,
     namespace::{Namespaces, inside},
+    policy,
     socket::{Socket, split},
 };
 
 /// `NFNLGRP_NFTABLES` as a bit.
-const GROUP: u32 = 1 << (7 - 1);
+const FILTERS: u32 = 1 << (7 - 1);
+/// `RTNLGRP_IPV4_RULE` and `RTNLGRP_IPV6_RULE`.
+const ROUTING: u32 = 1 << (8 - 1) | 1 << (19 - 1);
 /// Room for one notice; of a longer one the beginning is enough.
 const ROOM: usize = 64 * 1024;
 /// Bytes that wait to be read; beyond them the kernel says that it dropped some.
@@ -46,10 +49,16 @@ const PERIOD: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 64;
 /// The host's, among those that something may be told of.
 const HOST: u64 = 0;
+/// Its rules of routing.
+const RULES: u64 = 1;
 
 /// Notices about one namespace.
 #[derive(Debug)]
-struct Notices(OwnedFd);
+struct Notices {
+    fd: OwnedFd,
+    /// Whether a message of this type is about something of ours.
+    is_ours: fn(u16, &[u8]) -> bool,
+}
 
 /// A sandbox that is listened to.
 #[derive(Debug)]
@@ -69,6 +78,8 @@ pub(super) struct Watches {
     epoll: Epoll,
     /// Where the kernel has a packet filter.
     host: Option<Notices>,
+    /// Where it has rules of routing.
+    rules: Option<Notices>,
     sandboxes: BTreeMap<String, Watched>,
     next: u64,
 }
@@ -77,16 +88,19 @@ impl Watches {
     /// Listens to the host.
     pub(super) fn new(host: &File) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let host = inside(host, Notices::open).flatten().ok();
-        if let Some(Notices(fd)) = &host {
-            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, HOST))?;
+        let rules = inside(host, Notices::of_rules).flatten().ok();
+        let host = inside(host, Notices::of_filter).flatten().ok();
+        for (token, notices) in [(HOST, &host), (RULES, &rules)] {
+            if let Some(Notices { fd, .. }) = notices {
+                epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
+            }
         }
-        Ok(Self { epoll, host, sandboxes: BTreeMap::new(), next: HOST + 1 })
+        Ok(Self { epoll, host, rules, sandboxes: BTreeMap::new(), next: RULES + 1 })
     }
 
     /// Everything will be looked at: what was told of the host until now is no news.
     pub(super) fn begin(&mut self, namespaces: &Namespaces) {
-        self.host.iter().for_each(Notices::forget);
+        self.host.iter().chain(&self.rules).for_each(Notices::forget);
         self.leave_gone(namespaces);
     }
 
@@ -115,8 +129,8 @@ impl Watches {
     }
 
     fn listen(&self, there: &File, token: u64) -> Option<Notices> {
-        let notices = inside(there, Notices::open).flatten().ok()?;
-        self.epoll.add(&notices.0, EpollEvent::new(EpollFlags::EPOLLIN, token)).ok()?;
+        let notices = inside(there, Notices::of_filter).flatten().ok()?;
+        self.epoll.add(&notices.fd, EpollEvent::new(EpollFlags::EPOLLIN, token)).ok()?;
         Some(notices)
     }
 
@@ -141,7 +155,7 @@ impl Watches {
         });
     }
 
-    /// Waits until something happened to one of our tables.
+    /// Waits until something happened to one of our tables, or to a rule of ours.
     ///
     /// # Errors
     /// It can't be waited for.
@@ -165,7 +179,7 @@ impl Watches {
         }
     }
 
-    /// Takes what was told; whether some of it is about a table of ours.
+    /// Takes what was told; whether some of it is about something of ours.
     fn is_told(&self) -> io::Result<bool> {
         let mut told = [EpollEvent::empty(); AT_ONCE];
         loop {
@@ -181,8 +195,10 @@ impl Watches {
     }
 
     fn notices(&self, token: u64) -> Option<&Notices> {
-        if token == HOST {
-            return self.host.as_ref();
+        match token {
+            HOST => return self.host.as_ref(),
+            RULES => return self.rules.as_ref(),
+            _ => {}
         }
         self.sandboxes.values().find(|watched| watched.token == token)?.notices.as_ref()
     }
@@ -195,14 +211,25 @@ impl Watched {
 }
 
 impl Notices {
-    fn open() -> io::Result<Self> {
+    fn of_filter() -> io::Result<Self> {
+        Self::open(SockProtocol::NetlinkNetFilter, FILTERS, filter::is_about_ours)
+    }
+
+    fn of_rules() -> io::Result<Self> {
+        Self::open(SockProtocol::NetlinkRoute, ROUTING, policy::is_about_ours)
+    }
+
+    fn open(
+        protocol: SockProtocol,
+        groups: u32,
+        is_ours: fn(u16, &[u8]) -> bool,
+    ) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let protocol = SockProtocol::NetlinkNetFilter;
         let fd = socket::socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
-        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUP))?;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         // Past the system's limit where we may; else as the system likes.
         let _ = setsockopt(&fd, sockopt::RcvBufForce, &QUEUE);
-        Ok(Self(fd))
+        Ok(Self { fd, is_ours })
     }
 
     /// Forgets what was told until now.
@@ -210,18 +237,28 @@ impl Notices {
         self.take(|_| ());
     }
 
-    /// Takes what was told; whether some of it is about our table.
+    /// Takes what was told; whether some of it is about something of ours.
     fn about_ours(&self) -> bool {
         let mut about_ours = false;
         // Of those that were dropped some may have been about it.
-        self.take(|told| about_ours |= told.is_none_or(is_about_ours));
+        self.take(|told| about_ours |= told.is_none_or(|told| self.is_about_ours(told)));
         about_ours
+    }
+
+    fn is_about_ours(&self, mut bytes: &[u8]) -> bool {
+        while let Some((header, message, rest)) = split(bytes) {
+            if (self.is_ours)(header.message_type, message) {
+                return true;
+            }
+            bytes = rest;
+        }
+        false
     }
 
     fn take(&self, mut take: impl FnMut(Option<&[u8]>)) {
         let mut buffer = vec![0; ROOM];
         loop {
-            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            match recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 Ok(length) => take(buffer.get(..length)),
                 // That some were dropped is told once in between.
                 Err(Errno::ENOBUFS) => take(None),
@@ -229,14 +266,4 @@ impl Notices {
             }
         }
     }
-}
-
-fn is_about_ours(mut bytes: &[u8]) -> bool {
-    while let Some((header, message, rest)) = split(bytes) {
-        if filter::is_about_ours(header.message_type, message) {
-            return true;
-        }
-        bytes = rest;
-    }
-    false
 }

@@ -18,7 +18,7 @@ use netlink_packet_route::{
     neighbour::{
         NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
     },
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
+    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType},
 };
 use netnode_plan::{
     firewall::Family,
@@ -223,6 +223,7 @@ fn routes(socket: &mut Socket, names: &Parents, links: &mut Links) {
         for message in found {
             let RouteNetlinkMessage::NewRoute(found) = message else { continue };
             if found.header.protocol == RouteProtocol::Other(PROTOCOL)
+                && main_table(&found)
                 && let Some((index, route)) = route(&found)
                 && let Some(link) = at(links, names, index)
             {
@@ -274,7 +275,20 @@ pub(super) fn destinations(socket: &mut Socket) -> io::Result<Vec<IpNet>> {
     Ok(all)
 }
 
-fn route(found: &RouteMessage) -> Option<(u32, Route)> {
+/// The table that a route is in. One whose number has no room in the header has it beside.
+pub(super) fn table_of(found: &RouteMessage) -> u32 {
+    let beside = found.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    beside.unwrap_or(found.header.table.into())
+}
+
+pub(super) fn main_table(found: &RouteMessage) -> bool {
+    table_of(found) == u32::from(RouteHeader::RT_TABLE_MAIN)
+}
+
+pub(super) fn route(found: &RouteMessage) -> Option<(u32, Route)> {
     let v4 = found.header.address_family == AddressFamily::Inet;
     let everywhere = if v4 { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
     let (mut to, mut via, mut index, mut metric) = (everywhere, None, None, 0);

@@ -7,13 +7,14 @@ use netnode_plan::{
     records::LinkName,
 };
 
-const OF_LINKS: [Setting; 7] = [
+const OF_LINKS: [Setting; 8] = [
     Setting::DisableV6,
     Setting::AcceptRa,
     Setting::AddrGenMode,
     Setting::Forwarding,
     Setting::ForwardingV6,
     Setting::RpFilter,
+    Setting::SrcValidMark,
     Setting::RouteLocalnet,
 ];
 
@@ -42,6 +43,7 @@ fn path(link: &LinkName, setting: Setting) -> String {
         Setting::Forwarding => ("ipv4", "forwarding"),
         Setting::ForwardingV6 => ("ipv6", "force_forwarding"),
         Setting::RpFilter => ("ipv4", "rp_filter"),
+        Setting::SrcValidMark => ("ipv4", "src_valid_mark"),
         Setting::RouteLocalnet => ("ipv4", "route_localnet"),
     };
     format!("/proc/sys/net/{family}/conf/{link}/{name}")

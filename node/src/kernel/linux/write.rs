@@ -213,7 +213,7 @@ fn address(index: u32, address: IpAddr, prefix_len: u8) -> AddressMessage {
     message
 }
 
-fn route(index: u32, way: &Route) -> RouteMessage {
+pub(super) fn route(index: u32, way: &Route) -> RouteMessage {
     let mut message = RouteMessage::default();
     let header = &mut message.header;
     header.address_family = family_of(way.to.addr()).0;
