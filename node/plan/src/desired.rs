@@ -33,8 +33,8 @@ impl Desired {
 }
 
 impl Desired {
-    /// The versions of IP in which packets pass between a network and elsewhere, or on to another node, so that the host's own links
-    /// must forward what comes in by them.
+    /// The versions of IP in which packets pass between a network and elsewhere, or on to another node, so that the
+    /// host's own links must forward what comes in by them.
     pub fn forwarded(&self) -> BTreeSet<Family> {
         let Some(host) = self.firewalls.get(&Place::Host) else { return BTreeSet::new() };
         let open = host.bridges.values().filter(|bridge| bridge.way_out == WayOut::Masqueraded);

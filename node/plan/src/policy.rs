@@ -25,7 +25,8 @@ use crate::{
 
 /// The number of our table of routes: "nn".
 pub const TABLE: u32 = 0x6e6e;
-/// Of the first of our rules, which the others follow: before the main table (32766), and before what others put right before that.
+/// Of the first of our rules, which the others follow: before the main table (32766), and before what others put right
+/// before that.
 pub const PRIORITY: u32 = 30_077;
 
 /// The main table (`RT_TABLE_MAIN`).

@@ -10,10 +10,11 @@ use netdb::{Lifetime, Name, Network, NodeId, WriteError};
 use netnode_plan::{
     catalog::Catalog,
     desired::Desired,
-    firewall::{self, Firewall},
+    firewall::{self, Family, Firewall},
     host::{HOST, Place, Setting},
     host_ports::Denied,
     mesh::{self, INGRESS, Own, Peer},
+    policy::Policy,
     publish::Published,
     records::{
         self, EndpointId, LinkName, MESH, MeshRecord, NetworkId, PublishedPort, Record, ServiceId,
@@ -260,9 +261,13 @@ impl Board {
             return absorb(wanted, Firewall { published: mesh.published, ..Firewall::default() });
         };
         let links = wanted.links.entry(Place::Host).or_default();
+        let families = local.addresses.iter().map(|net| Family::of(net.addr())).collect();
+        let policy = Policy { link: local.interface.clone(), families };
         if let Some(link) = links.get_mut(&local.interface) {
             link.settings.extend(settings(local));
+            link.neighbours.extend(policy.neighbours());
         }
+        wanted.policy = Some(policy);
         let (link, nodes, masquerades) = (local.interface.clone(), mesh.peers, false);
         let link = Some(firewall::Mesh { link, nodes, masquerades });
         let published = mesh.published;
@@ -277,6 +282,11 @@ fn absorb(wanted: &mut Desired, more: Firewall) {
 /// What comes by the link is of clients anywhere, and what this host asks itself by 127.0.0.1 is answered by it.
 fn settings(local: &Local) -> impl Iterator<Item = (Setting, u32)> {
     let v6 = local.addresses.iter().any(|net| net.addr().is_ipv6());
-    let v4 = [(Setting::Forwarding, 1), (Setting::RpFilter, 0), (Setting::RouteLocalnet, 1)];
+    let v4 = [
+        (Setting::Forwarding, 1),
+        (Setting::RpFilter, 0),
+        (Setting::SrcValidMark, 1),
+        (Setting::RouteLocalnet, 1),
+    ];
     v4.into_iter().chain(v6.then_some((Setting::ForwardingV6, 1)))
 }

@@ -12,7 +12,7 @@ use std::{
 use netnode::kernel::has_v6;
 use netnode_plan::{
     desired::Desired,
-    firewall::{Back, Bind, Bridge, Firewall, Front, Mesh, Protocol, WayOut},
+    firewall::{Backs, Bind, Bridge, Firewall, Front, Mesh, Protocol, WayOut},
     host::{Place, Setting},
     records::Mac,
 };
@@ -124,8 +124,9 @@ impl Site {
 
 fn publish(firewall: &mut Firewall, port: u16, v4: &str, v6: &str) {
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        let back = Back { v4: v4.parse().ok(), v6: v6.parse().ok() };
-        firewall.published.insert(Front { bind: Bind::Any, protocol, port }, back);
+        let (v4, v6) = (v4.parse().ok(), v6.parse().ok());
+        let backs = Backs { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
+        firewall.published.insert(Front { bind: Bind::Any, protocol, port }, backs);
     }
 }
 
