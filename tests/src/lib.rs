@@ -13,6 +13,7 @@
 //! | [`endpoints`] | overlay networks, and sandboxes plugged into them |
 //! | [`ping`] | echo requests from inside of a namespace |
 //! | [`dns`] | questions for names from inside of a sandbox |
+//! | [`web`] | web servers in sandboxes, and clients that count |
 //! | [`wait`] | waiting for a state, with a deadline |
 //! | [`rows`] | writing rows, reading them, following them |
 //! | [`agreement`] | whether nodes hold the same |
@@ -37,3 +38,4 @@ pub mod ping;
 pub mod rows;
 pub mod skips;
 pub mod wait;
+pub mod web;

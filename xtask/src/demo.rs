@@ -4,6 +4,7 @@
 //! Every stage states what must hold; the demo succeeds only if all of it did. Whatever happens, no
 //! process and no file is left behind. It must never need more rights than a user has.
 
+mod balance;
 mod dump;
 mod failure;
 mod hosts;

@@ -20,7 +20,7 @@ const CARGO_DENY: &str = "0.20.2";
 /// The version whose way of building `fuzz` counts on.
 const CARGO_FUZZ: &str = "0.13.2";
 /// What the tests of the data plane run, and the package of Debian that has it.
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 10] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("iptables-legacy", "iptables"),
@@ -28,6 +28,9 @@ const CLIENTS: [(&str, &str); 7] = [
     ("dnsmasq", "dnsmasq-base"),
     ("musl-gcc", "musl-tools"),
     ("curl", "curl"),
+    ("haproxy", "haproxy"),
+    ("iperf3", "iperf3"),
+    ("nc", "netcat-openbsd"),
 ];
 /// What a virtual machine with another kernel takes.
 const MACHINE: [(&str, &str); 5] = [

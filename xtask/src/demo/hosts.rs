@@ -22,7 +22,7 @@ use netdb_tests::{
 
 use tokio::time::sleep;
 
-use super::{names, report::Report};
+use super::{balance, names, report::Report};
 use crate::{
     bench::room,
     interrupt::unless_interrupted,
@@ -74,10 +74,12 @@ pub(super) fn apart(file: &Path) -> Result<ExitCode> {
 
 async fn stage(report: &mut Report) -> Result<()> {
     report.begin("Containers on three hosts");
-    let hosts = Hosts::new(HOSTS)?;
+    // One more, which is outside of the cluster.
+    let hosts = Hosts::new(HOSTS + 1)?;
     let binaries = Binaries::within(&target_dir().join("debug"))?;
+    let members = hosts.hosts.get(..usize::from(HOSTS)).context("there are hosts")?;
     let began = Instant::now();
-    let mut cluster = Cluster::on_hosts(binaries, &hosts.hosts, &[]).await?;
+    let mut cluster = Cluster::on_hosts(binaries, members, &[]).await?;
     report.took("three hosts, each a network namespace, are a cluster", began.elapsed());
     let shown = containers(&hosts, &mut cluster, report).await;
     if shown.is_err() {
@@ -113,7 +115,8 @@ async fn containers(hosts: &Hosts, cluster: &mut Cluster, report: &mut Report) -
     report.check("each pings each, over IPv4 and IPv6", answered == asked, &found);
     killed(cluster, &plugged, report)?;
     moved(hosts, cluster, &plugged, report)?;
-    names::show(hosts, cluster, NETWORK, report).await
+    let served = names::show(hosts, cluster, NETWORK, report).await?;
+    balance::show(hosts, cluster, &served, report).await
 }
 
 /// The first container of the first host goes on on the second, as a scheduler would have it.

@@ -1,4 +1,4 @@
-//! Last stage: a service with backends on all three hosts, and what a container is told of its name while
+//! A service with backends on all three hosts, and what a container is told of its name while
 //! backends come, drain and go, and a host dies.
 
 use std::{
@@ -25,18 +25,26 @@ use netnode_api::{
 use super::report::Report;
 use crate::shell::works;
 
-const SERVICE: &str = "web";
+pub(super) const SERVICE: &str = "web";
 /// The name of its backends.
 const BACKENDS: &str = "tasks.web";
 /// The container that asks, on the first host.
 const CLIENT: &str = "client";
 /// On which host each backend is: the first two change, and the last is on the host that dies.
-const PLACES: [usize; 4] = [1, 1, 0, 2];
+pub(super) const PLACES: [usize; 4] = [1, 1, 0, 2];
 const DETACHED: usize = 0;
 const DRAINED: usize = 1;
 const KILLED: usize = 3;
 /// Times that a backend is detached, and one drained.
 const ROUNDS: usize = 5;
+
+/// What is left for the next stage: containers.
+pub(super) struct Served {
+    /// Who asks.
+    pub(super) client: PathBuf,
+    /// Who serves.
+    pub(super) sandboxes: Vec<PathBuf>,
+}
 
 /// The service, and who asks for it.
 struct Names<'a> {
@@ -54,7 +62,7 @@ pub(super) async fn show(
     cluster: &mut Cluster,
     network: &str,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Served> {
     report.begin("Names of containers");
     let has_dig = works(Command::new("dig").arg("-v"));
     let client = hosts.namespaces.make(CLIENT)?;
@@ -75,10 +83,12 @@ pub(super) async fn show(
     names.begin(report).await?;
     names = names.detached(report).await?;
     names = names.drained(report).await?;
-    names.host_killed(report).await
+    names = names.host_killed(report).await?;
+    let Names { client, sandboxes, .. } = names;
+    Ok(Served { client, sandboxes })
 }
 
-fn backend(nth: usize) -> String {
+pub(super) fn backend(nth: usize) -> String {
     format!("{SERVICE}.{}", nth + 1)
 }
 
@@ -227,7 +237,7 @@ impl Names<'_> {
         Ok(seen.saturating_duration_since(began.map_err(Into::into)?))
     }
 
-    async fn host_killed(mut self, report: &mut Report) -> Result<()> {
+    async fn host_killed(mut self, report: &mut Report) -> Result<Self> {
         let place = PLACES.get(KILLED).copied().context("there is this backend")?;
         let (left, all) = (self.but(Some(KILLED)), self.but(None));
         let node = self.cluster.nodes.get_mut(place).context("there is this node")?;
@@ -247,7 +257,8 @@ impl Names<'_> {
         started?;
         report.took(&format!("{name} is started: its backend is named again"), back - began);
         self.asker = asker;
-        self.all_but(None, "all backends again", report).await
+        self.all_but(None, "all backends again", report).await?;
+        Ok(self)
     }
 }
 
