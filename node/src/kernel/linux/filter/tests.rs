@@ -48,7 +48,9 @@ fn rules_chains_and_sets_are_read_as_they_were_written() {
     let links = [("mesh0".parse().unwrap(), SeenLink { mark, ..SeenLink::default() })].into();
     let tables = firewall().tables(&links);
     assert_eq!(tables.len(), 2);
-    tables.into_iter().for_each(|(layer, table)| is_read_as_written(layer, table));
+    for (layer, table) in tables {
+        is_read_as_written(layer, table);
+    }
 }
 
 fn is_read_as_written(layer: Layer, table: Table) {
