@@ -133,63 +133,14 @@ pub(super) fn rule(read: Read<'_>) -> Option<(String, Rule)> {
 fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
     let at = |kind| read.number(kind).and_then(register);
     Some(match name {
-        "meta" if read.get(expr::META_SREG).is_some() => {
-            let marks = read.number(expr::META_KEY) == Some(expr::MARK);
-            Expr::Put(Target::Mark, at(expr::META_SREG).filter(|_| marks)?)
-        }
-        "meta" => {
-            let meta = match read.number(expr::META_KEY)? {
-                expr::IIFNAME => Meta::InLink,
-                expr::OIFNAME => Meta::OutLink,
-                expr::NFPROTO => Meta::Family,
-                expr::L4PROTO => Meta::Protocol,
-                expr::MARK => Meta::Mark,
-                expr::IIFTYPE => Meta::InType,
-                _ => return None,
-            };
-            Expr::Meta(meta, at(expr::META_DREG)?)
-        }
-        "ct" if read.get(expr::CT_SREG).is_some() => {
-            let way = read.get(expr::CT_DIRECTION);
-            let target = match (read.number(expr::CT_KEY)?, way) {
-                (expr::CT_MARK, None) => Target::ConnectionMark,
-                (expr::CT_ZONE, Some([expr::ORIGINAL])) => Target::OriginalZone,
-                _ => return None,
-            };
-            Expr::Put(target, at(expr::CT_SREG)?)
-        }
-        "ct" => {
-            let what = match read.number(expr::CT_KEY)? {
-                expr::CT_STATE => Ct::State,
-                expr::CT_STATUS => Ct::Status,
-                expr::CT_MARK => Ct::Mark,
-                expr::CT_WAY => Ct::Direction,
-                _ => return None,
-            };
-            Expr::Ct(what, at(expr::CT_DREG)?)
-        }
+        "meta" => meta(read)?,
+        "ct" => connection(read)?,
         "fib" => {
             let what = (read.number(expr::FIB_RESULT)?, read.number(expr::FIB_FLAGS)?);
             let ours = what == (expr::ADDRTYPE, expr::DADDR);
             Expr::DestinationType(at(expr::FIB_DREG).filter(|_| ours)?)
         }
-        "payload" => {
-            let base = match read.number(expr::PAYLOAD_BASE)? {
-                expr::LINK_HEADER => Header::Link,
-                expr::NETWORK_HEADER => Header::Network,
-                expr::TRANSPORT_HEADER => Header::Transport,
-                _ => return None,
-            };
-            let (offset, length) =
-                (read.number(expr::PAYLOAD_OFFSET)?, read.number(expr::PAYLOAD_LEN)?);
-            match at(expr::PAYLOAD_SREG) {
-                Some(from) => {
-                    let sums = read.number(expr::PAYLOAD_CSUM_TYPE).unwrap_or(0);
-                    (sums == 0).then_some(Expr::Write { base, offset, length, from })?
-                }
-                None => Expr::Payload { base, offset, length, into: at(expr::PAYLOAD_DREG)? },
-            }
-        }
+        "payload" => payload(read)?,
         "bitwise" => mask(read)?,
         "cmp" => {
             let equal = match read.number(expr::CMP_OP)? {
@@ -211,6 +162,61 @@ fn expression(name: &str, read: Read<'_>) -> Option<Expr> {
         }
         _ => return decision(name, read),
     })
+}
+
+fn meta(read: Read<'_>) -> Option<Expr> {
+    let at = |kind| read.number(kind).and_then(register);
+    let key = read.number(expr::META_KEY)?;
+    if let Some(from) = at(expr::META_SREG) {
+        return (key == expr::MARK).then_some(Expr::Put(Target::Mark, from));
+    }
+    let meta = match key {
+        expr::IIFNAME => Meta::InLink,
+        expr::OIFNAME => Meta::OutLink,
+        expr::NFPROTO => Meta::Family,
+        expr::L4PROTO => Meta::Protocol,
+        expr::MARK => Meta::Mark,
+        expr::IIFTYPE => Meta::InType,
+        _ => return None,
+    };
+    Some(Expr::Meta(meta, at(expr::META_DREG)?))
+}
+
+fn connection(read: Read<'_>) -> Option<Expr> {
+    let at = |kind| read.number(kind).and_then(register);
+    let (key, way) = (read.number(expr::CT_KEY)?, read.get(expr::CT_DIRECTION));
+    if let Some(from) = at(expr::CT_SREG) {
+        let target = match (key, way) {
+            (expr::CT_MARK, None) => Target::ConnectionMark,
+            (expr::CT_ZONE, Some([expr::ORIGINAL])) => Target::OriginalZone,
+            _ => return None,
+        };
+        return Some(Expr::Put(target, from));
+    }
+    let what = match key {
+        expr::CT_STATE => Ct::State,
+        expr::CT_STATUS => Ct::Status,
+        expr::CT_MARK => Ct::Mark,
+        expr::CT_WAY => Ct::Direction,
+        _ => return None,
+    };
+    Some(Expr::Ct(what, at(expr::CT_DREG)?))
+}
+
+fn payload(read: Read<'_>) -> Option<Expr> {
+    let at = |kind| read.number(kind).and_then(register);
+    let base = match read.number(expr::PAYLOAD_BASE)? {
+        expr::LINK_HEADER => Header::Link,
+        expr::NETWORK_HEADER => Header::Network,
+        expr::TRANSPORT_HEADER => Header::Transport,
+        _ => return None,
+    };
+    let (offset, length) = (read.number(expr::PAYLOAD_OFFSET)?, read.number(expr::PAYLOAD_LEN)?);
+    if let Some(from) = at(expr::PAYLOAD_SREG) {
+        let sums = read.number(expr::PAYLOAD_CSUM_TYPE).unwrap_or(0);
+        return (sums == 0).then_some(Expr::Write { base, offset, length, from });
+    }
+    Some(Expr::Payload { base, offset, length, into: at(expr::PAYLOAD_DREG)? })
 }
 
 /// An expression that decides, or does something to the packet.

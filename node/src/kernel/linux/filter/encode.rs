@@ -167,13 +167,8 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
             new().number(expr::META_KEY, meta_key(*meta)).number(expr::META_DREG, register(*into)),
         ),
         Expr::Ct(what, into) => {
-            let key = match what {
-                Ct::State => expr::CT_STATE,
-                Ct::Status => expr::CT_STATUS,
-                Ct::Mark => expr::CT_MARK,
-                Ct::Direction => expr::CT_WAY,
-            };
-            ("ct", new().number(expr::CT_KEY, key).number(expr::CT_DREG, register(*into)))
+            let key = new().number(expr::CT_KEY, ct_key(*what));
+            ("ct", key.number(expr::CT_DREG, register(*into)))
         }
         Expr::DestinationType(into) => {
             let result = new().number(expr::FIB_RESULT, expr::ADDRTYPE);
@@ -199,20 +194,8 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
                 new().number(expr::CMP_SREG, register(*from)).number(expr::CMP_OP, operation);
             ("cmp", what.nest(expr::CMP_DATA, value))
         }
-        Expr::Lookup { set, key, into } => {
-            let lookup =
-                new().text(expr::LOOKUP_SET, set).number(expr::LOOKUP_SREG, register(*key));
-            let lookup = match into {
-                Some(into) => lookup.number(expr::LOOKUP_DREG, register(*into)),
-                None => lookup,
-            };
-            ("lookup", lookup)
-        }
-        Expr::Decide { map, key } => {
-            let lookup = new().text(expr::LOOKUP_SET, map);
-            let lookup = lookup.number(expr::LOOKUP_SREG, register(*key));
-            ("lookup", lookup.number(expr::LOOKUP_DREG, 0))
-        }
+        Expr::Lookup { set, key, into } => ("lookup", lookup(set, *key, into.map(register))),
+        Expr::Decide { map, key } => ("lookup", lookup(map, *key, Some(0))),
         Expr::Dnat { family, address, port } => ("nat", dnat(*family, *address, *port)),
         Expr::Random { modulus, into } => ("numgen", random(*modulus, *into)),
         Expr::Reject(how) => ("reject", reject(*how)),
@@ -237,6 +220,25 @@ fn expression(expression: &Expr) -> (&str, Attributes) {
         // We never write these; a rule with one the kernel refuses.
         Expr::States(_) => ("match", new()),
         Expr::Aside(name) | Expr::Other(name) => (name, new()),
+    }
+}
+
+/// Into register 0, which decides, or into another one.
+fn lookup(set: &str, key: Register, into: Option<u32>) -> Attributes {
+    let lookup = Attributes::default().text(expr::LOOKUP_SET, set);
+    let lookup = lookup.number(expr::LOOKUP_SREG, register(key));
+    match into {
+        Some(into) => lookup.number(expr::LOOKUP_DREG, into),
+        None => lookup,
+    }
+}
+
+fn ct_key(what: Ct) -> u32 {
+    match what {
+        Ct::State => expr::CT_STATE,
+        Ct::Status => expr::CT_STATUS,
+        Ct::Mark => expr::CT_MARK,
+        Ct::Direction => expr::CT_WAY,
     }
 }
 
