@@ -570,7 +570,10 @@ fn state_of(report: &Report, id: EndpointId, local: &Local) -> State {
     if let Some(obstacle) = report.obstacles.iter().find(hinders) {
         return State::Error(obstacle.to_string());
     }
-    if let Some(blocked) = report.blocked.iter().find(|blocked| ours.contains(&blocked.bridge)) {
+    let is_ours = |link: &LinkName| {
+        ours.contains(link) || (local.sandbox == HOST && local.interface == *link)
+    };
+    if let Some(blocked) = report.blocked.iter().find(|blocked| is_ours(&blocked.link)) {
         return State::Error(blocked.to_string());
     }
     if report.is_settled() {

@@ -9,13 +9,13 @@ use std::{
 };
 
 use netnode_api::{
-    endpoints::ChangeBackend,
+    endpoints::{ChangeBackend, EndpointState},
     services::{CreateService, PublishedPort, ServiceState, UpdateService},
 };
 
 use crate::{
     daemon::{serving, until},
-    lab::{inside, links},
+    lab::{by_hand, inside, links},
     talk::{Call, Flow, ask_udp, is_shut, serve_as},
     ways::Site,
 };
@@ -170,6 +170,58 @@ fn one_address_and_port_through_every_host_at_once() {
         call.read_exact(&mut hello).unwrap();
         assert_eq!(&hello, b"api-3 ");
         call.write_all(b"?").unwrap();
+    }
+}
+
+#[test]
+fn a_firewall_that_was_there_before_is_told_and_with_its_rules_all_is_well() {
+    let test = "a_firewall_that_was_there_before_is_told_and_with_its_rules_all_is_well";
+    let Some(site) = Site::new(test, HOSTS) else { return };
+    for host in 0..usize::from(HOSTS) {
+        let nft = |words: &str| by_hand(site.host(host), &format!("nft {words}"));
+        nft("add table inet wall");
+        for hook in ["input", "forward"] {
+            let chain = format!("add chain inet wall {hook}");
+            nft(&format!("{chain} {{ type filter hook {hook} priority 0 ; policy drop ; }}"));
+            nft(&format!("add rule inet wall {hook} ct state established,related accept"));
+        }
+        // What an administrator opens for netnode: its own port, tunnels, and neighbours of IPv6.
+        nft("add rule inet wall input iifname lo accept");
+        nft("add rule inet wall input udp dport 7117 accept");
+        nft("add rule inet wall input tcp dport 7117 accept");
+        nft("add rule inet wall input udp dport 4789 accept");
+        nft("add rule inet wall input meta l4proto ipv6-icmp accept");
+    }
+    let (name, network) = ("api".to_owned(), "web".to_owned());
+    let wanted =
+        CreateService { name, network, ports: vec![port("tcp")], ..CreateService::default() };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    plug(&site, 1);
+    // Each endpoint says what would let it be, until all is open.
+    let state = |host: usize, of: &str| {
+        let all = site.daemons[host].ask(site.daemons[host].client.endpoints()).unwrap();
+        let found = all.into_iter().find(|endpoint| endpoint.name.starts_with(of));
+        found.map(|endpoint| endpoint.state)
+    };
+    let mut inserted = 0;
+    for (host, of) in [(0, "node-"), (1, "node-"), (1, "api-2"), (2, "node-")] {
+        until("it is ready", || match state(host, of) {
+            Some(EndpointState::Ready) => true,
+            Some(EndpointState::Error(why)) => {
+                let (told, rule) = why.split_once("; to let it pass: ").unwrap();
+                assert_eq!(told, "blocked by inet wall/forward");
+                let mut words: Vec<&str> = rule.split(' ').collect();
+                words.retain(|word| !word.is_empty());
+                by_hand(site.host(host), &words.join(" "));
+                inserted += 1;
+                false
+            }
+            _ => false,
+        });
+    }
+    assert!(inserted > 3, "{inserted} rules");
+    for host in 0..usize::from(HOSTS) {
+        until("each host leads to it", || answering(&site, &at(host)).len() == 1);
     }
 }
 

@@ -22,6 +22,7 @@ mod many;
 mod mesh;
 mod mesh_ways;
 mod names;
+mod outer;
 mod overlay;
 mod ping;
 mod resolver_files;

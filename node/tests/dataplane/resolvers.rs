@@ -100,7 +100,7 @@ impl Container {
     }
 }
 
-fn has(program: &str, package: &str, test: &str) -> bool {
+pub(crate) fn has(program: &str, package: &str, test: &str) -> bool {
     let has = Command::new(program).arg("--version").output().is_ok();
     if !has {
         let why = format!("`{program}` is missing: `apt-get install {package}` brings it");

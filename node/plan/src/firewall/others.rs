@@ -83,8 +83,8 @@ impl Other {
 pub struct Blocked {
     /// Where.
     pub at: Place,
-    /// The network's bridge.
-    pub bridge: LinkName,
+    /// The network's bridge, or the link of the routing mesh.
+    pub link: LinkName,
     /// The table, with its family.
     pub table: String,
     /// The chain in it.
@@ -100,15 +100,21 @@ pub fn blocked(wanted: &Wanted, seen: &Seen, links: &host::Seen) -> Vec<Blocked>
     for (at, firewall) in wanted {
         let others = seen.get(at).map(|there| there.others.as_slice()).unwrap_or_default();
         let elsewhere = elsewhere(links.get(at));
-        for (bridge, what) in &firewall.bridges {
-            for Need { family, packets, rule } in needs(firewall, bridge, what, &elsewhere) {
+        let of_bridges = firewall.bridges.iter();
+        let of_bridges =
+            of_bridges.map(|(name, bridge)| (name, needs(firewall, name, bridge, &elsewhere)));
+        let of_mesh = firewall.mesh.iter();
+        let of_mesh =
+            of_mesh.map(|mesh| (&mesh.link, needs_of_mesh(firewall, &mesh.link, &elsewhere)));
+        for (link, needs) in of_bridges.chain(of_mesh) {
+            for Need { family, packets, rule } in needs {
                 for other in others.iter().filter(|other| other.scope.has(family)) {
                     let drops = |chain: &&str| {
                         packets.iter().all(|packet| drops(&other.table, chain, packet))
                     };
                     found.extend(other.forward().filter(drops).map(|chain| Blocked {
                         at: at.clone(),
-                        bridge: bridge.clone(),
+                        link: link.clone(),
                         table: format!("{} {}", other.scope, other.name),
                         chain: chain.into(),
                         rule: rule.clone(),
@@ -171,4 +177,32 @@ fn needs<'a>(
     let ways_out = families.iter().map(|family| out(*family));
     let published = families.iter().filter(|family| is_published(**family));
     ways_out.chain(published.map(|family| into(*family))).collect()
+}
+
+/// What other nodes lead here goes on to bridges, and what comes from elsewhere goes on to other nodes.
+fn needs_of_mesh<'a>(
+    firewall: &'a Firewall,
+    link: &'a LinkName,
+    elsewhere: &[Option<&'a LinkName>],
+) -> Vec<Need<'a>> {
+    let leads_on = |family| {
+        firewall.published.values().any(|backs| match family {
+            Family::V4 => !backs.v4.is_empty(),
+            Family::V6 => !backs.v6.is_empty(),
+        })
+    };
+    let (state, status) = (state::NEW, status::DNAT);
+    let need = |family, ways: Vec<(Option<&'a LinkName>, Option<&'a LinkName>)>, side| {
+        let packet = |(from, to)| Packet { family, from, to, state, status };
+        let rule = format!("{side} \"{link}\" ct status dnat accept");
+        Need { family, packets: ways.into_iter().map(packet).collect(), rule }
+    };
+    let of_family = |family| {
+        let out = elsewhere.iter().map(|from| (*from, Some(link))).collect();
+        let behind = firewall.bridges.iter().filter(|(_, b)| b.way_out == WayOut::Masqueraded);
+        let into: Vec<_> = behind.map(|(bridge, _)| (Some(link), Some(bridge))).collect();
+        let into = (!into.is_empty()).then(|| need(family, into, "iifname"));
+        into.into_iter().chain([need(family, out, "oifname")])
+    };
+    [Family::V4, Family::V6].into_iter().filter(|of| leads_on(*of)).flat_map(of_family).collect()
 }
