@@ -76,7 +76,7 @@ impl Mesh {
             return None;
         }
         let macs = self.map(&[Field::Mark], &[Field::Mac], |mac, number| {
-            ((mark::BACK | number).to_ne_bytes().into(), mac.0.into())
+            (back_to(number).to_ne_bytes().into(), mac.0.into())
         });
         let hook = Hook::Egress(self.link.clone());
         let back = chain(Kind::Filter, hook, FRAMES, vec![to_its_node(), unmarked()]);
@@ -208,7 +208,7 @@ pub(super) fn render(mesh: &Mesh, table: &mut Table) {
         (mac.0.into(), vec![first, second, 0, 0])
     });
     let marks = mesh.map(&[Field::Mac], &[Field::Mark], |mac, number| {
-        (mac.0.into(), (mark::BACK | number).to_ne_bytes().into())
+        (mac.0.into(), back_to(number).to_ne_bytes().into())
     });
     table.sets.extend([(ZONES, zones), (MARKS, marks)].map(|(name, set)| (name.into(), set)));
 }
@@ -216,6 +216,10 @@ pub(super) fn render(mesh: &Mesh, table: &mut Table) {
 /// As `nft` asks before it looks at a frame's addresses.
 fn is_ethernet() -> [Expr; 2] {
     [Expr::Meta(Meta::InType, FIRST), equals(ETHERNET.to_ne_bytes().into())]
+}
+
+fn back_to(number: u32) -> u32 {
+    mark::BACK | number & !mark::KIND
 }
 
 fn looked_up(map: &str) -> Expr {

@@ -34,12 +34,16 @@ const LOOKS: usize = 5;
 const HEADER: usize = 4;
 
 /// What is in the packet filter of a namespace. What was read `before` is believed as long as nothing
-/// changed: the kernel counts.
+/// changed: the kernel counts. But for chains of frames, which before Linux 6.16 go with their link without being counted.
 pub(super) fn look(namespace: &File, before: Option<&SeenFirewall>) -> io::Result<SeenFirewall> {
     let mut socket = inside(namespace, Socket::netfilter)??;
     let mut now = generation(&mut socket)?;
     if let Some(before) = before.filter(|before| before.generation == now) {
-        return Ok(before.clone());
+        let mut seen = before.clone();
+        if seen.ours.remove(&Layer::Frames).is_some() {
+            seen.ours.extend(ours(&mut socket, Layer::Frames)?.map(|table| (Layer::Frames, table)));
+        }
+        return Ok(seen);
     }
     for _ in 0..LOOKS {
         let found = tables(&mut socket).and_then(|ours| Ok((ours, others::look(&mut socket)?)));
