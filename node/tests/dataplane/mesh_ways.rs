@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Read},
+    io::{self, ErrorKind, Read},
     net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     time::Duration,
@@ -16,9 +16,11 @@ use netnode_plan::{
     host::{Place, Setting},
     records::Mac,
 };
+use nix::sys::socket::{getsockopt, sockopt};
 use socket2::{Domain, Socket, Type};
 
 use crate::{
+    daemon::until,
     firewall::plug,
     lab::{Lab, Net, by_hand, inside, link, settle_one},
     mesh::{lab, policy},
@@ -34,6 +36,8 @@ const PORT: u16 = 8080;
 const OWN: u16 = 9090;
 /// MTU of the mesh's links: what an overlay leaves of 1500.
 const MESH_MTU: u32 = 1450;
+/// How long an answer takes at most.
+const AT_ONCE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 struct Site {
@@ -161,7 +165,7 @@ fn both_by_udp(from: &Path, fronts: [SocketAddr; 2]) -> [String; 2] {
 fn both_by_tcp(from: &Path, fronts: [SocketAddr; 2]) -> [String; 2] {
     let mut port = 0;
     let streams = fronts.map(|front| {
-        let socket = connected(from, front, port);
+        let socket = connected(from, front, port).unwrap();
         port = socket.local_addr().unwrap().as_socket().unwrap().port();
         socket
     });
@@ -174,14 +178,14 @@ fn both_by_tcp(from: &Path, fronts: [SocketAddr; 2]) -> [String; 2] {
 }
 
 /// A connection of TCP, from this port unless that is 0.
-fn connected(from: &Path, to: SocketAddr, port: u16) -> Socket {
+fn connected(from: &Path, to: SocketAddr, port: u16) -> io::Result<Socket> {
     inside(from, || {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
         socket.set_reuse_address(true).unwrap();
         let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
         socket.bind(&SocketAddr::new(any, port).into()).unwrap();
-        socket.connect_timeout(&to.into(), PATIENCE).unwrap();
-        socket
+        socket.connect_timeout(&to.into(), PATIENCE)?;
+        Ok(socket)
     })
 }
 
@@ -229,6 +233,12 @@ fn backends_see_their_clients_and_answers_go_back_the_way_they_came() {
             assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         }
     }
+    // But for zones, the second connection would be taken for the first.
+    by_hand(site.host(BACKEND), "nft flush chain inet netnode guard");
+    let [first, second] = site.fronts(false, PORT);
+    let stream = connected(site.client(), first, 0).unwrap();
+    let port = stream.local_addr().unwrap().as_socket().unwrap().port();
+    assert!(connected(site.client(), second, port).is_err());
     // But for the rule, answers would go by the host's own routes.
     by_hand(site.host(BACKEND), "ip rule del fwmark 0x4d000000/0xff000000");
     assert!(is_shut(site.client(), &site.fronts(false, PORT)[0].to_string()));
@@ -273,7 +283,7 @@ fn as_much_fits_a_segment_as_the_mesh_has_room_for() {
     let Some(site) = Site::new(test) else { return };
     for (v6, headers) in versions().iter().zip([40, 60]) {
         for front in site.fronts(*v6, PORT) {
-            let stream = connected(site.client(), front, 0);
+            let stream = connected(site.client(), front, 0).unwrap();
             let longest = stream.tcp_mss().unwrap();
             assert!((1300..=MESH_MTU - headers).contains(&longest), "{front}: {longest}");
         }
@@ -282,6 +292,31 @@ fn as_much_fits_a_segment_as_the_mesh_has_room_for() {
         by_hand(site.host(host), "nft flush chain inet netnode forward");
     }
     let [front, _] = site.fronts(false, PORT);
-    let longest = connected(site.client(), front, 0).tcp_mss().unwrap();
+    let longest = connected(site.client(), front, 0).unwrap().tcp_mss().unwrap();
     assert!(longest > MESH_MTU - 40, "but for the filter, it would be {longest}");
+}
+
+#[test]
+fn who_sends_more_than_the_mesh_has_room_for_is_told() {
+    let test = "who_sends_more_than_the_mesh_has_room_for_is_told";
+    let Some(site) = Site::new(test) else { return };
+    for (v6, headers) in versions().iter().zip([28, 48]) {
+        let (any, full) = (if *v6 { "[::]:0" } else { "0.0.0.0:0" }, vec![0; 1500 - headers]);
+        for front in site.fronts(*v6, PORT) {
+            let socket = inside(site.client(), || UdpSocket::bind(any).unwrap());
+            socket.connect(front).unwrap();
+            socket.set_read_timeout(Some(AT_ONCE)).unwrap();
+            // What is too long is dropped and told; what is sent after that comes in pieces.
+            until("it is answered", || {
+                let mut buffer = [0; 64];
+                let sent = socket.send(&full).is_ok();
+                let length = socket.recv(&mut buffer).unwrap_or_default();
+                sent && buffer[..length] == *seen(*v6).as_bytes()
+            });
+            if !v6 {
+                let known = getsockopt(&socket, sockopt::IpMtu).unwrap();
+                assert_eq!(u32::try_from(known), Ok(MESH_MTU));
+            }
+        }
+    }
 }
