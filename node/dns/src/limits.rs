@@ -46,7 +46,7 @@ pub const MAX_RECORDS: usize = 1_024;
 /// Bytes that are read of an upstream's datagram.
 pub const MAX_DATAGRAM: usize = 4_096;
 
-/// Answers that are kept.
+/// Answers that are kept. Beyond either bound, those of the client that has most go first.
 pub const MAX_CACHED: usize = 10_000;
 /// Bytes of memory for them.
 pub const MAX_CACHED_BYTES: usize = 4 << 20;

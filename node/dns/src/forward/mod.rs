@@ -19,7 +19,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -34,6 +34,7 @@ use self::{
     asked::Key,
     cache::Cache,
     exchange::{Question, Tried},
+    share::ClientId,
 };
 use crate::{
     counters::{Counters, Stats},
@@ -75,6 +76,8 @@ struct Inner {
     /// The upstream that answered last.
     preferred: AtomicUsize,
     cache: Mutex<Cache>,
+    /// How many clients there have been.
+    clients: AtomicU64,
     /// Questions under way, and where their answer will be seen.
     flights: Mutex<BTreeMap<Key, Flight>>,
     counters: Counters,
@@ -98,6 +101,7 @@ impl Forwarder {
             deadline,
             preferred: AtomicUsize::new(0),
             cache: Mutex::default(),
+            clients: AtomicU64::new(0),
             flights: Mutex::default(),
             counters: Counters::default(),
         }))
@@ -121,6 +125,11 @@ impl Forwarder {
     /// What has been counted, here and at every client.
     pub fn stats(&self) -> Stats {
         self.0.counters.read()
+    }
+
+    /// The share of one more client.
+    pub(crate) fn share(&self) -> Share {
+        Share::new(ClientId(self.0.clients.fetch_add(1, Relaxed)))
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -180,7 +189,7 @@ impl Forwarder {
         };
         let (sender, flight) = watch::channel(None);
         flights.insert(Arc::clone(&key), flight.clone());
-        let landing = Landing { inner: Arc::clone(&self.0), key };
+        let landing = Landing { inner: Arc::clone(&self.0), key, client: permit.client() };
         // On its own, so that it goes on for the others when the sandbox that asked first is gone.
         tokio::spawn(async move {
             let found = landing.inner.resolve(&question).await;
@@ -196,12 +205,15 @@ impl Forwarder {
 struct Landing {
     inner: Arc<Inner>,
     key: Key,
+    /// Who asked first.
+    client: ClientId,
 }
 
 impl Landing {
     fn keep(&self, found: &Arc<Found>) {
         let now = Instant::now().into_std();
-        lock(&self.inner.cache).put(Arc::clone(&self.key), Arc::clone(found), now);
+        let (key, found) = (Arc::clone(&self.key), Arc::clone(found));
+        lock(&self.inner.cache).put(key, found, self.client, now);
     }
 }
 

@@ -7,9 +7,16 @@ use std::sync::{
 
 use crate::limits::{MAX_WAITING, RESERVED};
 
+/// Which client it is, among those of a forwarder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClientId(pub(super) u64);
+
 /// The queries of one sandbox that wait for an upstream.
-#[derive(Debug, Default)]
-pub(crate) struct Share(AtomicUsize);
+#[derive(Debug)]
+pub(crate) struct Share {
+    client: ClientId,
+    waiting: AtomicUsize,
+}
 
 /// The right of one query to wait, until it is dropped.
 #[derive(Debug)]
@@ -19,15 +26,24 @@ pub(crate) struct Permit {
 }
 
 impl Share {
+    pub(super) fn new(client: ClientId) -> Self {
+        Self { client, waiting: AtomicUsize::new(0) }
+    }
+
     /// Lets one more wait, if there is room.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Permit> {
         let more = |waiting| (waiting < MAX_WAITING).then_some(waiting + 1);
-        let before = self.0.fetch_update(Relaxed, Relaxed, more).ok()?;
+        let before = self.waiting.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(Permit { share: Arc::clone(self), place: before })
     }
 }
 
 impl Permit {
+    /// For whom an answer is kept.
+    pub(super) fn client(&self) -> ClientId {
+        self.share.client
+    }
+
     /// Whether a question may be asked although too many are under way already.
     pub(super) fn is_reserved(&self) -> bool {
         self.place < RESERVED
@@ -36,7 +52,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.share.0.fetch_sub(1, Relaxed);
+        self.share.waiting.fetch_sub(1, Relaxed);
     }
 }
 
@@ -46,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_share_has_a_bound_and_its_first_places_are_reserved() {
-        let share = Arc::new(Share::default());
+        let share = Arc::new(Share::new(ClientId(1)));
         let mut permits: Vec<Permit> = (0..MAX_WAITING).filter_map(|_| share.enter()).collect();
         assert_eq!(permits.len(), MAX_WAITING);
         assert_eq!(permits.iter().filter(|permit| permit.is_reserved()).count(), RESERVED);

@@ -51,7 +51,8 @@ impl Client {
     /// A sandbox that sees these names, and asks beyond them through this forwarder.
     pub fn new(names: Arc<dyn Names>, forwarder: Forwarder) -> Self {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        Self { names, forwarder, share: Arc::default(), connections }
+        let share = Arc::new(forwarder.share());
+        Self { names, forwarder, share, connections }
     }
 
     /// Answers on these sockets until it is dropped; all its tasks end with it.
