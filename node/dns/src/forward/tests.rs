@@ -93,6 +93,24 @@ async fn an_answer_passes_and_is_kept() {
 }
 
 #[tokio::test]
+async fn what_is_kept_counts_down_and_ends() {
+    let upstream = Upstream::honest().await;
+    let client = client(&forwarder(&[&upstream]));
+    let ttl = |told: Message| told.answers[0].ttl;
+    let first = ttl(ask(&client, "a.example.").await);
+    let half = first / 2;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(half.into())).await;
+    let second = ttl(ask(&client, "a.example.").await);
+    assert!(second > 0 && second <= first - half, "{second} of {first}");
+    assert_eq!(upstream.count(), 1);
+    tokio::time::advance(Duration::from_secs(second.into())).await;
+    tokio::time::resume();
+    assert_eq!(ttl(ask(&client, "a.example.").await), first);
+    assert_eq!(upstream.count(), 2);
+}
+
+#[tokio::test]
 async fn the_clients_edns_is_not_passed_on_blindly() {
     let upstream = Upstream::start(|heard| {
         let edns = heard.message.edns.as_ref().unwrap();
