@@ -163,6 +163,23 @@ fn who_has_the_address_already_is_named() {
     assert_eq!(short(&sandbox, "one A").len(), 1);
 }
 
+#[test]
+fn an_answer_that_the_system_does_not_let_out_is_counted() {
+    let test = "an_answer_that_the_system_does_not_let_out_is_counted";
+    let Some((lab, daemons)) = site(test, 1) else { return };
+    let sandbox = lab.namespace("shut");
+    daemons[0].attach("web", "one", &sandbox);
+    assert_eq!(short(&sandbox, "one A").len(), 1);
+    assert_eq!(daemons[0].events("dropped_answers"), 0);
+    by_hand(&sandbox, "nft add table ip other");
+    by_hand(&sandbox, "nft add chain ip other out { type filter hook output priority 0 ; }");
+    by_hand(&sandbox, "nft add rule ip other out udp sport 53 drop");
+    assert_eq!(status(&sandbox, "one A"), "no answer");
+    assert!(daemons[0].events("dropped_answers") > 0);
+    by_hand(&sandbox, "nft delete table ip other");
+    assert_eq!(short(&sandbox, "one A").len(), 1);
+}
+
 /// Plugs a sandbox in as a backend of the service `shop`.
 fn serve(daemon: &Daemon, sandbox: &Path, name: &str) -> Endpoint {
     let wanted = AttachEndpoint {
