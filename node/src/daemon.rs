@@ -136,10 +136,12 @@ async fn take_part(db: &NetDb, settings: &Settings) -> Result<Parts, Failure> {
     let services =
         services.map_err(|error| Failure::new(format!("services can't be followed: {error}")))?;
     replace::begin(db, networks.ipam(), state_dir);
-    let endpoints = Endpoints::start(db, &networks, &services, state_dir).await;
+    let names = settings.to_dns();
+    let led = names.listen.filter(|_| names.at_gateways);
+    let endpoints = Endpoints::start(db, &networks, &services, state_dir, led).await;
     let endpoints =
         endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
-    let dns = Dns::start(db, &networks, &endpoints, settings.to_dns()).await;
+    let dns = Dns::start(db, &networks, &endpoints, names).await;
     let dns = dns.map_err(|error| Failure::new(format!("names can't be answered: {error}")))?;
     Ok(Parts { networks, services, endpoints, dns })
 }

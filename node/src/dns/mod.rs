@@ -54,6 +54,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Settings {
     /// Where, inside each sandbox; nowhere if not said.
     pub(crate) listen: Option<SocketAddr>,
+    /// Whether what a sandbox asks of its networks' gateways comes there, too.
+    pub(crate) at_gateways: bool,
     /// What our names end with where they are written out.
     pub(crate) domain: String,
     /// For how long an answer of ours may be kept, in seconds.

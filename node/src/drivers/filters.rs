@@ -58,8 +58,8 @@ impl Filters {
             }
             match kernel.firewall(at) {
                 Ok(found) => steps.push(whole(at, firewall, &found, seen)),
-                // A kernel without a packet filter has nothing of ours in it.
-                Err(_) if firewall.is_empty() => {}
+                // A kernel without a packet filter has nothing of ours in it, and does without what is more.
+                Err(_) if firewall.is_extra() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -12,7 +13,7 @@ use netnode_plan::{
     bridge,
     catalog::Catalog,
     desired::Desired,
-    firewall::Firewall,
+    firewall::{Firewall, routers},
     host::{HOST, Place, Wanted, port_name},
     host_ports::HostPorts,
     lb::{Balances, Explained},
@@ -138,6 +139,8 @@ pub(super) struct Board {
     pub(super) node: NodeId,
     pub(super) port: u16,
     pub(super) survey: Survey,
+    /// Where names are answered in each sandbox, if what is asked of gateways is led there.
+    pub(super) names_at: Option<SocketAddr>,
     pub(super) store: Store,
     pub(super) locals: Locals,
     /// Addresses of endpoints that went a moment ago.
@@ -367,7 +370,7 @@ impl Board {
             };
             wanted.absorb(part);
         }
-        self.balance(&mut wanted);
+        self.lead(&mut wanted);
         self.lead_in(&mut wanted);
         let news = *self.wanted != wanted;
         if news {
@@ -401,12 +404,17 @@ impl Board {
         });
     }
 
-    /// What each sandbox balances: the services of its networks.
-    fn balance(&self, wanted: &mut Desired) {
+    /// What each sandbox balances, and what of it leads to names: the services and the routers of its networks.
+    fn lead(&self, wanted: &mut Desired) {
+        let catalog = self.catalog.borrow();
         for local in self.locals.values().filter(|local| !self.unmet.contains(&local.sandbox)) {
             let place = Place::of_sandbox(&local.sandbox);
             let firewall = wanted.firewalls.entry(place).or_default();
             firewall.balances.insert(local.network, self.balances.of(local.network));
+            // The host itself is not answered: it may have a resolver of its own at its bridges.
+            let Some(at) = self.names_at.filter(|_| local.sandbox != HOST) else { continue };
+            let networks = local.networks().filter_map(|network| catalog.get(network));
+            firewall.names.extend(networks.flat_map(|listed| routers(&listed.record, at)));
         }
     }
 

@@ -37,6 +37,7 @@ mod wire;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -132,12 +133,14 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoints {
-    /// Takes up what this host had attached when it last ran.
+    /// Takes up what this host had attached when it last ran. What sandboxes ask of their gateways is led to
+    /// where names are answered in each, if that is said.
     pub(crate) async fn start(
         db: &NetDb,
         networks: &Networks,
         services: &Services,
         state_dir: &Path,
+        names_at: Option<SocketAddr>,
     ) -> Result<Self, StartError> {
         let store = Store::new(state_dir);
         let (locals, resting) = store.load()?;
@@ -158,6 +161,7 @@ impl Endpoints {
             node: db.id(),
             port: DEFAULT_PORT,
             survey: Survey { way, foreign: BTreeSet::new(), legacy: BTreeSet::new() },
+            names_at,
             store,
             locals: locals.clone(),
             resting: resting.clone(),

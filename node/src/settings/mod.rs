@@ -25,7 +25,7 @@ pub use error::{Problem, SettingsError};
 pub use names::{DnsAddress, Domain, Resolvers};
 pub(crate) use show::list;
 use table::{SETTINGS, Setting};
-pub use text::{LogFormat, LogLevel, MetricsAddress, Pool4, Pool6, Profile};
+pub use text::{LogFormat, LogLevel, MetricsAddress, Pool4, Pool6, Profile, Switch};
 
 /// What the names of environment variables start with.
 pub const VARIABLE_PREFIX: &str = "NETNODE_";
@@ -64,6 +64,8 @@ pub struct Settings {
     pub takeover_after: Duration,
     /// Where sandboxes are answered what names mean; nowhere if not said.
     pub dns_listen: Option<DnsAddress>,
+    /// Whether sandboxes are answered at the addresses of their networks' gateways as well.
+    pub dns_gateways: Switch,
     /// What our own names end with where they are written out.
     pub dns_domain: Domain,
     /// For how long an answer of ours may be kept.
@@ -103,6 +105,7 @@ impl Settings {
                 Profile::Wan => Duration::from_mins(1),
             },
             dns_listen: Some(DnsAddress(dns::DEFAULT_ADDRESS)),
+            dns_gateways: Switch::Off,
             dns_domain: Domain(DEFAULT_DOMAIN.to_owned()),
             dns_ttl: dns::DEFAULT_TTL,
             dns_resolvers: Resolvers::default(),
@@ -119,6 +122,7 @@ impl Settings {
     pub(crate) fn to_dns(&self) -> dns::Settings {
         dns::Settings {
             listen: self.dns_listen.map(|address| address.0),
+            at_gateways: self.dns_gateways == Switch::On,
             domain: self.dns_domain.0.clone(),
             ttl_s: u32::try_from(self.dns_ttl.as_secs()).unwrap_or(u32::MAX),
             upstreams: self.dns_resolvers.0.clone(),

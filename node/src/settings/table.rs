@@ -128,6 +128,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(ADDRESSES false "subnet_pool_v6" "POOL" subnet_pool_v6, "The same of IPv6; a /48 of the cluster's own in subnets of /64 by default"),
     setting!(ADDRESSES false "takeover_after" "TIME" takeover_after, "How long all others must have been here before a node takes over what one held that is down for good"),
     setting!(NAMES false "dns_listen" "ADDRESS|off" dns_listen, "Where names are answered, inside each sandbox"),
+    setting!(NAMES false "dns_gateways" "on|off" dns_gateways, "Whether they are answered at the gateways of overlays and bridges as well, which costs a sandbox some throughput"),
     setting!(NAMES false "dns_domain" "DOMAIN" dns_domain, "What our own names end with where they are written out in full"),
     setting!(NAMES false "dns_ttl" "TIME" dns_ttl, "For how long an answer about a name of ours may be kept"),
     setting!(NAMES false "dns_resolvers" "ADDRESSES" dns_resolvers, "Who is asked for all other names, with ',' between them; those of the host's /etc/resolv.conf by default"),

@@ -31,6 +31,16 @@ pub enum Profile {
     Wan,
 }
 
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    #[default]
+    Off,
+}
+
 /// How logs look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -96,6 +106,7 @@ macro_rules! choice {
     };
 }
 choice!(Profile { "local" => Local, "lan" => Lan, "wan" => Wan });
+choice!(Switch { "on" => On, "off" => Off });
 choice!(LogFormat { "human" => Human, "json" => Json });
 
 const UNITS: [(&str, u64); 6] = [

@@ -32,8 +32,13 @@ pub(crate) fn site(test: &str, hosts: u8) -> Option<(Lab, Vec<Daemon>)> {
 
 /// What `dig` prints with these words in a sandbox, its lines in order.
 pub(crate) fn dig(sandbox: &Path, words: &str) -> Vec<String> {
+    dig_at(sandbox, "127.0.0.11", words)
+}
+
+/// The same of who is asked at another address.
+fn dig_at(sandbox: &Path, at: &str, words: &str) -> Vec<String> {
     let mut dig = Command::new("dig");
-    dig.args(["@127.0.0.11", "+time=2", "+tries=1"]).args(words.split(' '));
+    dig.args([&*format!("@{at}"), "+time=2", "+tries=1"]).args(words.split(' '));
     let done = inside(sandbox, || dig.output().unwrap());
     let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
     let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
@@ -110,6 +115,48 @@ fn a_sandbox_sees_the_names_of_its_networks_and_of_no_others() {
     for (sandbox, foreign) in [(0, "two"), (0, "three"), (1, "one"), (2, "one"), (3, "three")] {
         let asked = format!("{foreign}.netnode.internal A");
         assert_eq!(status(&boxes[sandbox], &asked), "NXDOMAIN", "{sandbox} {foreign}");
+    }
+}
+
+#[test]
+fn a_router_of_ours_is_asked_for_names_as_well() {
+    let test = "a_router_of_ours_is_asked_for_names_as_well";
+    let Some((lab, mut daemons)) = site(test, 1) else { return };
+    let plain = lab.namespace("plain");
+    daemons[0].attach("web", "two", &plain);
+    assert_eq!(by_hand(&plain, "nft list ruleset"), "", "nothing is led unless it is said");
+    daemons[0].kill();
+    daemons[0].set("NETNODE_DNS_GATEWAYS", "on");
+    daemons[0].start();
+    daemons[0].create("bridge", "local", false);
+    daemons[0].create("overlay", "inner", true);
+    let routers = |daemon: &Daemon, network: &str| -> Vec<String> {
+        let network = daemon.ask(daemon.client.network(network)).unwrap();
+        let v4 = network.network.subnets.into_iter().filter(|subnet| !subnet.subnet.contains(':'));
+        v4.map(|subnet| subnet.gateway.unwrap()).collect()
+    };
+    for network in ["web", "local", "inner"] {
+        let sandbox = lab.namespace(network);
+        let endpoint = daemons[0].attach(network, "one", &sandbox);
+        let own = [addresses(&endpoint)[0].to_string()];
+        let mut known = routers(&daemons[0], network);
+        if network == "web" {
+            // Its way out of the cluster.
+            known.extend(routers(&daemons[0], "netnode_gwbridge"));
+            // Both are asked before and after the daemon has come back to what it left.
+            daemons[0].kill();
+            daemons[0].start();
+            daemons[0].until_ready(&endpoint);
+            until("names are answered again", || short(&sandbox, "one A") == own);
+        }
+        for router in &known {
+            for words in ["+short one A", "+short +tcp one A"] {
+                until("the router leads to names", || dig_at(&sandbox, router, words) == own);
+            }
+        }
+        assert!(by_hand(&sandbox, "nft list ruleset").contains("names-v4"), "{network}");
+        daemons[0].ask(daemons[0].client.detach_endpoint(network, "one")).unwrap();
+        assert_eq!(by_hand(&sandbox, "nft list ruleset"), "", "{network}");
     }
 }
 

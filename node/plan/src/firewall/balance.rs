@@ -117,6 +117,7 @@ pub fn rebalance(before: &Firewall, now: &Firewall) -> Option<Edits> {
         || before.published != now.published
         || before.tunnels != now.tunnels
         || before.mesh != now.mesh
+        || before.names != now.names
         || !balances(before)
         || !balances(now)
         || !before.balances.keys().eq(now.balances.keys());

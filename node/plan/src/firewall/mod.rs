@@ -17,6 +17,7 @@ mod expr;
 mod judge;
 mod mesh;
 mod model;
+mod names;
 mod others;
 mod ports;
 mod render;
@@ -28,7 +29,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use ipnet::IpNet;
 
@@ -39,6 +40,7 @@ pub use expr::{
     status,
 };
 pub use mesh::{Mesh, mark};
+pub use names::routers;
 pub use others::{Blocked, Other, Scope, blocked};
 pub use table::{Base, Chain, Elements, Field, Hook, Kind, Layer, Set, Table, Tables};
 
@@ -68,6 +70,8 @@ pub struct Firewall {
     pub balances: BTreeMap<NetworkId, Balance>,
     /// The way to backends on other nodes, for ports that every node has.
     pub mesh: Option<Mesh>,
+    /// Routers that are asked for names here, and where these are answered instead.
+    pub names: BTreeMap<IpAddr, SocketAddr>,
 }
 
 /// A bridge that has endpoints behind it.
@@ -124,6 +128,11 @@ pub struct Backs {
 impl Firewall {
     /// Whether nothing is wanted. Tunnels alone need no table.
     pub fn is_empty(&self) -> bool {
+        self.is_extra() && self.names.is_empty()
+    }
+
+    /// Whether all that is wanted is no more than a further way to what is there anyhow.
+    pub fn is_extra(&self) -> bool {
         !self.guards() && self.balances.values().all(Balance::is_empty)
     }
 
@@ -150,6 +159,9 @@ impl Firewall {
             self.balances.entry(network).or_insert(balance);
         }
         self.mesh = self.mesh.take().or(other.mesh);
+        for (router, at) in other.names {
+            self.names.entry(router).or_insert(at);
+        }
         for (front, backs) in other.published {
             let there = self.published.entry(front).or_default();
             if there.v4.is_empty() {

@@ -22,7 +22,9 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::{
     Backs, Bind, Expr, Family, Field, Front, Rule, Set, Verdict,
-    render::{FIRST, address, address_field, after, family, link, load, number, port},
+    render::{
+        FIRST, address, address_field, after, family, link, load, number, port, protocol_number,
+    },
 };
 
 /// Published ports by how they are bound.
@@ -77,8 +79,7 @@ impl Ports {
             (Self::All, Bind::Any) => Vec::new(),
             _ => return None,
         };
-        let protocol = vec![front.protocol.number(), 0, 0, 0];
-        Some([bound, protocol, port(front.port)].concat())
+        Some([bound, protocol_number(front.protocol), port(front.port)].concat())
     }
 }
 

@@ -10,8 +10,8 @@
 //! | `forward` | forward, filter + 5 | keeps bridges apart, and what is not published shut |
 //! | `postrouting` | postrouting, srcnat + 5 | masquerades what leaves a network |
 //!
-//! What balances has chains of its own: see `balance.rs`. So has the routing mesh: see `mesh.rs`. Where ports lead to: see
-//! `ports.rs`.
+//! What balances has chains of its own: see `balance.rs`. So have the routing mesh (`mesh.rs`) and what leads to names
+//! (`names.rs`). Where ports lead to: see `ports.rs`.
 //!
 //! Each comes just after the place where an administrator's own rules are by custom: a translation of theirs
 //! goes before one of ours.
@@ -23,7 +23,8 @@ use ipnet::IpNet;
 
 use super::{
     Base, Chain, Ct, Expr, Family, Field, Firewall, Header, Hook, Kind, LINK_NAME, Meta, Protocol,
-    Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL, mesh, ports, state, status,
+    Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL, mesh, names, ports, state,
+    status,
 };
 use crate::{host::LOOPBACK as LOOPBACK_LINK, lb::Balance, records::LinkName};
 
@@ -59,6 +60,9 @@ impl Firewall {
         }
         if !self.balances.values().all(Balance::is_empty) {
             balance::render(self, &mut table);
+        }
+        if !self.names.is_empty() {
+            names::render(self, &mut table);
         }
         Some(table)
     }
@@ -273,6 +277,12 @@ pub(super) fn address(address: IpAddr) -> Vec<u8> {
     }
 }
 
+/// A protocol as an element has it.
+pub(super) fn protocol_number(protocol: Protocol) -> Vec<u8> {
+    vec![protocol.number(), 0, 0, 0]
+}
+
+/// A port as an element has it.
 pub(super) fn port(port: u16) -> Vec<u8> {
     let [high, low] = port.to_be_bytes();
     vec![high, low, 0, 0]

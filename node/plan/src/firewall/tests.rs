@@ -3,7 +3,10 @@
 use alloc::{vec, vec::Vec};
 
 use super::*;
-use crate::host::{Action, Model};
+use crate::{
+    host::{Action, Model},
+    records::{Driver, NetworkOptions, NetworkRecord, Subnet},
+};
 
 fn name(text: &str) -> LinkName {
     LinkName::new(text).unwrap()
@@ -347,4 +350,36 @@ mod others {
         assert_eq!(told(Scope::Ip), ["oifname \"br1\" ct status dnat accept"]);
         assert_eq!(told(Scope::Ip6), [""; 0]);
     }
+}
+
+#[test]
+fn routers_are_asked_for_names_where_they_are_ours() {
+    let at: SocketAddr = "127.0.0.11:53".parse().unwrap();
+    let mut record = NetworkRecord {
+        name: "web".parse().unwrap(),
+        driver: Driver::Overlay,
+        subnets: ["10.1.0.0/24", "fd01::/64"].map(|net| Subnet::of(net.parse().unwrap())).into(),
+        options: NetworkOptions::default(),
+        created_us: 1,
+    };
+    record.subnets[0].gateway = Some("10.1.0.1".parse().unwrap());
+    record.subnets[1].gateway = Some("fd01::1".parse().unwrap());
+    // Nothing leads from IPv6 to an address of IPv4.
+    let names = routers(&record, at);
+    assert_eq!(names, [("10.1.0.1".parse().unwrap(), at)].into());
+    record.driver = Driver::Macvlan;
+    assert_eq!(routers(&record, at), [].into());
+    let firewall = Firewall { names, ..Firewall::default() };
+    let mut model = model();
+    settle(&mut model, &firewall);
+    let table = firewall.table().unwrap();
+    let to: Elements = [17, 6]
+        .map(|protocol| {
+            let key = vec![10, 1, 0, 1, protocol, 0, 0, 0, 0, 53, 0, 0];
+            (key, vec![127, 0, 0, 11, 0, 53, 0, 0])
+        })
+        .into();
+    assert_eq!((&table.sets["names-v4"].elements, table.sets["names-v6"].elements.len()), (&to, 0));
+    assert!(firewall.is_extra() && !firewall.is_empty());
+    assert_eq!(settle(&mut model, &Firewall::default()), [Edit::RemoveTable]);
 }
