@@ -29,7 +29,7 @@ const CLOCK_OFF_US: u64 = 60_000_000;
 
 pub(super) async fn status(State(control): State<Arc<Control>>) -> Result<Json<Status>, Refused> {
     let info = control.db.info().await?;
-    let infos = control.db.members().await?;
+    let infos = control.networks.ipam().members().await?;
     let networks = control.db.networks().await?;
     let keys = control.db.keys().await?;
     let mut members: BTreeMap<MemberState, usize> = BTreeMap::new();
@@ -83,7 +83,7 @@ pub(super) async fn members(
     State(control): State<Arc<Control>>,
 ) -> Result<Json<Vec<Member>>, Refused> {
     let this = control.db.id();
-    let members = control.db.members().await?;
+    let members = control.networks.ipam().members().await?;
     Ok(Json(members.iter().map(|info| convert::member(info, this)).collect()))
 }
 

@@ -133,7 +133,7 @@ pub(super) async fn takeovers(
 /// Nodes that are not here, and were not called down for good.
 async fn absent(control: &Control, down: &[NodeId]) -> Result<Vec<NodeId>, Stopped> {
     let away = |state| !matches!(state, MemberState::Alive | MemberState::Left);
-    let members = control.db.members().await?;
+    let members = control.networks.ipam().members().await?;
     let away = members.into_iter().filter(|info| away(info.state)).map(|info| info.member.id);
     Ok(away.filter(|node| !down.contains(node)).collect())
 }

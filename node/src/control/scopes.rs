@@ -60,7 +60,7 @@ pub(super) async fn peers(
 ) -> Result<Json<Vec<Member>>, Refused> {
     let peers: BTreeSet<_> = control.network(&name).await?.peers().await?.into_iter().collect();
     let this = control.db.id();
-    let members = control.db.members().await?;
+    let members = control.networks.ipam().members().await?;
     let attached = members.iter().filter(|info| peers.contains(&info.member.id));
     Ok(Json(attached.map(|info| convert::member(info, this)).collect()))
 }

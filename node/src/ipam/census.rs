@@ -45,7 +45,7 @@ pub(super) async fn serve(ipam: &Ipam) -> Result<(), ServeError> {
 impl Ipam {
     /// Asks everybody who is not known to be gone for good.
     pub(crate) async fn census(&self, ids: &[SpaceId]) -> Result<Census, Stopped> {
-        let members = self.db.members().await?;
+        let members = self.members().await?;
         let (mut alive, mut silent) = (Vec::new(), Vec::new());
         for info in members {
             match info.state {

@@ -18,13 +18,14 @@ use netnode_plan::{
     usage::{Alarm, percent},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
 use super::{
     Command, RANGES, Source, StartError, TOPIC, TakeError,
     errands::{Done, Errands, open_envelope, place_of, row_of},
+    lost::{self, Lost},
 };
 
 /// Questions of others that wait for an answer of a ring; who asks beyond that asks again.
@@ -58,6 +59,7 @@ pub(super) struct Desk {
     db: NetDb,
     config: Config,
     commands: mpsc::Receiver<Command>,
+    lost: watch::Receiver<Lost>,
     watch: Watch,
     events: Events,
     requests: Requests,
@@ -81,6 +83,7 @@ impl Desk {
         db: NetDb,
         config: Config,
         commands: mpsc::Receiver<Command>,
+        lost: watch::Receiver<Lost>,
     ) -> Result<Self, StartError> {
         // Every node is attached to it, from its first moment to its last.
         let network = db.network(CLUSTER_NETWORK).await?.ok_or(Stopped)?;
@@ -93,6 +96,7 @@ impl Desk {
             db,
             config,
             commands,
+            lost,
             watch,
             events,
             requests,
@@ -125,6 +129,10 @@ impl Desk {
                     None => Err(Stopped),
                 },
                 event = self.events.next() => self.node_event(event).await,
+                changed = self.lost.changed() => match changed {
+                    Ok(()) => self.look_at_members().await,
+                    Err(_) => Err(Stopped),
+                },
                 request = self.requests.next() => match request {
                     Some(request) => { self.asked(request); Ok(()) }
                     None => Err(Stopped),
@@ -317,9 +325,10 @@ impl Desk {
 
     async fn look_at_members(&mut self) -> Result<(), Stopped> {
         let members = self.db.members().await?;
-        let here = members.iter().filter(|info| info.state != MemberState::Left);
-        self.members =
-            here.map(|info| (info.member.id, info.state == MemberState::Alive)).collect();
+        let lost = self.lost.borrow_and_update().clone();
+        let states = members.iter().map(|info| (info.member.id, lost::state(&lost, info)));
+        let here = states.filter(|(_, state)| *state != MemberState::Left);
+        self.members = here.map(|(id, state)| (id, state == MemberState::Alive)).collect();
         let now = self.now();
         for open in self.open.values_mut().filter(|open| !open.alone) {
             open.ring.handle_members(now, self.members.iter().map(|(node, up)| (*node, *up)));

@@ -6,6 +6,7 @@
 //! | `desk` | the task that owns the rings of all spaces and feeds them |
 //! | `moving` | ranges that go to other nodes: taken over, or handed over before this one leaves |
 //! | `errands` | writing rows and asking other nodes, in the background and in order |
+//! | `lost` | nodes that are down for good |
 //! | `replace` | a host that was installed anew, until it has what its old node held |
 //!
 //! Who may give which number is decided by [`netnode_plan::ring`]; must never give one itself.
@@ -13,6 +14,7 @@
 mod census;
 mod desk;
 mod errands;
+mod lost;
 mod moving;
 pub(crate) mod replace;
 
@@ -25,13 +27,14 @@ use netnode_plan::{
     usage::Report,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
 use crate::networks::What;
 pub(crate) use census::Census;
 use desk::Desk;
+use lost::Lost;
 pub(crate) use moving::{Handover, ReclaimError, Takeover};
 
 /// The table of ranges, in the cluster network.
@@ -155,15 +158,18 @@ enum Command {
 pub(crate) struct Ipam {
     db: NetDb,
     commands: mpsc::Sender<Command>,
+    /// Nodes that are down for good.
+    lost: watch::Receiver<Lost>,
 }
 
 impl Ipam {
     /// Opens the desk of a running node.
     pub(crate) async fn start(db: &NetDb, config: Config) -> Result<Self, StartError> {
         let (commands, queue) = mpsc::channel(MAX_COMMANDS);
-        let desk = Desk::open(db.clone(), config, queue).await?;
+        let lost = lost::follow(db).await?;
+        let desk = Desk::open(db.clone(), config, queue, lost.clone()).await?;
         tokio::spawn(desk.run());
-        let ipam = Self { db: db.clone(), commands };
+        let ipam = Self { db: db.clone(), commands, lost };
         census::serve(&ipam).await?;
         Ok(ipam)
     }

@@ -61,10 +61,11 @@ impl Ipam {
     }
 
     /// Names heirs for all that these nodes held, which are down for good. They take it once everybody else
-    /// has been here for a while.
+    /// has been here for a while. Those nodes count as nodes that left from now on.
     pub(crate) async fn reclaim(&self, down: &[NodeId], heir: Heir) -> Result<(), ReclaimError> {
         self.check_down(down).await?;
-        Ok(self.ask(|reply| Command::Reclaim { down: down.to_vec(), heir, reply }).await??)
+        self.ask(|reply| Command::Reclaim { down: down.to_vec(), heir, reply }).await??;
+        Ok(self.call_lost(down).await?)
     }
 
     /// What waits for its heirs.
@@ -74,7 +75,7 @@ impl Ipam {
 
     /// A ring only asks whether a node answers now; one that restarts or is late comes back.
     async fn check_down(&self, down: &[NodeId]) -> Result<(), ReclaimError> {
-        for MemberInfo { member, state, .. } in self.db.members().await? {
+        for MemberInfo { member, state, .. } in self.members().await? {
             let state = match state {
                 MemberState::Alive => "alive",
                 MemberState::Suspect => "late, and not known to be down",
@@ -95,7 +96,7 @@ impl Ipam {
         let held = self.leave().await?;
         loop {
             let left = self.leave().await?;
-            let members = self.db.members().await?;
+            let members = self.members().await?;
             let others = members.iter().filter(|info| info.member.id != me).map(|info| info.state);
             let others: Vec<MemberState> =
                 others.filter(|state| *state != MemberState::Left).collect();

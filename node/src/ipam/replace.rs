@@ -34,7 +34,8 @@ pub(crate) fn note(state_dir: &Path, old: &str) -> io::Result<()> {
 pub(crate) fn begin(db: &NetDb, ipam: &Ipam, state_dir: &Path) {
     let path = state_dir.join(FILE);
     if let Ok(old) = fs::read_to_string(&path) {
-        let task = Replace { db: db.clone(), ipam: ipam.clone(), path, told: String::new() };
+        let task =
+            Replace { db: db.clone(), ipam: ipam.clone(), path, node: None, told: String::new() };
         tokio::spawn(task.run(old.trim().to_owned()));
     }
 }
@@ -43,6 +44,8 @@ struct Replace {
     db: NetDb,
     ipam: Ipam,
     path: PathBuf,
+    /// The old node, once it is known which that is: it may be forgotten before all is done.
+    node: Option<NodeId>,
     /// What was logged last.
     told: String,
 }
@@ -61,6 +64,11 @@ impl Replace {
             }
             sleep(LOOK).await;
         }
+        if let Some(node) = self.node
+            && self.ipam.call_lost(&[node]).await.is_err()
+        {
+            return;
+        }
         tracing::info!(%old, "this node has what its old one held");
         if let Err(error) = fs::remove_file(&self.path) {
             // At the next start it is found that there is nothing left to do.
@@ -70,8 +78,8 @@ impl Replace {
 
     /// Whether nothing is left to take over, as far as this node knows.
     async fn step(&mut self, old: &str) -> Result<bool, Stopped> {
-        let node = match find(&self.db.members().await?, self.db.id(), old) {
-            Ok(node) => node,
+        let node = match self.find(old).await? {
+            Ok(node) => *self.node.insert(node),
             Err(why) => {
                 self.tell(&format!("the place of node {old} can't be taken: {why}"));
                 return Ok(false);
@@ -94,6 +102,21 @@ impl Replace {
             return Ok(false);
         }
         Ok(!self.ipam.inherited().await?.iter().any(|range| range.from == node))
+    }
+
+    /// The old node: a member, or one that is down for good and forgotten.
+    async fn find(&self, old: &str) -> Result<Result<NodeId, String>, Stopped> {
+        if let Some(node) = self.node {
+            return Ok(Ok(node));
+        }
+        let found = find(&self.db.members().await?, self.db.id(), old);
+        if found.is_ok() {
+            return Ok(found);
+        }
+        let lost = self.ipam.lost.borrow();
+        let mut lost = lost.iter().filter(|(_, name)| *name == old).map(|(node, _)| *node);
+        let forgotten = lost.next().filter(|_| lost.next().is_none());
+        Ok(forgotten.map_or(found, Ok))
     }
 
     /// Once, not at every look.

@@ -144,7 +144,48 @@ fn what_a_lost_host_held_is_taken_over_by_those_that_are_there() {
     assert!(done.err.contains("waiting until all others") && done.err.ends_with("taken over\n"));
     assert!(done.out.contains("-\tVNI\tone\t") && done.out.contains("web\t10.0.0.0/20\tone\t"));
     assert!(!holders(&hosts[1]).contains(&"one".to_owned()));
-    assert!(hosts[1].ok("ipam reclaim --yes one").is_empty(), "nothing is left to take over");
+    until("all take it for gone", || (1..3).all(|host| state(&hosts[host], "one") == "left"));
+    // Nobody waits for it when another is lost.
+    hosts[2].signal(Signal::SIGKILL);
+    hosts[2].ended();
+    until("three is down", || state(&hosts[1], "three") == "failed");
+    let done = hosts[1].ctl("ipam reclaim --yes three");
+    assert_eq!(done.code, 0, "{done:?}");
+    hosts[2].start(&[]);
+    until("three is back", || state(&hosts[1], "three") == "alive");
+    // Should it come back all the same, it is a member as any, holds nothing, and asks for a share.
+    hosts[0].start(&[]);
+    until("all know all", || {
+        hosts.iter().all(|host| host.ok("members").matches("\talive\t").count() == 3)
+    });
+    until("it has seen what is not its own any more", || {
+        !holders(&hosts[0]).contains(&"one".to_owned())
+    });
+    // When it fails another time, that is a failure again.
+    until("it is not called lost any more", || {
+        !hosts[1].ok("table dump --network _cluster").lines().any(|row| row.contains("\tlost\t"))
+    });
+    hosts[0].signal(Signal::SIGKILL);
+    hosts[0].ended();
+    until("it is down", || state(&hosts[1], "one") == "failed");
+}
+
+#[test]
+fn who_held_nothing_is_called_lost_as_well() {
+    let mut hosts = cluster(&["one", "two"]);
+    hosts[1].signal(Signal::SIGKILL);
+    hosts[1].ended();
+    until("it is down", || state(&hosts[0], "two") == "failed");
+    let done = hosts[0].ctl("ipam reclaim --yes two");
+    assert_eq!(done.code, 0, "{done:?}");
+    until("it is gone", || state(&hosts[0], "two") == "left");
+    hosts[0].signal(Signal::SIGKILL);
+    hosts[0].ended();
+    hosts[0].start(&[]);
+    // What it was called nobody told who has just started.
+    until("that is known after a start as well", || {
+        state(&hosts[0], "one") == "alive" && !hosts[0].ok("members").contains("failed")
+    });
 }
 
 #[test]
@@ -167,6 +208,13 @@ fn a_host_installed_anew_takes_over_its_own() {
     });
     until("it is over", || !anew.path("state").join("replaces").exists());
     assert!(anew.log().contains("has what its old one held"), "{}", anew.log());
+    until("its old node is gone", || {
+        [&anew, &hosts[1]].iter().all(|host| {
+            let members: Value = serde_json::from_str(&host.ok("members --json")).unwrap();
+            let states = members.as_array().unwrap().iter().map(|member| &member["state"]);
+            states.filter(|state| **state == "left").count() == 1
+        })
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! | [`SERVICES`] | cluster network | cluster | service id | [`ServiceRecord`] |
 //! | [`POOLS`] | cluster network | cluster | [`POOL4_KEY`], [`POOL6_KEY`] | [`Pool`](crate::spaces::Pool) |
 //! | [`ROUTES`] | cluster network | owner | [`ROUTES_KEY`] | [`RoutesRecord`] |
+//! | [`LOST`] | cluster network | cluster | node id | what people called it |
 //! | [`PEERS`] | the network | owner | [`PEER_KEY`] | [`PeerRecord`] |
 //! | [`MESH`] | the ingress network | owner | service id | [`MeshRecord`] |
 //!
@@ -79,6 +80,9 @@ pub const POOL6_KEY: &[u8] = b"v6";
 pub const ROUTES: &str = "routes";
 /// Key of a node's only row in [`ROUTES`].
 pub const ROUTES_KEY: &[u8] = b"self";
+
+/// Table of nodes that are down for good.
+pub const LOST: &str = "lost";
 
 const VERSION: u8 = 1;
 

@@ -44,13 +44,13 @@ pub(super) async fn reclaim(
 ) -> Result<(), Failure> {
     let wanted = Reclaim { nodes, check: true };
     let lost = client.reclaim(&wanted).await?;
-    if lost.ranges.is_empty() {
-        return tell(io, &lost, how.json, "they held nothing that is to be taken over");
-    }
     if !how.yes {
         ask(io, &wanted.nodes, &lost)?;
     }
     let taken = client.reclaim(&Reclaim { check: false, ..wanted }).await?;
+    if taken.ranges.is_empty() {
+        return tell(io, &taken, how.json, "they held nothing that is to be taken over");
+    }
     if !how.wait {
         return tell(io, &taken, how.json, "the heirs take it once all others are there");
     }
@@ -69,7 +69,8 @@ fn ask(io: &mut Io<'_>, nodes: &[String], lost: &Takeovers) -> Result<(), Failur
     writeln!(
         io.err,
         "This assumes that {nodes} is down for good. If it still ran, cut off, it would go on giving\n\
-         numbers that others give as well. {ranges} ranges go to nodes that are there:\n"
+         numbers that others give as well. It counts as a node that left, and {ranges} ranges go to nodes\n\
+         that are there:\n"
     )?;
     let mut shown = Vec::new();
     let terminal = io.terminal;
