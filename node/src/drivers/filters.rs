@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 
 use netnode_plan::{
-    firewall::{self, Edits, Firewall, next_generation},
+    firewall::{self, Edits, Firewall, Led, next_generation},
     host::{Action, Place, Seen},
     lb::Balance,
 };
 
 use crate::kernel::{Failure, Kernel, KernelError};
 
-/// What is known of all sandboxes.
+/// What is known of all sandboxes, and what the host leads to endpoints.
 #[derive(Debug, Default)]
-pub(super) struct Filters(BTreeMap<Place, Held>);
+pub(super) struct Filters {
+    held: BTreeMap<Place, Held>,
+    led: Option<Led>,
+}
 
 /// What one was left as.
 #[derive(Clone, Debug)]
@@ -48,10 +51,10 @@ impl Filters {
         seen: &Seen,
     ) -> Result<Vec<Step>, KernelError> {
         let is_there = |at: &Place| is_kept(at) && seen.contains_key(at);
-        self.0.retain(|at, _| wanted.contains_key(at) && is_there(at));
+        self.held.retain(|at, _| wanted.contains_key(at) && is_there(at));
         let mut steps = Vec::new();
         for (at, firewall) in wanted.iter().filter(|(at, _)| is_there(at)) {
-            let held = self.0.get(at).filter(|held| kernel.is_unchanged(at, held.generation));
+            let held = self.held.get(at).filter(|held| kernel.is_unchanged(at, held.generation));
             if let Some(step) = held.and_then(|held| held.step(at, firewall)) {
                 steps.push(step);
                 continue;
@@ -65,7 +68,7 @@ impl Filters {
         }
         // Nothing has to be done for this.
         let idle = steps.extract_if(.., |step| step.actions.is_empty());
-        self.0.extend(idle.map(|Step { at, left, .. }| (at, left)));
+        self.held.extend(idle.map(|Step { at, left, .. }| (at, left)));
         Ok(steps)
     }
 
@@ -73,20 +76,36 @@ impl Filters {
     pub(super) fn follow(&self, wanted: &firewall::Wanted) -> Option<Vec<Step>> {
         // Of one that nothing is wanted of, nothing has to be known.
         let kept = wanted.iter().filter(|(at, firewall)| {
-            is_kept(at) && (!firewall.is_empty() || self.0.contains_key(*at))
+            is_kept(at) && (!firewall.is_empty() || self.held.contains_key(*at))
         });
         let steps: Option<Vec<Step>> =
-            kept.map(|(at, firewall)| self.0.get(at)?.step(at, firewall)).collect();
+            kept.map(|(at, firewall)| self.held.get(at)?.step(at, firewall)).collect();
         steps.map(|steps| steps.into_iter().filter(|step| !step.actions.is_empty()).collect())
+    }
+
+    /// How what goes on with endpoints that are gone is ended, once the rules of the host are as they are wanted; at a
+    /// start there is nothing to compare with.
+    pub(super) fn end_led(&mut self, wanted: &firewall::Wanted) -> Option<Action> {
+        let now = Led::of(wanted.get(&Place::Host)?);
+        let Some(led) = self.led.as_ref().and_then(|before| now.ends_of(before)) else {
+            self.led = Some(now);
+            return None;
+        };
+        Some(Action::EndLed { at: Place::Host, led })
+    }
+
+    /// That was done.
+    pub(super) fn ended_led(&mut self, wanted: &firewall::Wanted) {
+        self.led = wanted.get(&Place::Host).map(Led::of);
     }
 
     /// They were taken, but for those that failed.
     pub(super) fn taken(&mut self, steps: Vec<Step>, failures: &[Failure]) {
         for Step { at, actions, left } in steps {
             if failures.iter().any(|failure| actions.contains(&failure.action)) {
-                self.0.remove(&at);
+                self.held.remove(&at);
             } else {
-                self.0.insert(at, left);
+                self.held.insert(at, left);
             }
         }
     }

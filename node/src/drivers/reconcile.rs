@@ -74,6 +74,8 @@ fn compare(
         let steps = kept.plan(kernel, &wanted.firewalls, &seen)?;
         report.pending.extend(in_order(plan.actions, &steps));
         report.pending.extend(rules(kernel, wanted.policy.as_ref(), &seen)?);
+        let end_led = kept.end_led(&wanted.firewalls);
+        report.pending.extend(end_led.clone());
         let settled = report.is_settled();
         if settled {
             report.failures.clear();
@@ -81,6 +83,10 @@ fn compare(
             report.steps += report.pending.len();
             report.failures = kernel.act(&report.pending);
             kept.taken(steps, &report.failures);
+            let failures: Vec<&Action> = report.failures.iter().map(|f| &f.action).collect();
+            if end_led.as_ref().is_some_and(|end| !failures.contains(&end)) {
+                kept.ended_led(&wanted.firewalls);
+            }
         }
         // Not before the rules are there that keep others out.
         report.closed = kernel.forward(&wanted.forwarded(), &seen).err();

@@ -8,10 +8,11 @@ use std::{
 };
 
 use ipnet::IpNet;
-use netdb::Name;
+use netdb::{Name, OwnerState};
 use netnode_plan::{
     bridge,
     host::Attached,
+    lb::{Kept, kept},
     publish::Published,
     records::{Backend, EndpointId, EndpointRecord, LinkName, Mac, NetworkId},
     ring::DEFAULT_REST,
@@ -102,16 +103,27 @@ impl Local {
     /// begins.
     pub(crate) fn on_bridge(&self, network: NetworkId) -> Option<bridge::Endpoint> {
         let published = self.published.clone();
+        // Who serves nothing has all that it began as long as it is here.
+        let kept = match &self.backend {
+            Some(backend) => kept(OwnerState::Alive, backend),
+            None => Some(Kept::All),
+        };
         if self.network == network {
             let (attached, addresses) = (self.attached(), self.addresses.clone());
             let mac = self.mac;
-            let shares_ports = false;
-            return Some(bridge::Endpoint { attached, mac, addresses, published, shares_ports });
+            return Some(bridge::Endpoint {
+                attached,
+                mac,
+                addresses,
+                published,
+                shares_ports: false,
+                kept,
+            });
         }
         let WayOut { interface, addresses, mac, .. } =
             self.way_out.clone().filter(|out| out.network == network)?;
         let attached = Attached { sandbox: self.sandbox.clone(), interface, default_route: true };
-        Some(bridge::Endpoint { attached, mac, addresses, published, shares_ports: false })
+        Some(bridge::Endpoint { attached, mac, addresses, published, shares_ports: false, kept })
     }
 
     /// What the other nodes are told: where its node takes tunnelled packets, and how large they may be.

@@ -8,6 +8,7 @@ use netnode_plan::{
     desired::Desired,
     firewall::Firewall,
     host::{Attached, Place, Wanted},
+    lb::Kept,
     records::{Driver, EndpointId, Mac, NetworkId, NetworkOptions, NetworkRecord, Subnet},
 };
 
@@ -56,6 +57,7 @@ impl Bridge {
             ],
             published: vec![],
             shares_ports: false,
+            kept: Some(Kept::All),
         });
     }
 

@@ -1,6 +1,6 @@
 //! Ports of services in the mode host: on the hosts that a backend is on, and there alone.
 
-use std::net::TcpListener;
+use std::{io::ErrorKind, net::TcpListener};
 
 use netnode_api::{
     endpoints::{AttachEndpoint, ChangeBackend, Endpoint, EndpointState},
@@ -10,7 +10,7 @@ use netnode_api::{
 use crate::{
     daemon::{serving, until},
     lab::inside,
-    talk::{ask, ask_udp, is_shut},
+    talk::{Call, Flow, ask, ask_udp, is_shut, serve_as},
     ways::Site,
 };
 
@@ -94,4 +94,77 @@ fn a_service_is_at_a_port_of_the_hosts_that_it_is_on() {
     });
     until("nobody answers there", || is_shut(site.outside(), "192.0.2.2:8080"));
     assert!(ask_udp(site.outside(), "192.0.2.2:8080").is_some());
+}
+
+#[test]
+fn who_talks_to_an_endpoint_that_went_is_with_the_next_at_once() {
+    let test = "who_talks_to_an_endpoint_that_went_is_with_the_next_at_once";
+    let Some(site) = Site::new(test, 2) else { return };
+    let plug = |host: usize, name: &str| {
+        let sandbox = site.lab.namespace(name);
+        let ports = ["8080:80", "8080:80/udp"];
+        site.daemons[host].publish("web", name, &sandbox, &ports).unwrap();
+        serve_as(&sandbox, "[::]:80", name);
+    };
+    plug(0, "one");
+    let fronts = ["192.0.2.1:8080", "[2001:db8::1]:8080"].map(|front| front.parse().unwrap());
+    let flows = fronts.map(|front| Flow::to(site.outside(), front));
+    let mut call = Call::to(site.outside(), fronts[0]).unwrap();
+    for flow in &flows {
+        until("it answers", || flow.ask().is_ok_and(|said| said.starts_with("one ")));
+    }
+    assert!(call.hello.starts_with("one ") && call.goes_on().is_ok());
+    site.daemons[0].ask(site.daemons[0].client.detach_endpoint("web", "one")).unwrap();
+    // Nobody has the port: its clients hear that, and don't wait.
+    let refused =
+        |flow: &Flow| flow.ask().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    until("its clients hear of it", || flows.iter().all(refused));
+    assert_eq!(call.goes_on().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    plug(0, "two");
+    for flow in &flows {
+        until("the next answers", || flow.ask().is_ok_and(|said| said.starts_with("two ")));
+    }
+    // One that goes on elsewhere has the port there.
+    let sandbox = site.lab.namespace("two-there");
+    let wanted = AttachEndpoint {
+        network: "web".into(),
+        name: "two".into(),
+        netns: sandbox.to_str().unwrap().into(),
+        move_here: true,
+        ..AttachEndpoint::default()
+    };
+    site.daemons[1].ask(site.daemons[1].client.attach_endpoint(&wanted)).unwrap();
+    until("its clients hear of that, too", || flows.iter().all(refused));
+}
+
+#[test]
+fn what_a_draining_backend_began_by_a_port_goes_on_until_it_is_disabled() {
+    let test = "what_a_draining_backend_began_by_a_port_goes_on_until_it_is_disabled";
+    let Some(site) = Site::new(test, 1) else { return };
+    let daemon = &site.daemons[0];
+    let ports = vec![port(8080, "tcp"), port(8080, "udp")];
+    let (name, network) = ("api".to_owned(), "web".to_owned());
+    let wanted = CreateService { name, network, ports, ..CreateService::default() };
+    daemon.ask(daemon.client.create_service(&wanted)).unwrap();
+    for name in ["api-1", "api-2"] {
+        let sandbox = site.lab.namespace(name);
+        daemon.ask(daemon.client.attach_endpoint(&serving("web", name, &sandbox))).unwrap();
+        serve_as(&sandbox, "[::]:80", name);
+    }
+    let front = "192.0.2.1:8080".parse().unwrap();
+    let flow = Flow::to(site.outside(), front);
+    let mut call = Call::to(site.outside(), front).unwrap();
+    let is_with = |name: &str| flow.ask().is_ok_and(|said| said.starts_with(name));
+    assert!(is_with("api-1 ") && call.hello.starts_with("api-1 "));
+    let change = |state: &str| {
+        let change = ChangeBackend { state: Some(state.to_owned()), ..Default::default() };
+        daemon.ask(daemon.client.change_backend("api-1", &change)).unwrap();
+    };
+    change("draining");
+    let next = || Call::to(site.outside(), front).is_ok_and(|c| c.hello.starts_with("api-2 "));
+    until("what is new goes to the next", next);
+    assert!(is_with("api-1 ") && call.goes_on().is_ok());
+    change("disabled");
+    until("what went on ends", || is_with("api-2 "));
+    assert_eq!(call.goes_on().unwrap_err().kind(), ErrorKind::ConnectionReset);
 }

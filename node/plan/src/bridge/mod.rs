@@ -15,6 +15,7 @@ use crate::{
     desired::Desired,
     firewall::{self, Firewall, WayOut},
     host::{Attached, Kind, Link, Mark, Place, Plug, Port, Setting, port_name, ways_out},
+    lb::Kept,
     publish::Published,
     records::{EndpointId, LinkName, Mac, NetworkId, NetworkRecord},
 };
@@ -49,6 +50,8 @@ pub struct Endpoint {
     pub published: Vec<Published>,
     /// Ports of the host that lead to several lead to it, too.
     pub shares_ports: bool,
+    /// What of what they led to it goes on; nothing if not said.
+    pub kept: Option<Kept>,
 }
 
 impl Endpoint {
@@ -141,6 +144,9 @@ fn firewall(network: &Network<'_>, name: LinkName) -> Firewall {
     for endpoint in network.endpoints.values() {
         let ports = endpoint.published.iter();
         firewall.published.extend(ports.filter_map(|port| port.lead_to(&endpoint.addresses)));
+        let addresses = endpoint.addresses.iter().map(IpNet::addr);
+        let kept = addresses.filter_map(|address| Some((address, endpoint.kept?)));
+        firewall.endpoints.extend(kept);
     }
     firewall
 }

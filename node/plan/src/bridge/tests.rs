@@ -37,6 +37,7 @@ fn wanted(record: &NetworkRecord, numbers: &[u8]) -> Desired {
             addresses: vec![alloc::format!("172.18.0.{n}/20").parse().unwrap()],
             published: vec![alloc::format!("80{n}:80").parse().unwrap()],
             shares_ports: false,
+            kept: Some(Kept::All),
         };
         (EndpointId([*n; 16]), endpoint)
     };

@@ -15,6 +15,7 @@ mod balance;
 mod diff;
 mod expr;
 mod judge;
+mod led;
 mod mesh;
 mod model;
 mod names;
@@ -39,6 +40,7 @@ pub use expr::{
     Ct, Expr, Family, Header, LINK_NAME, Meta, Refusal, Register, Rule, Target, Verdict, state,
     status,
 };
+pub use led::Led;
 pub use mesh::{Mesh, mark};
 pub use names::routers;
 pub use others::{Blocked, Other, Scope, blocked};
@@ -47,7 +49,7 @@ pub use table::{Base, Chain, Elements, Field, Hook, Kind, Layer, Set, Table, Tab
 pub use crate::records::Protocol;
 use crate::{
     host::{Place, SeenLink},
-    lb::Balance,
+    lb::{Balance, Kept},
     records::{LinkName, NetworkId},
 };
 
@@ -62,6 +64,8 @@ pub struct Firewall {
     pub bridges: BTreeMap<LinkName, Bridge>,
     /// Ports of this host, and where they lead to.
     pub published: BTreeMap<Front, Backs>,
+    /// Where the endpoints behind bridges are, and what of what ports led to them goes on.
+    pub endpoints: BTreeMap<IpAddr, Kept>,
     /// UDP ports that tunnels end at. What else is wanted brings connection tracking, which has nothing to say
     /// of them: either direction has ports of its own (RFC 7348, section 5), and inner connections are none of
     /// the host's.
@@ -154,6 +158,7 @@ impl Firewall {
         for (name, bridge) in other.bridges {
             self.bridges.entry(name).or_insert(bridge);
         }
+        self.endpoints.extend(other.endpoints);
         self.tunnels.extend(other.tunnels);
         for (network, balance) in other.balances {
             self.balances.entry(network).or_insert(balance);

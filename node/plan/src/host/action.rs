@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{Link, Mark, Place, Port, Route, Setting};
 use crate::{
-    firewall::Edits,
+    firewall::{Edits, Led},
     lb::Balance,
     policy,
     records::{LinkName, Mac, NetworkId},
@@ -64,6 +64,13 @@ pub enum Action {
         /// Of each network.
         balances: Vec<Balance>,
     },
+    /// Ends what ports of the host led to endpoints, but for what goes on.
+    EndLed {
+        /// Where.
+        at: Place,
+        /// What goes on.
+        led: Led,
+    },
 }
 
 impl Action {
@@ -97,6 +104,7 @@ impl fmt::Display for Action {
             // Its edits may be thousands.
             Self::Filter { at, .. } => write!(f, "changing the packet filter of {at:?}"),
             Self::EndFlows { at, .. } => write!(f, "ending connections to what went in {at:?}"),
+            Self::EndLed { at, .. } => write!(f, "ending what ports that went led to in {at:?}"),
             other => fmt::Debug::fmt(other, f),
         }
     }

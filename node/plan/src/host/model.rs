@@ -67,7 +67,7 @@ impl Model {
             }
             Action::Policy(change) => self.policy.apply(change, self.seen.get(&Place::Host)?),
             // It has no connections.
-            Action::EndFlows { at, .. } => self.seen.get(at).map(drop),
+            Action::EndFlows { at, .. } | Action::EndLed { at, .. } => self.seen.get(at).map(drop),
             Action::Filter { at, generation, edits } => {
                 let links = self.seen.get(at)?;
                 let fits = |edit: &Edit| match edit {

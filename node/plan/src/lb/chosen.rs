@@ -92,7 +92,7 @@ fn own(state: OwnerState, backend: &Backend) -> Option<Idle> {
 
 /// What of what leads to a backend goes on. Only who is meant to have nothing loses connections: a node that
 /// failed and a backend that does not answer may be back.
-pub(super) fn kept(state: OwnerState, backend: &Backend) -> Option<Kept> {
+pub fn kept(state: OwnerState, backend: &Backend) -> Option<Kept> {
     match (backend.state, backend.health) {
         (BackendState::Disabled, _) => None,
         _ if state == OwnerState::Failed => Some(Kept::Connections),

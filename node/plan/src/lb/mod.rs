@@ -19,6 +19,6 @@ mod state;
 mod tests;
 
 pub use balance::{Balance, Kept, Moved, Spread};
-pub use chosen::{Choice, Idle};
+pub use chosen::{Choice, Idle, kept};
 pub use slots::MAX_EXACT;
 pub use state::{Balances, Explained, Share};

@@ -12,7 +12,8 @@ use nix::errno::Errno;
 
 use super::{
     super::Failure,
-    filter, flows,
+    filter,
+    flows::{self, Flow},
     index::Indexes,
     namespace::{Namespaces, inside},
     notices::Watches,
@@ -98,7 +99,13 @@ impl<'a> Session<'a> {
                 };
                 entered.one(rules::request(change, index))
             }
-            Action::EndFlows { at, balances } => flows::end(&self.namespaces.open(at)?, balances),
+            Action::EndFlows { at, balances } => {
+                flows::end(&self.namespaces.open(at)?, |flow| !flow.is_kept_by(balances))
+            }
+            Action::EndLed { at, led } => {
+                let ends = |flow: &Flow| !led.keeps(flow.protocol, flow.front, flow.to);
+                flows::end(&self.namespaces.open(at)?, ends)
+            }
         }
     }
 

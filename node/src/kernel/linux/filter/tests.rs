@@ -39,14 +39,8 @@ fn firewall() -> Firewall {
     let balances = [(NetworkId([1; 16]), balance)].into();
     let nodes = [(Mac([2, 0, 0, 0, 0, 1]), 1)].into();
     let mesh = Some(Mesh { link: name("mesh0"), nodes, masquerades: true });
-    Firewall {
-        bridges: [(name("br1"), bridge)].into(),
-        published,
-        tunnels,
-        balances,
-        mesh,
-        names: BTreeMap::new(),
-    }
+    let bridges = [(name("br1"), bridge)].into();
+    Firewall { bridges, published, tunnels, balances, mesh, ..Firewall::default() }
 }
 
 #[test]
