@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{node::Who, rows::RowState};
+use crate::{endpoints::EndpointState, node::Who, rows::RowState};
 
 /// A service to be created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -144,8 +144,22 @@ pub struct Service {
     pub closed: Vec<ClosedPort>,
     /// How many backends it has; not said if those that hold the rows of its network don't answer.
     pub backends: Option<BackendCount>,
+    /// Backends of the answering node that are not as they should be: one that can't have a port of the service, for
+    /// one. How those of other nodes are, these know.
+    pub hindered: Vec<Hindered>,
     /// How it is doing.
     pub state: ServiceState,
+}
+
+/// A backend that is not as it should be on its host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hindered {
+    /// The node that it is on.
+    pub node: Who,
+    /// What its endpoint is called.
+    pub endpoint: String,
+    /// What its node shows of it.
+    pub state: EndpointState,
 }
 
 /// How many backends a service has.

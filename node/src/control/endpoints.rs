@@ -131,7 +131,7 @@ fn wish(wanted: AttachEndpoint) -> Result<Wish, Refused> {
 }
 
 fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
-    let endpoints::Endpoint { id, local, hosted, state, mtu } = endpoint;
+    let endpoints::Endpoint { id, local, hosted, mtu, .. } = endpoint;
     let catalog = control.networks.catalog();
     let network = catalog.get(local.network).map(|listed| listed.record.name.to_string());
     Endpoint {
@@ -156,15 +156,20 @@ fn shown(control: &Control, endpoint: &endpoints::Endpoint) -> Endpoint {
             state: backend.state.to_string(),
         }),
         resolv_conf: local.resolv_conf.as_ref().map(|file| file.path.display().to_string()),
-        state: match state.clone() {
-            endpoints::State::Ready => match control.dns.fault(&local.sandbox) {
-                Some(fault) => EndpointState::Error(fault),
-                None => EndpointState::Ready,
-            },
-            endpoints::State::Pending(why) => EndpointState::Pending(why),
-            endpoints::State::Conflict(why) => EndpointState::Conflict(why),
-            endpoints::State::Error(why) => EndpointState::Error(why),
+        state: state_of(control, endpoint),
+    }
+}
+
+/// How an endpoint of this host is doing.
+pub(super) fn state_of(control: &Control, endpoint: &endpoints::Endpoint) -> EndpointState {
+    match endpoint.state.clone() {
+        endpoints::State::Ready => match control.dns.fault(&endpoint.local.sandbox) {
+            Some(fault) => EndpointState::Error(fault),
+            None => EndpointState::Ready,
         },
+        endpoints::State::Pending(why) => EndpointState::Pending(why),
+        endpoints::State::Conflict(why) => EndpointState::Conflict(why),
+        endpoints::State::Error(why) => EndpointState::Error(why),
     }
 }
 

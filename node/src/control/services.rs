@@ -10,33 +10,41 @@ use axum::{
 };
 use netdb::Name;
 use netnode_api::{
+    endpoints::EndpointState,
     error::{Code, Problem},
     rows::RowState,
     services::{
-        Backend, BackendCount, ClosedPort, CreateService, PublishedPort, Service, ServiceConflict,
-        ServiceDetail, ServiceState, UpdateService,
+        Backend, BackendCount, ClosedPort, CreateService, Hindered, PublishedPort, Service,
+        ServiceConflict, ServiceDetail, ServiceState, UpdateService,
     },
 };
 use netnode_plan::{
     backends::{Serving, Standing as NodeStanding},
-    records::{ExternalTraffic, PublishedPort as Port, ServiceId, ServiceMode, ServiceRecord},
+    records::{
+        ExternalTraffic, NetworkId, PublishedPort as Port, ServiceId, ServiceMode, ServiceRecord,
+    },
     services::{Claim, Conflict, Listed, State as Standing},
 };
 
 use super::{
-    Control, ipam,
+    Control,
+    endpoints::state_of,
+    ipam,
     names::Names,
     networks::{parse, parse_all},
     problem::{Refused, body, of_write},
 };
-use crate::services::{self, Change, ChangeError, RemoveError, StandingError, VipError, Wanted};
+use crate::{
+    endpoints,
+    services::{self, Change, ChangeError, RemoveError, StandingError, VipError, Wanted},
+};
 
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
 ) -> Result<Json<Vec<Service>>, Refused> {
     let standing = control.services.standing(None).await?;
-    let all = control.services.all();
-    let shown = all.iter().map(|(id, listed)| service(&control, id, listed, &standing));
+    let (all, names) = (control.services.all(), Names::ask(&control.db).await?);
+    let shown = all.iter().map(|(id, listed)| service(&control, id, listed, &standing, &names));
     let mut shown: Vec<Service> = shown.collect();
     shown.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
     Ok(Json(shown))
@@ -64,7 +72,8 @@ pub(super) async fn inspect(
         all.sort_by(|one, other| (&one.task, &one.endpoint).cmp(&(&other.task, &other.endpoint)));
         all
     });
-    Ok(Json(ServiceDetail { service: service(&control, id, &listed, &standing), backends }))
+    let service = service(&control, id, &listed, &standing, &names);
+    Ok(Json(ServiceDetail { service, backends }))
 }
 
 pub(super) async fn update(
@@ -92,7 +101,8 @@ async fn shown(
     let (id, listed) = changed?;
     let ServiceRecord { name, network, .. } = &listed.record;
     let standing = control.services.standing(Some((*network, name))).await?;
-    Ok(Json(service(control, id, &listed, &standing)))
+    let names = Names::ask(&control.db).await?;
+    Ok(Json(service(control, id, &listed, &standing, &names)))
 }
 
 fn wanted(wanted: CreateService) -> Result<Wanted, Refused> {
@@ -146,6 +156,7 @@ fn service(
     id: ServiceId,
     listed: &Listed,
     standing: &services::Standing,
+    names: &Names,
 ) -> Service {
     let ServiceRecord { name, network, mode, vips, ports, labels, .. } = &listed.record;
     let ServiceRecord { prefers_local, external, health_port, created_us, .. } = &listed.record;
@@ -153,14 +164,9 @@ fn service(
     let network_name = catalog.get(*network).map(|listed| listed.record.name.to_string());
     let tally = standing.tally(*network, name);
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let closed = closed(control, listed);
+    let (closed, hindered) = (closed(control, listed), hindered(control, *network, name, names));
     let state = match listed.state(network_name.is_some(), tally) {
-        Standing::Ready => match closed.first() {
-            Some(ClosedPort { port, why }) => {
-                ServiceState::Conflict(format!("port {port} is not open on this node: {why}"))
-            }
-            None => ServiceState::Ready,
-        },
+        Standing::Ready => in_conflict(&closed, &hindered).unwrap_or(ServiceState::Ready),
         Standing::Pending(why) => ServiceState::Pending(why.to_owned()),
         Standing::Conflict(conflict) => ServiceState::Conflict(told(control, &conflict)),
     };
@@ -185,6 +191,7 @@ fn service(
         closed,
         backends: tally
             .map(|tally| BackendCount { ready: count(tally.ready), all: count(tally.all) }),
+        hindered,
         state,
     }
 }
@@ -198,6 +205,35 @@ fn closed(control: &Control, listed: &Listed) -> Vec<ClosedPort> {
         Some(ClosedPort { port: port.to_string(), why })
     });
     closed.collect()
+}
+
+/// Backends of this host that are not as they should be.
+fn hindered(control: &Control, network: NetworkId, service: &Name, names: &Names) -> Vec<Hindered> {
+    let serves = |endpoint: &endpoints::Endpoint| {
+        let backend = endpoint.local.backend.as_ref();
+        endpoint.local.network == network && backend.is_some_and(|b| b.service == *service)
+    };
+    let own = control.endpoints.list().into_iter().filter(serves);
+    let shown = own.map(|endpoint| Hindered {
+        node: names.who(control.db.id()),
+        endpoint: endpoint.local.name.to_string(),
+        state: state_of(control, &endpoint),
+    });
+    let mut all: Vec<Hindered> = shown.filter(|one| one.state != EndpointState::Ready).collect();
+    all.sort_by(|one, other| one.endpoint.cmp(&other.endpoint));
+    all
+}
+
+/// How a service is doing of which a port, or a backend's, is somebody else's on this host.
+fn in_conflict(closed: &[ClosedPort], hindered: &[Hindered]) -> Option<ServiceState> {
+    let of_port = closed
+        .iter()
+        .map(|ClosedPort { port, why }| format!("port {port} is not open on this node: {why}"));
+    let of_backend = hindered.iter().filter_map(|one| match &one.state {
+        EndpointState::Conflict(why) => Some(format!("endpoint {}: {why}", one.endpoint)),
+        _ => None,
+    });
+    of_port.chain(of_backend).next().map(ServiceState::Conflict)
 }
 
 /// With what a service clashes: by the other's name, unless it is the name that both have.

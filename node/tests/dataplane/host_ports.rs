@@ -4,7 +4,7 @@ use std::{io::ErrorKind, net::TcpListener};
 
 use netnode_api::{
     endpoints::{AttachEndpoint, ChangeBackend, Endpoint, EndpointState},
-    services::{CreateService, PublishedPort, TargetPort, UpdateService},
+    services::{CreateService, PublishedPort, ServiceState, TargetPort, UpdateService},
 };
 
 use crate::{
@@ -61,6 +61,12 @@ fn a_service_is_at_a_port_of_the_hosts_that_it_is_on() {
     // A host has a port once, and it goes over when who has it takes nothing new.
     let second = plug(&site, 0, "api-2");
     assert!(conflict(&second).contains("leads to endpoint api-1 of this host"), "{second:?}");
+    // The service shows it as well, on the node that knows it.
+    let detail = site.daemons[0].ask(site.daemons[0].client.service("api")).unwrap();
+    let [hindered] = &detail.service.hindered[..] else { panic!("{detail:?}") };
+    assert_eq!((&*hindered.endpoint, &hindered.state), ("api-2", &second.state));
+    let ServiceState::Conflict(why) = &detail.service.state else { panic!("{detail:?}") };
+    assert!(why.starts_with("endpoint api-2: 8080:80/tcp of service api leads to"), "{why}");
     let netns = site.sandbox("other").to_str().unwrap().to_owned();
     let (network, published) = ("web".to_owned(), vec!["192.0.2.1:8080:80".to_owned()]);
     let own = AttachEndpoint {

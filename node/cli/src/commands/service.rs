@@ -2,10 +2,11 @@
 
 use netnode_api::{
     client::Client,
+    endpoints::EndpointState,
     rows::RowState,
     services::{
-        Backend, ClosedPort, CreateService, PublishedPort, Service as Shown, ServiceDetail,
-        ServiceState, UpdateService,
+        Backend, ClosedPort, CreateService, Hindered, PublishedPort, Service as Shown,
+        ServiceDetail, ServiceState, UpdateService,
     },
 };
 use serde_json::json;
@@ -180,6 +181,15 @@ fn inspect(io: &mut Io<'_>, detail: &ServiceDetail, wide: bool) -> Result<(), Fa
     for ClosedPort { port, why } in &service.closed {
         facts.push(("closed", format!("{port} on the node asked: {why}")));
     }
+    for Hindered { node, endpoint, state } in &service.hindered {
+        let how = match state {
+            EndpointState::Ready => continue,
+            EndpointState::Pending(why) => format!("pending: {why}"),
+            EndpointState::Conflict(why) => format!("conflict: {why}"),
+            EndpointState::Error(why) => format!("error: {why}"),
+        };
+        facts.push(("hindered", format!("{endpoint} on {}: {how}", called(node))));
+    }
     print_facts(io, 12, &facts)?;
     match &detail.backends {
         Some(backends) => {
@@ -238,6 +248,7 @@ mod tests {
             created_us: 0,
             conflicts: vec![],
             closed: vec![],
+            hindered: vec![],
             backends,
             state,
         }
