@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use netdb::{Lifetime, Name, Network, NodeId, WriteError};
 use netnode_plan::{
     catalog::Catalog,
     desired::Desired,
-    firewall::{self, Family, Firewall},
+    firewall::{self, Away, Family, Firewall},
     host::{HOST, Place, Setting},
     host_ports::Denied,
     mesh::{self, INGRESS, Own, Peer},
@@ -270,8 +271,15 @@ impl Board {
         wanted.policy = Some(policy);
         let (link, nodes, masquerades) = (local.interface.clone(), mesh.peers, false);
         let link = Some(firewall::Mesh { link, nodes, masquerades });
-        let published = mesh.published;
-        absorb(wanted, Firewall { published, mesh: link, ..Firewall::default() });
+        let subnets = local.addresses.iter().map(IpNet::trunc).collect();
+        let firewall = Firewall {
+            published: mesh.published,
+            mesh: link,
+            endpoints: mesh.kept,
+            away: Away { subnets, leads: mesh.leads },
+            ..Firewall::default()
+        };
+        absorb(wanted, firewall);
     }
 }
 

@@ -135,6 +135,36 @@ fn what_is_drained_gets_nothing_new_and_nobody_refuses_at_once() {
     }
 }
 
+#[test]
+fn a_client_that_never_stops_talking_turns_to_somebody_else() {
+    let Some(mut site) =
+        Site::new("a_client_that_never_stops_talking_turns_to_somebody_else", HOSTS)
+    else {
+        return;
+    };
+    publish(&site, &[1, 2]);
+    let talking_to = |site: &Site, who: &str| loop {
+        let flow = Flow::to(site.outside(), "192.0.2.1:8080".parse().unwrap());
+        if flow.ask().is_ok_and(|by| by.starts_with(who)) {
+            break flow;
+        }
+    };
+    let turns = |flow: &Flow, to: &str| {
+        until("it turns", || flow.ask().is_ok_and(|by| by.starts_with(to)));
+    };
+    // The backend is plugged out.
+    let flow = talking_to(&site, "api-2 ");
+    site.daemons[1].ask(site.daemons[1].client.detach_endpoint("web", "api-2")).unwrap();
+    turns(&flow, "api-3 ");
+    // Its host dies, wire and all.
+    plug(&site, 0);
+    until("it serves", || answering(&site, &at(0)).len() == 2);
+    let flow = talking_to(&site, "api-3 ");
+    by_hand(site.host(2), "ip link set eth0 down");
+    site.daemons[2].kill();
+    turns(&flow, "api-1 ");
+}
+
 /// Connects from a port.
 fn from_port(outside: &Path, from: &str, to: &str) -> TcpStream {
     inside(outside, || {

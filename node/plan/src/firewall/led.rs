@@ -1,4 +1,4 @@
-//! What was led to the endpoints behind bridges by ports of the host, and is to end: a client that never stops talking,
+//! What was led to the endpoints behind bridges, or to other nodes, by ports of the host, and is to end: a client that never stops talking,
 //! as of UDP, would stay with one that is gone, and never get to whoever has the port now.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,17 @@ use super::{Firewall, Protocol};
 use crate::lb::Kept;
 
 /// A protocol's number, a port of the host, and where it leads.
-type Lead = (u8, u16, SocketAddr);
+pub type Lead = (u8, u16, SocketAddr);
+
+/// Other nodes that ports lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Away {
+    /// Where they are.
+    pub subnets: BTreeSet<IpNet>,
+    /// What goes on there though it may get nothing new. Of what is not among them, connections go on as
+    /// [`Firewall::endpoints`] says.
+    pub leads: BTreeSet<Lead>,
+}
 
 /// What of what was led to endpoints goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +35,8 @@ impl Led {
     /// As it is wanted of a host.
     pub fn of(wanted: &Firewall) -> Self {
         let subnets = wanted.bridges.values().flat_map(|bridge| bridge.subnets.iter().copied());
-        let mut leads = BTreeSet::new();
+        let subnets = subnets.chain(wanted.away.subnets.iter().copied());
+        let mut leads = wanted.away.leads.clone();
         for (front, backs) in &wanted.published {
             let v4 = backs.v4.iter().copied().map(SocketAddr::V4);
             let to = v4.chain(backs.v6.iter().copied().map(SocketAddr::V6));

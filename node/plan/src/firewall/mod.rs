@@ -40,7 +40,7 @@ pub use expr::{
     Ct, Expr, Family, Header, LINK_NAME, Meta, Refusal, Register, Rule, Target, Verdict, state,
     status,
 };
-pub use led::Led;
+pub use led::{Away, Lead, Led};
 pub use mesh::{Mesh, mark};
 pub use names::routers;
 pub use others::{Blocked, Other, Scope, blocked};
@@ -66,6 +66,8 @@ pub struct Firewall {
     pub published: BTreeMap<Front, Backs>,
     /// Where the endpoints behind bridges are, and what of what ports led to them goes on.
     pub endpoints: BTreeMap<IpAddr, Kept>,
+    /// Where other nodes are that ports lead to, and what of it goes on.
+    pub away: Away,
     /// UDP ports that tunnels end at. What else is wanted brings connection tracking, which has nothing to say
     /// of them: either direction has ports of its own (RFC 7348, section 5), and inner connections are none of
     /// the host's.
@@ -160,6 +162,8 @@ impl Firewall {
         }
         self.endpoints.extend(other.endpoints);
         self.tunnels.extend(other.tunnels);
+        self.away.subnets.extend(other.away.subnets);
+        self.away.leads.extend(other.away.leads);
         for (network, balance) in other.balances {
             self.balances.entry(network).or_insert(balance);
         }

@@ -20,9 +20,9 @@ use netdb_gossip_core::identity::{Name, NodeId};
 
 use crate::{
     catalog::{self, Catalog, Listed, Scope},
-    firewall::{Backs, Bind, Front},
+    firewall::{Backs, Bind, Front, Lead},
     host_ports::NoWay,
-    lb::slots,
+    lb::{Kept, slots},
     records::{
         Backend, BackendState, Driver, EndpointRecord, ExternalTraffic, MAX_MESH_WEIGHT, Mac,
         MeshRecord, NetworkId, PublishMode, PublishedPort, ServiceId, ServiceRecord,
@@ -71,6 +71,10 @@ pub struct Mesh {
     pub published: BTreeMap<Front, Backs>,
     /// The other nodes, and the number that each goes by here, which is never 0.
     pub peers: BTreeMap<Mac, u32>,
+    /// What of what led to other nodes goes on.
+    pub leads: BTreeSet<Lead>,
+    /// The same of connections that are not among them: their node knows whether they do.
+    pub kept: BTreeMap<IpAddr, Kept>,
 }
 
 /// The ports that every node is to have open, and whose they are. Of two services that claim one, one has it.
@@ -163,12 +167,33 @@ pub fn settle(
             None => Bind::Any,
         };
         let fits = |to: &SocketAddr| port.bind.is_none_or(|bind| bind.is_ipv4() == to.is_ipv4());
+        mesh.leads.extend(going_on(node, id, port, peers));
         let all = to_own.into_iter().chain(others).filter(|(to, _)| fits(to));
         mesh.published.insert(front(bind, port), backs(all));
     }
-    let others = peers.iter().filter(|(id, _)| **id != node);
-    mesh.peers = others.map(|(_, peer)| (peer.endpoint.mac, number(peer.endpoint))).collect();
+    for (_, Peer { endpoint, .. }) in peers.iter().filter(|(id, _)| **id != node) {
+        mesh.peers.insert(endpoint.mac, number(endpoint));
+        let at = endpoint.addresses.iter().map(IpNet::addr);
+        mesh.kept.extend(at.map(|at| (at, Kept::Connections)));
+    }
     mesh
+}
+
+/// What other nodes have of a port goes on as long as they are there and have backends that do.
+fn going_on<'a>(
+    node: NodeId,
+    service: ServiceId,
+    port: PublishedPort,
+    peers: &'a BTreeMap<NodeId, Peer<'_>>,
+) -> impl Iterator<Item = Lead> + 'a {
+    let others = peers.iter().filter(move |(id, peer)| {
+        let goes_on = peer.state != OwnerState::Failed && peer.shares.contains_key(&service);
+        **id != node && goes_on
+    });
+    let addresses = others.flat_map(|(_, peer)| peer.endpoint.addresses.iter().map(IpNet::addr));
+    addresses.map(move |at| {
+        (port.protocol.number(), port.published, SocketAddr::new(at, port.published))
+    })
 }
 
 /// The other nodes that take something of a service, and how much; suspected ones if there is nobody else.

@@ -166,6 +166,22 @@ fn external_traffic_may_stay_on_its_node() {
 }
 
 #[test]
+fn what_other_nodes_have_begun_goes_on_until_they_have_nobody_for_it() {
+    let endpoints = [endpoint(2), endpoint(3), endpoint(4)];
+    let mut peers: BTreeMap<NodeId, Peer<'_>> = BTreeMap::new();
+    // One that drains, one that failed, and one without backends.
+    peers.insert(node(2), peer(&endpoints[0], 0, OwnerState::Alive));
+    peers.insert(node(3), peer(&endpoints[1], 1, OwnerState::Failed));
+    let shares = BTreeMap::new();
+    peers.insert(node(4), Peer { state: OwnerState::Alive, endpoint: &endpoints[2], shares });
+    let mesh = settle(node(1), &services(None), &[], &peers, &BTreeSet::new());
+    assert!(shown(&mesh).pop().unwrap().1.is_empty());
+    let at = |text: &str| (Protocol::Tcp.number(), 8080, text.parse().unwrap());
+    assert_eq!(mesh.leads, [at("10.255.0.2:8080"), at("[fd00::2]:8080")].into());
+    assert_eq!((mesh.kept.len(), mesh.peers.len()), (6, 3));
+}
+
+#[test]
 fn who_drains_says_so_and_who_is_disabled_says_nothing() {
     let services = services(None);
     let mut backends = Backends::new(&["172.18.0.2/16"]);
