@@ -72,6 +72,11 @@ impl Site {
         serve(&site.sandbox, "[::]:80");
         serve(&site.lab.hosts[BACKEND].namespace, &format!("[::]:{OWN}"));
         site.settle();
+        // Whoever has no address of the link itself yet asks nobody there for a hardware address.
+        until("no address is doubted", || {
+            let mut places = (0..4).map(|host| site.host(host)).chain([site.sandbox.as_path()]);
+            places.all(|place| by_hand(place, "ip -6 address show tentative").is_empty())
+        });
         Some(site)
     }
 
@@ -184,7 +189,8 @@ fn connected(from: &Path, to: SocketAddr, port: u16) -> io::Result<Socket> {
         socket.set_reuse_address(true).unwrap();
         let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
         socket.bind(&SocketAddr::new(any, port).into()).unwrap();
-        socket.connect_timeout(&to.into(), PATIENCE)?;
+        let connected = socket.connect_timeout(&to.into(), PATIENCE);
+        connected.map_err(|error| io::Error::new(error.kind(), format!("{to}: {error}")))?;
         Ok(socket)
     })
 }
