@@ -71,7 +71,9 @@ pub enum RequestError {
         second: String,
     },
     /// No driver knows it.
-    #[error("no driver has the option {0}; known are parent, macvlan_mode, mtu, vni and encrypted")]
+    #[error(
+        "no driver has the option {0}; known are parent, macvlan_mode, mtu, vni, encrypted and masquerade"
+    )]
     UnknownOption(String),
     /// Not what the option takes.
     #[error("option {option}={value}: {wanted} is expected")]
@@ -248,11 +250,15 @@ fn set_option(options: &mut NetworkOptions, name: &str, value: &str) -> Result<(
         "vni" | "com.docker.network.driver.overlay.vxlanid_list" => {
             options.vni = Some(value.parse().map_err(|_| bad("vni", "a number"))?);
         }
-        "encrypted" => {
-            options.encrypted = match value {
+        "encrypted" | "masquerade" => {
+            let (option, flag) = match name {
+                "encrypted" => ("encrypted", &mut options.encrypted),
+                _ => ("masquerade", &mut options.masquerade),
+            };
+            *flag = match value {
                 "" | "true" => true,
                 "false" => false,
-                _ => return Err(bad("encrypted", "nothing, true or false")),
+                _ => return Err(bad(option, "nothing, true or false")),
             }
         }
         _ => return Err(RequestError::UnknownOption(name.into())),
@@ -269,6 +275,7 @@ pub fn options_of(options: &NetworkOptions) -> BTreeMap<String, String> {
         ("mtu", options.mtu.map(|mtu| mtu.to_string())),
         ("vni", options.vni.map(|vni| vni.to_string())),
         ("encrypted", options.encrypted.then(|| "true".into())),
+        ("masquerade", options.masquerade.then(|| "true".into())),
     ];
     set.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()
 }
@@ -347,6 +354,7 @@ mod tests {
     fn what_was_set_is_said_again_as_it_was_asked_for() {
         let asked = [
             ("encrypted", "true"),
+            ("masquerade", "true"),
             ("macvlan_mode", "vepa"),
             ("mtu", "1400"),
             ("parent", "eth0.41"),

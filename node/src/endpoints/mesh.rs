@@ -244,7 +244,7 @@ impl Board {
     pub(super) fn lead_in(&self, wanted: &mut Desired) {
         let (catalog, services) = (self.catalog.borrow().clone(), self.services.borrow().clone());
         let own = own(&catalog, &self.locals);
-        let ingress = mesh::network(&catalog).map(|(id, _)| id);
+        let (ingress, network) = mesh::network(&catalog).unzip();
         let here = self.locals.values().find(|local| Some(local.network) == ingress);
         let records = ingress.map(|id| self.own_records(id)).unwrap_or_default();
         let none = Rows::default();
@@ -262,14 +262,19 @@ impl Board {
             return absorb(wanted, Firewall { published: mesh.published, ..Firewall::default() });
         };
         let links = wanted.links.entry(Place::Host).or_default();
+        // What has a node's own address needs no other way back.
+        let masquerades = network.is_some_and(|listed| listed.record.options.masquerade);
         let families = local.addresses.iter().map(|net| Family::of(net.addr())).collect();
         let policy = Policy { link: local.interface.clone(), families };
         if let Some(link) = links.get_mut(&local.interface) {
             link.settings.extend(settings(local));
             link.neighbours.extend(policy.neighbours());
+            // The kernel would ask for them by an address that it needs a second or two to have.
+            link.neighbours.extend(mesh.neighbours);
         }
-        wanted.policy = Some(policy);
-        let (link, nodes, masquerades) = (local.interface.clone(), mesh.peers, false);
+        wanted.policy = (!masquerades).then_some(policy);
+        let nodes = if masquerades { BTreeMap::new() } else { mesh.peers };
+        let link = local.interface.clone();
         let link = Some(firewall::Mesh { link, nodes, masquerades });
         let subnets = local.addresses.iter().map(IpNet::trunc).collect();
         let firewall = Firewall {

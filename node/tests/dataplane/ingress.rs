@@ -10,11 +10,12 @@ use std::{
 
 use netnode_api::{
     endpoints::{ChangeBackend, EndpointState},
+    networks::CreateNetwork,
     services::{CreateService, PublishedPort, ServiceState, UpdateService},
 };
 
 use crate::{
-    daemon::{serving, until},
+    daemon::{serving, until, until_known},
     lab::{by_hand, inside, links},
     talk::{Call, Flow, ask_udp, is_shut, serve_as},
     ways::Site,
@@ -253,6 +254,35 @@ fn a_firewall_that_was_there_before_is_told_and_with_its_rules_all_is_well() {
     for host in 0..usize::from(HOSTS) {
         until("each host leads to it", || answering(&site, &at(host)).len() == 1);
     }
+}
+
+#[test]
+fn a_mesh_that_masquerades_needs_no_way_back() {
+    let Some(site) = Site::new("a_mesh_that_masquerades_needs_no_way_back", HOSTS) else { return };
+    let ingress = CreateNetwork {
+        name: "ingress".into(),
+        driver: "overlay".into(),
+        subnets: vec!["10.200.0.0/24".into()],
+        options: [("masquerade".into(), "true".into())].into(),
+        ..CreateNetwork::default()
+    };
+    site.daemons[0].ask(site.daemons[0].client.create_network(&ingress)).unwrap();
+    until_known(&site.daemons, "ingress");
+    let (name, network) = ("api".to_owned(), "web".to_owned());
+    let wanted =
+        CreateService { name, network, ports: vec![port("tcp")], ..CreateService::default() };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    plug(&site, 1);
+    let [elsewhere, _] = at(0);
+    let hello = || Call::to(site.outside(), elsewhere.parse().unwrap()).map(|call| call.hello);
+    until("it is led to", || {
+        hello().is_ok_and(|hello| hello.starts_with("api-2 ::ffff:10.200.0."))
+    });
+    assert!(!by_hand(site.host(1), "ip rule").contains("0x4d000000"));
+    // Nobody else gets onto that network.
+    let sandbox = site.lab.namespace("other");
+    let refused = site.daemons[0].publish("ingress", "other", &sandbox, &[]).unwrap_err();
+    assert!(refused.to_string().contains("for what nodes hand each other"), "{refused}");
 }
 
 /// What a host says of the service by HTTP.

@@ -57,7 +57,7 @@ pub(crate) struct Create {
     /// An address in use by something else
     #[arg(long, value_name = "NAME=ADDRESS", value_parser = pair)]
     pub(crate) aux_address: Vec<(String, String)>,
-    /// An option of the driver: parent, `macvlan_mode`, mtu, vni, encrypted
+    /// An option of the driver: parent, `macvlan_mode`, mtu, vni, encrypted, masquerade
     #[arg(long, short, value_name = "NAME[=VALUE]", value_parser = option)]
     pub(crate) opt: Vec<(String, String)>,
     /// Choose a subnet of IPv6 as well

@@ -71,6 +71,8 @@ pub struct Mesh {
     pub published: BTreeMap<Front, Backs>,
     /// The other nodes, and the number that each goes by here, which is never 0.
     pub peers: BTreeMap<Mac, u32>,
+    /// Their addresses on the network where nodes meet.
+    pub neighbours: BTreeMap<IpAddr, Mac>,
     /// What of what led to other nodes goes on.
     pub leads: BTreeSet<Lead>,
     /// The same of connections that are not among them: their node knows whether they do.
@@ -174,7 +176,8 @@ pub fn settle(
     for (_, Peer { endpoint, .. }) in peers.iter().filter(|(id, _)| **id != node) {
         mesh.peers.insert(endpoint.mac, number(endpoint));
         let at = endpoint.addresses.iter().map(IpNet::addr);
-        mesh.kept.extend(at.map(|at| (at, Kept::Connections)));
+        mesh.kept.extend(at.clone().map(|at| (at, Kept::Connections)));
+        mesh.neighbours.extend(at.map(|at| (at, endpoint.mac)));
     }
     mesh
 }

@@ -108,6 +108,8 @@ pub struct NetworkOptions {
     pub vni: Option<u32>,
     /// Packets between hosts are encrypted.
     pub encrypted: bool,
+    /// What nodes lead to each other on it has their own addresses, not those of clients; of the routing mesh's network.
+    pub masquerade: bool,
     /// No way out.
     pub internal: bool,
     /// Endpoints of anybody may be attached, not only those of services.
@@ -207,6 +209,7 @@ impl NetworkRecord {
 
     fn check_options(&self) -> Result<(), NetworkError> {
         let NetworkOptions { mtu, vni, parent, labels, encrypted, mode, .. } = &self.options;
+        let masquerade = self.options.masquerade;
         let least = if self.has_v6() { MIN_MTU_V6 } else { MIN_MTU };
         if let Some(mtu) = mtu.filter(|mtu| !(least..=MAX_MTU).contains(mtu)) {
             return Err(NetworkError::Mtu { mtu, least });
@@ -222,6 +225,7 @@ impl NetworkRecord {
         let set = [
             ("vni", vni.is_some(), Driver::Overlay),
             ("encrypted", *encrypted, Driver::Overlay),
+            ("masquerade", masquerade, Driver::Overlay),
             ("parent", parent.is_some(), Driver::Macvlan),
             ("macvlan_mode", *mode != MacvlanMode::default(), Driver::Macvlan),
         ];
