@@ -144,24 +144,31 @@ impl Ring {
     /// rows may be behind, before it is said that there is nothing.
     fn pursue_any(&mut self) {
         let Some(mut hunt) = self.hunt.take() else { return };
-        let mut left = 0;
+        let (mut left, mut ask) = (false, Vec::new());
+        let mut open = hunt.count(Outcome::Open) + hunt.count(Outcome::Word);
         for (node, free) in self.ranges.holders() {
+            // Answers come one by one, and holders may be a thousand.
+            if open >= AT_ONCE {
+                left = true;
+                break;
+            }
             if node == self.me || hunt.asked.contains_key(&node) {
                 continue;
             }
             if !self.is_alive(node) {
                 hunt.asked.insert(node, Outcome::Silent);
-                continue;
-            }
-            let open = hunt.count(Outcome::Open) + hunt.count(Outcome::Word);
-            if open == 0 || (free == 0 && open < AT_ONCE) {
+            } else if open == 0 || free == 0 {
                 hunt.asked.insert(node, Outcome::Open);
-                self.ask(node, Ask::Share(self.fair_share()), Purpose::Share);
+                ask.push(node);
+                open += 1;
             } else {
-                left += 1;
+                left = true;
             }
         }
-        let over = left == 0 && hunt.count(Outcome::Open) + hunt.count(Outcome::Word) == 0;
+        for node in ask {
+            self.ask(node, Ask::Share(self.fair_share()), Purpose::Share);
+        }
+        let over = !left && open == 0;
         self.hunt = Some(hunt);
         if over {
             self.conclude();

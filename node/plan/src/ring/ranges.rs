@@ -4,7 +4,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::ops::Range;
+use core::{cmp::Reverse, ops::Range};
 
 use netdb_gossip_core::identity::NodeId;
 
@@ -18,6 +18,10 @@ pub(super) struct Ranges {
     held: BTreeMap<NodeId, BTreeSet<u128>>,
     /// Where those begin that are on their way.
     moving: BTreeSet<u128>,
+    /// How much each seems to have of whom numbers are given.
+    free: BTreeMap<NodeId, u128>,
+    /// The same, most first: who looks for more asks for it at every answer.
+    by_free: BTreeSet<(Reverse<u128>, NodeId)>,
 }
 
 impl Ranges {
@@ -34,13 +38,34 @@ impl Ranges {
                 }
             }
             self.moving.remove(&start);
+            self.count_free(before.holder);
         }
         let Some(row) = row else { return };
-        self.held.entry(row.holder).or_default().insert(start);
+        let holder = row.holder;
+        self.held.entry(holder).or_default().insert(start);
         if row.state != State::Held {
             self.moving.insert(start);
         }
         self.rows.insert(start, row);
+        self.count_free(holder);
+    }
+
+    /// What a node seems to have changed. It is counted anew: so much that it is cut can't be subtracted from.
+    fn count_free(&mut self, holder: NodeId) {
+        let given = self.held_by(holder).filter(|(_, row)| row.state == State::Held);
+        let free = given
+            .map(|(_, row)| 1_u128.checked_shl(u32::from(row.free_bits)).unwrap_or(u128::MAX) - 1);
+        let free = free.reduce(u128::saturating_add);
+        let before = match free {
+            Some(free) => self.free.insert(holder, free),
+            None => self.free.remove(&holder),
+        };
+        if let Some(before) = before {
+            self.by_free.remove(&(Reverse(before), holder));
+        }
+        if let Some(free) = free {
+            self.by_free.insert((Reverse(free), holder));
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -76,17 +101,9 @@ impl Ranges {
         starts.filter_map(|start| Some((*start, self.rows.get(start)?)))
     }
 
-    /// Everyone who gives numbers, with the bits of how much is free, most first.
-    pub(super) fn holders(&self) -> Vec<(NodeId, u128)> {
-        let mut free: BTreeMap<NodeId, u128> = BTreeMap::new();
-        for row in self.rows.values().filter(|row| row.state == State::Held) {
-            let most = 1_u128.checked_shl(u32::from(row.free_bits)).unwrap_or(u128::MAX);
-            let sum = free.entry(row.holder).or_insert(0);
-            *sum = sum.saturating_add(most - 1);
-        }
-        let mut holders: Vec<(NodeId, u128)> = free.into_iter().collect();
-        holders.sort_by_key(|(node, free)| (core::cmp::Reverse(*free), *node));
-        holders
+    /// Everyone who gives numbers, with about how much is free, most first.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (NodeId, u128)> {
+        self.by_free.iter().map(|(Reverse(free), node)| (*node, *free))
     }
 
     /// The ranges that are on their way from one node to another.

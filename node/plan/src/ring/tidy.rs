@@ -22,7 +22,7 @@ impl Ring {
         self.give_idle_away(now);
         self.refresh_hints();
         let wanting = self.numbers.given() > 0 && self.free() == 0;
-        let hopeful = self.ranges.holders().first().is_some_and(|(_, free)| *free > 0);
+        let hopeful = self.ranges.holders().next().is_some_and(|(_, free)| free > 0);
         if wanting && hopeful {
             self.acquire(now);
         }
