@@ -211,8 +211,8 @@ fn a_host_installed_anew_takes_over_its_own() {
     until("its old node is gone", || {
         [&anew, &hosts[1]].iter().all(|host| {
             let members: Value = serde_json::from_str(&host.ok("members --json")).unwrap();
-            let states = members.as_array().unwrap().iter().map(|member| &member["state"]);
-            states.filter(|state| **state == "left").count() == 1
+            let all = members.as_array().unwrap().iter();
+            all.filter(|member| member["state"] == "left").count() == 1
         })
     });
 }

@@ -111,9 +111,9 @@ mod tests {
         let silent = both(Kept::Connections);
         let ends = silent.ends_of(&before).unwrap();
         assert!(ends.keeps(tcp, front, one) && ends.keeps(udp, front, one));
-        let list = [("10.1.0.2", Kept::Connections), ("10.1.0.3", Kept::All)];
-        let lost = host(&list, "10.1.0.3:5353");
-        let ends = lost.ends_of(&silent).unwrap();
+        let endpoints = [("10.1.0.2", Kept::Connections), ("10.1.0.3", Kept::All)];
+        let passed = host(&endpoints, "10.1.0.3:5353");
+        let ends = passed.ends_of(&silent).unwrap();
         assert!(ends.keeps(tcp, front, one) && !ends.keeps(udp, front, one));
         // Who gets nothing new, and has the port no more, ends what it has begun.
         let drains = host(&[("10.1.0.2", Kept::All), ("10.1.0.3", Kept::All)], "10.1.0.3:5353");
