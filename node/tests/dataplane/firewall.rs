@@ -95,7 +95,7 @@ impl Site {
     }
 
     fn rules(&self) -> String {
-        rules(self.host())
+        shown(self.host(), "ruleset")
     }
 
     fn nft(&self, rule: &str) {
@@ -217,7 +217,7 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
     site.publish(&Bind::Any, 8080, 1);
     site.settle();
     assert_eq!(site.settle(), 0, "a second look finds nothing to do");
-    let ours = by_hand(site.host(), "nft list table inet netnode");
+    let ours = shown(site.host(), "table inet netnode");
     for part in [
         "hook forward priority filter + 5; policy accept",
         "ip saddr 10.1.0.0/24 oifname != \"br1\" masquerade",
@@ -241,7 +241,7 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
         site.nft(harm);
         assert!(site.settle() > 0, "{harm}");
         assert_eq!(site.settle(), 0, "{harm}");
-        assert_eq!(by_hand(site.host(), "nft list table inet netnode"), ours, "{harm}");
+        assert_eq!(shown(site.host(), "table inet netnode"), ours, "{harm}");
         assert!(ask(site.outside(), "192.0.2.1:8080").is_some());
     }
     site.nft("add table inet theirs");
@@ -255,8 +255,8 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
 }
 
 /// What `nft` shows; sets in the order of their names, since it shows them in that in which they were made.
-fn rules(host: &Path) -> String {
-    let ruleset = by_hand(host, "nft list ruleset");
+fn shown(host: &Path, what: &str) -> String {
+    let ruleset = by_hand(host, &format!("nft list {what}"));
     let mut parts: Vec<&str> = ruleset.split("\n\n").collect();
     let is_set = |part: &&str| part.contains("\n\t\ttype ") && !part.contains("\tchain ");
     let from = parts.iter().position(is_set).unwrap_or(0);
@@ -286,7 +286,7 @@ fn a_flush_is_mended_at_once() {
         by_hand(&host, &format!("nft {harm}"));
         assert!(told.recv_timeout(PATIENCE).unwrap() > 0, "{harm}");
         eprintln!("{harm}: mended after {:?}", started.elapsed());
-        assert_eq!(rules(&host), before);
+        assert_eq!(shown(&host, "ruleset"), before);
     }
     // Neither what is done for it nor what others do elsewhere makes it look again.
     by_hand(&host, "nft add table inet theirs");
