@@ -16,6 +16,7 @@ mod peer;
 mod rtt;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use alloc::{
     boxed::Box,
@@ -262,13 +263,13 @@ impl Links {
 
     /// Queues a frame that fits a packet; `false` if the peer's queue is full.
     pub(crate) fn send(&mut self, id: NodeId, kind: Kind, frame: Arc<[u8]>, token: u64) -> bool {
-        let limit = self.config.queue_bytes;
-        let peer = self.peer(id);
+        self.peer(id);
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
         // Who has been silent for a while is not waited for once more.
         let late = kind == Kind::Acked && !peer.is_responsive();
         let mut item = Item::new(kind, Arc::clone(&frame), token);
         item.called_late = late;
-        let queued = peer.push(item, limit);
+        let queued = peer.push(item, &self.config);
         self.file(id);
         if late && queued {
             self.lost.push_back(Lost { to: id, token, frame, verdict: Verdict::Late });
@@ -278,7 +279,9 @@ impl Links {
 
     pub(crate) fn send_message(&mut self, message: Outgoing) {
         let id = message.to.id;
-        if !self.peer(id).push_message(message) {
+        self.peer(id);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if !peer.push_message(message, &self.config) {
             self.stats.messages_dropped += 1;
         }
         self.file(id);

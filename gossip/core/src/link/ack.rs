@@ -18,31 +18,33 @@ pub(crate) const COVERED: u64 = 128;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Received {
     largest: u64,
-    /// Bit `i` is set if `largest - 1 - i` came.
-    below: u128,
+    /// Bit `i` of the two together is set if `largest - 1 - i` came. (One number of 128 bits would lie at
+    /// multiples of 16 bytes, and leave gaps between all else.)
+    below: [u64; 2],
     any: bool,
 }
 
 impl Received {
     pub(crate) fn insert(&mut self, number: u64) {
+        let below = whole(self.below);
         if !self.any {
-            *self = Self { largest: number, below: 0, any: true };
+            *self = Self { largest: number, below: [0; 2], any: true };
         } else if number > self.largest {
             let ahead = number - self.largest;
             let shift = |bits: u128, by: u64| {
                 u32::try_from(by).ok().and_then(|by| bits.checked_shl(by)).unwrap_or(0)
             };
-            self.below = shift(self.below, ahead) | shift(1, ahead - 1);
+            self.below = halves(shift(below, ahead) | shift(1, ahead - 1));
             self.largest = number;
         } else if number < self.largest && self.largest - number <= COVERED {
-            self.below |= 1 << (self.largest - number - 1);
+            self.below = halves(below | 1 << (self.largest - number - 1));
         }
     }
 
     pub(crate) fn put_ack(&self, sender: Generation, to: &mut Vec<u8>) {
         to.push(life(sender));
         varint::put(self.largest, to);
-        let [low, high] = halves(!self.below & numbers_below(self.largest));
+        let [low, high] = halves(!whole(self.below) & numbers_below(self.largest));
         varint::put(low, to);
         varint::put(high, to);
     }
@@ -64,6 +66,10 @@ fn halves(bits: u128) -> [u64; 2] {
     [bits as u64, (bits >> 64) as u64]
 }
 
+fn whole([low, high]: [u64; 2]) -> u128 {
+    u128::from(low) | (u128::from(high) << 64)
+}
+
 /// An ack as read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ack {
@@ -80,7 +86,7 @@ impl Ack {
         let largest = varint::take(&mut body)?;
         let low = varint::take(&mut body)?;
         let high = varint::take(&mut body)?;
-        let missing = u128::from(low) | (u128::from(high) << 64);
+        let missing = whole([low, high]);
         body.is_empty().then_some(Self { life, largest, missing })
     }
 

@@ -1,23 +1,21 @@
 //! The link to one peer: what waits, what is in flight, what has arrived.
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{boxed::Box, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
+pub(crate) use super::traffic::Item;
 use super::{
     Kind, LinkInfo,
     ack::{Ack, Received},
     clock::{Ahead, Clock},
     rtt::{MAX_BACKOFF, Rtt},
+    traffic::{Flight, Traffic},
 };
 use crate::{
     config::Config,
     identity::Generation,
     membership::{Member, Outgoing},
-    packet::{Draft, FrameQueue, Framed, ReplayWindow},
+    packet::{Draft, ReplayWindow},
     stats::LinkStats,
     time::{Now, Time},
 };
@@ -53,39 +51,6 @@ pub(crate) struct Overdue {
     pub(crate) lost: Vec<Item>,
 }
 
-/// A frame of the upper layer.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    pub(crate) kind: Kind,
-    pub(crate) frame: Arc<[u8]>,
-    pub(crate) token: u64,
-    tries: u32,
-    /// It was reported late.
-    pub(crate) called_late: bool,
-}
-
-impl Item {
-    pub(crate) fn new(kind: Kind, frame: Arc<[u8]>, token: u64) -> Self {
-        Self { kind, frame, token, tries: 0, called_late: false }
-    }
-}
-
-impl Framed for Item {
-    fn kind(&self) -> u8 {
-        self.kind as u8
-    }
-    fn body(&self) -> &[u8] {
-        &self.frame
-    }
-}
-
-#[derive(Debug)]
-struct Flight {
-    sent: Time,
-    deadline: Time,
-    items: Vec<Item>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// The peer's generation, once it has sent anything.
@@ -99,11 +64,8 @@ pub(crate) struct Peer {
     /// Known to the membership; others make room for each other.
     pub(crate) member: bool,
     pub(crate) next_number: u64,
-    messages: VecDeque<Outgoing>,
-    acked: FrameQueue<Item>,
-    plain: FrameQueue<Item>,
-    flight: BTreeMap<u64, Flight>,
-    flight_bytes: usize,
+    /// What waits and what is on its way, while there is any.
+    traffic: Option<Box<Traffic>>,
     window: u32,
     pub(crate) rtt: Rtt,
     backoff: u32,
@@ -125,11 +87,7 @@ impl Peer {
             last_heard: Time::default(),
             member: false,
             next_number,
-            messages: VecDeque::new(),
-            acked: FrameQueue::new(config.mtu, config.queue_bytes),
-            plain: FrameQueue::new(config.mtu, config.queue_bytes),
-            flight: BTreeMap::new(),
-            flight_bytes: 0,
+            traffic: None,
             window: FIRST_WINDOW.min(config.window),
             rtt: Rtt::default(),
             backoff: 0,
@@ -167,73 +125,78 @@ impl Peer {
 
     /// Gives up every frame.
     pub(crate) fn fail(&mut self) -> Vec<Item> {
-        let flight = core::mem::take(&mut self.flight);
-        self.flight_bytes = 0;
-        let mut items: Vec<Item> = flight.into_values().flat_map(|flight| flight.items).collect();
-        while let Some(item) = self.acked.pop() {
-            items.push(item);
-        }
-        while self.plain.pop().is_some() {}
+        let items = self.traffic.as_mut().map(|traffic| traffic.fail()).unwrap_or_default();
+        self.tidy();
         items
     }
 
     /// Bytes queued and in flight.
     pub(crate) fn bytes(&self) -> usize {
-        self.acked.bytes() + self.plain.bytes() + self.flight_bytes
+        self.traffic.as_ref().map_or(0, |traffic| traffic.bytes())
+    }
+
+    fn traffic(&mut self, config: &Config) -> &mut Traffic {
+        self.traffic.get_or_insert_with(|| Box::new(Traffic::new(config)))
+    }
+
+    /// Keeps nothing for traffic that is over.
+    fn tidy(&mut self) {
+        self.traffic.take_if(|traffic| traffic.is_empty());
     }
 
     /// Queues a frame whose size was checked; `false` if there is no room.
-    pub(crate) fn push(&mut self, item: Item, limit: usize) -> bool {
-        let room = self.bytes() + item.frame.len() <= limit;
-        let queue = if item.kind == Kind::Acked { &mut self.acked } else { &mut self.plain };
-        room && queue.push(item).is_ok()
+    pub(crate) fn push(&mut self, item: Item, config: &Config) -> bool {
+        let queued = self.traffic(config).push(item, config.queue_bytes);
+        self.tidy();
+        queued
     }
 
     /// Queues a membership message; `false` if an older one had to go.
-    pub(crate) fn push_message(&mut self, message: Outgoing) -> bool {
-        self.messages.push_back(message);
-        let full = self.messages.len() > MAX_MESSAGES;
+    pub(crate) fn push_message(&mut self, message: Outgoing, config: &Config) -> bool {
+        let messages = &mut self.traffic(config).messages;
+        messages.push_back(message);
+        let full = messages.len() > MAX_MESSAGES;
         if full {
-            self.messages.pop_front();
+            messages.pop_front();
         }
         !full
     }
 
     pub(crate) fn forget_messages(&mut self) {
-        self.messages.clear();
+        if let Some(traffic) = &mut self.traffic {
+            traffic.messages.clear();
+        }
+        self.tidy();
     }
 
     /// What is shown of it.
     pub(crate) fn info(&self) -> LinkInfo {
-        let flying = self.flight.values().flat_map(|flight| &flight.items);
-        let unconfirmed = flying.chain(self.acked.iter());
+        let traffic = self.traffic.as_ref();
         LinkInfo {
-            queued: self.acked.len() + self.plain.len() + self.messages.len(),
+            queued: traffic.map_or(0, |traffic| traffic.queued()),
             bytes: self.bytes(),
-            in_flight: self.flight.len(),
+            in_flight: traffic.map_or(0, |traffic| traffic.flight.len()),
             window: self.window,
             rtt: self.rtt.smoothed(),
-            late: unconfirmed.filter(|item| item.called_late).count(),
+            late: traffic
+                .map_or(0, |traffic| traffic.unconfirmed().filter(|item| item.called_late).count()),
             responsive: self.is_responsive(),
         }
     }
 
     /// Whether a packet could leave now.
     pub(crate) fn is_ready(&self) -> bool {
-        self.ack.now
-            || self.clock.replies()
-            || !self.messages.is_empty()
-            || !self.plain.is_empty()
-            || (!self.acked.is_empty() && self.may_fly())
-    }
-
-    fn may_fly(&self) -> bool {
-        u32::try_from(self.flight.len()).is_ok_and(|flying| flying < self.window)
+        let waits = |traffic: &Traffic| {
+            !traffic.messages.is_empty()
+                || !traffic.plain.is_empty()
+                || (!traffic.acked.is_empty() && traffic.may_fly(self.window))
+        };
+        self.ack.now || self.clock.replies() || self.traffic.as_ref().is_some_and(|t| waits(t))
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let flights = self.flight.values().map(|flight| flight.deadline);
-        flights.chain(self.ack.later).min()
+        let flights = self.traffic.iter().flat_map(|traffic| traffic.flight.values());
+        flights.map(|flight| flight.deadline).chain(self.ack.later).min()
     }
 
     /// The last packet asked to be acknowledged: at once, or together with others that come now.
@@ -254,7 +217,8 @@ impl Peer {
         (config, others): (&Config, &Rtt),
         stats: &mut LinkStats,
     ) -> Option<(SocketAddr, Draft)> {
-        let message_addr = self.messages.front().map(|message| message.to.addr);
+        let first = self.traffic.as_ref().and_then(|traffic| traffic.messages.front());
+        let message_addr = first.map(|message| message.to.addr);
         let addr = addr.or(self.source);
         let to = message_addr.or(addr)?;
         let mut draft = Draft::new(config.mtu, me.id, me.generation, self.next_number);
@@ -268,6 +232,7 @@ impl Peer {
             }
             self.pack_frames(now, &mut draft, (config, others), stats);
         }
+        self.tidy();
         if draft.is_empty() {
             return None;
         }
@@ -291,16 +256,13 @@ impl Peer {
 
     fn pack_messages(&mut self, to: SocketAddr, draft: &mut Draft) -> bool {
         let mut asks = false;
-        while let Some(message) = self.messages.front() {
+        let Some(traffic) = &mut self.traffic else { return asks };
+        while let Some(message) = traffic.messages.front() {
             if message.to.addr != to || !draft.push(Kind::Membership as u8, &message.frame) {
                 break;
             }
             asks |= message.asks;
-            self.messages.pop_front();
-        }
-        if self.messages.is_empty() {
-            // Most peers are seldom spoken to: what a thousand of them keep adds up.
-            self.messages = VecDeque::new();
+            traffic.messages.pop_front();
         }
         asks
     }
@@ -320,10 +282,11 @@ impl Peer {
         stats: &mut LinkStats,
     ) {
         let mut items = Vec::new();
-        if self.may_fly() {
-            draft.fill(&mut [&mut self.acked], |_, item| items.push(item));
+        let Some(traffic) = &mut self.traffic else { return };
+        if traffic.may_fly(self.window) {
+            draft.fill(&mut [&mut traffic.acked], |_, item| items.push(item));
         }
-        draft.fill(&mut [&mut self.plain], |_, _| {});
+        draft.fill(&mut [&mut traffic.plain], |_, _| {});
         if items.is_empty() {
             return;
         }
@@ -334,9 +297,10 @@ impl Peer {
         let repeated = items.iter().filter(|item| item.tries > 0).count() as u64;
         stats.frames_repeated += repeated;
         stats.frames_sent += items.len() as u64 - repeated;
-        self.flight_bytes += items.iter().map(|item| item.frame.len()).sum::<usize>();
         let deadline = now.mono + self.rtt.timeout(self.backoff.max(tries), others, config);
-        self.flight.insert(self.next_number, Flight { sent: now.mono, deadline, items });
+        let flight = Flight { sent: now.mono, deadline, items };
+        let number = self.next_number;
+        self.traffic(config).takes_off(number, flight);
     }
 
     /// Takes in an ack; `false` if it is of packets never sent.
@@ -350,11 +314,11 @@ impl Peer {
         if ack.largest >= self.next_number {
             return false;
         }
-        let covered: Vec<u64> =
-            self.flight.keys().copied().filter(|number| ack.covers(*number)).collect();
+        let flying = self.traffic.iter().flat_map(|traffic| traffic.flight.keys());
+        let covered: Vec<u64> = flying.copied().filter(|number| ack.covers(*number)).collect();
         for number in covered {
-            let Some(flight) = self.flight.remove(&number) else { continue };
-            self.drop_bytes(&flight.items);
+            let landed = self.traffic.as_mut().and_then(|traffic| traffic.lands(number));
+            let Some(flight) = landed else { continue };
             stats.frames_acked += flight.items.len() as u64;
             self.window = (self.window + 1).min(config.window);
             self.backoff = 0;
@@ -362,20 +326,13 @@ impl Peer {
                 self.sample(now.since(flight.sent), stats);
             }
         }
-        if self.flight.is_empty() {
-            // An emptied map keeps a node.
-            self.flight = BTreeMap::new();
-        }
+        self.tidy();
         true
     }
 
     pub(crate) fn sample(&mut self, rtt: Duration, stats: &mut LinkStats) {
         self.rtt.sample(rtt);
         stats.rtt_samples += 1;
-    }
-
-    fn drop_bytes(&mut self, items: &[Item]) {
-        self.flight_bytes -= items.iter().map(|item| item.frame.len()).sum::<usize>();
     }
 
     /// Whether it answered what was sent last, or has not had the time to.
@@ -388,21 +345,17 @@ impl Peer {
         if self.ack.later.take_if(|at| *at <= now).is_some() {
             self.ack.now = true;
         }
-        let over: Vec<u64> = self
-            .flight
-            .iter()
-            .filter(|(_, flight)| flight.deadline <= now)
-            .map(|(number, _)| *number)
-            .collect();
+        let mut overdue = Overdue::default();
+        let Some(traffic) = &mut self.traffic else { return overdue };
+        let late = traffic.flight.iter().filter(|(_, flight)| flight.deadline <= now);
+        let over: Vec<u64> = late.map(|(number, _)| *number).collect();
         if !over.is_empty() {
             self.backoff = (self.backoff + 1).min(MAX_BACKOFF);
             self.window = (self.window / 2).max(LEAST_WINDOW).min(config.window);
         }
-        let mut overdue = Overdue::default();
         // The last first, so that the oldest ends up in front.
         for number in over.into_iter().rev() {
-            let Some(flight) = self.flight.remove(&number) else { continue };
-            self.drop_bytes(&flight.items);
+            let Some(flight) = traffic.lands(number) else { continue };
             for mut item in flight.items.into_iter().rev() {
                 item.tries += 1;
                 if item.tries > config.max_retries {
@@ -412,10 +365,11 @@ impl Peer {
                         item.called_late = true;
                         overdue.late.push(item.clone());
                     }
-                    self.acked.requeue(item);
+                    traffic.acked.requeue(item);
                 }
             }
         }
+        self.tidy();
         overdue.late.reverse();
         overdue.lost.reverse();
         overdue

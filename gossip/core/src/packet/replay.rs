@@ -4,6 +4,8 @@
 //! its frames come again in a packet with a new number. A receiver that has just started knows no
 //! number, so it accepts a recorded packet once more: what frames mean must bear a repetition anyway.
 
+use alloc::boxed::Box;
+
 /// Numbers that the window tells apart: a full second of packets at the rate of a busy peer.
 pub const WINDOW: u64 = 1024;
 
@@ -13,8 +15,11 @@ const WORDS: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct ReplayWindow {
     highest: Option<u64>,
-    /// Bit `n % WINDOW` tells whether `n` was seen, for the `WINDOW` numbers up to `highest`.
-    seen: [u64; WORDS],
+    /// The lowest number seen that is not below the window for certain.
+    lowest: u64,
+    /// Bit `n % WINDOW` tells whether `n` was seen, for the `WINDOW` numbers up to `highest`. While none
+    /// is missing from `lowest` on, which is so of most of a thousand peers, there is nothing to keep.
+    seen: Option<Box<[u64; WORDS]>>,
 }
 
 impl ReplayWindow {
@@ -31,32 +36,65 @@ impl ReplayWindow {
     /// Whether `number` comes for the first time; if so it is remembered.
     #[must_use]
     pub fn accept(&mut self, number: u64) -> bool {
-        let highest = self.highest.unwrap_or(number);
-        if number > highest {
-            self.advance(highest, number);
-        } else if highest - number >= WINDOW {
+        let Some(highest) = self.highest else {
+            (self.highest, self.lowest) = (Some(number), number);
+            return true;
+        };
+        if number <= highest && highest - number >= WINDOW {
             return false;
         }
-        self.highest = Some(number.max(highest));
-        let (word, bit) = place(number);
-        let Some(word) = self.seen.get_mut(word) else { return false };
-        let fresh = *word & bit == 0;
-        *word |= bit;
-        fresh
+        if self.seen.is_none() && (self.lowest..=highest).contains(&number) {
+            return false;
+        }
+        if self.seen.is_none() && number.checked_sub(1) == Some(highest) {
+            self.highest = Some(number);
+            return true;
+        }
+        self.accept_apart(highest, number)
     }
 
-    /// Forgets the numbers that leave the window as it moves up to `number`.
-    fn advance(&mut self, highest: u64, number: u64) {
-        if number - highest >= WINDOW {
-            self.seen = [0; WORDS];
-            return;
+    /// A number that does not simply follow: each is looked at for itself.
+    fn accept_apart(&mut self, highest: u64, number: u64) -> bool {
+        let lowest = self.lowest.max(highest.saturating_sub(WINDOW - 1));
+        let seen = self.seen.get_or_insert_with(|| {
+            let mut seen = Box::new([0; WORDS]);
+            (lowest..=highest).for_each(|number| mark(&mut seen, number, true));
+            seen
+        });
+        if number > highest {
+            forget_between(seen, highest, number);
         }
-        for skipped in highest + 1..=number {
-            let (word, bit) = place(skipped);
-            if let Some(word) = self.seen.get_mut(word) {
-                *word &= !bit;
-            }
+        let fresh = !is_marked(seen, number);
+        mark(seen, number, true);
+        let highest = number.max(highest);
+        let lowest = lowest.min(number).max(highest.saturating_sub(WINDOW - 1));
+        let came: u32 = seen.iter().map(|word| word.count_ones()).sum();
+        if u64::from(came) == highest - lowest + 1 {
+            self.seen = None;
         }
+        (self.highest, self.lowest) = (Some(highest), lowest);
+        fresh
+    }
+}
+
+/// Forgets the numbers that leave the window as it moves from `highest` up to `number`.
+fn forget_between(seen: &mut [u64; WORDS], highest: u64, number: u64) {
+    if number - highest >= WINDOW {
+        *seen = [0; WORDS];
+        return;
+    }
+    (highest + 1..=number).for_each(|skipped| mark(seen, skipped, false));
+}
+
+fn is_marked(seen: &[u64; WORDS], number: u64) -> bool {
+    let (word, bit) = place(number);
+    seen.get(word).is_some_and(|word| word & bit != 0)
+}
+
+fn mark(seen: &mut [u64; WORDS], number: u64, came: bool) {
+    let (word, bit) = place(number);
+    if let Some(word) = seen.get_mut(word) {
+        *word = if came { *word | bit } else { *word & !bit };
     }
 }
 
@@ -96,6 +134,22 @@ mod tests {
         assert!(window.accept(u64::MAX) && !window.accept(u64::MAX));
         assert!(window.accept(u64::MAX - WINDOW + 1));
         assert!(!window.accept(u64::MAX - WINDOW));
+    }
+
+    #[test]
+    fn what_comes_in_order_or_is_made_up_for_takes_no_room() {
+        let mut window = ReplayWindow::new();
+        for number in [7, 8, 9, 11] {
+            assert!(window.accept(number));
+        }
+        assert!(window.seen.is_some(), "10 is missing");
+        assert!(window.accept(10) && window.seen.is_none());
+        assert!((7..=11).all(|number| !window.accept(number)));
+        assert!(window.accept(6) && window.seen.is_none(), "it came late");
+        assert!(window.accept(13));
+        assert!((14..13 + WINDOW).all(|number| window.accept(number)));
+        assert!(window.accept(13 + WINDOW) && window.seen.is_none(), "12 is below the window");
+        assert!(!window.accept(12));
     }
 
     fn numbers() -> impl Strategy<Value = alloc::vec::Vec<u64>> {
