@@ -44,6 +44,8 @@ pub struct Report {
     pub replay: String,
     /// Two runs of one seed have the same.
     pub trace: String,
+    /// The nodes did not meet one by one: the cluster was settled from the start.
+    pub settled: bool,
     /// Virtual time at the end, in microseconds.
     pub virtual_us: u64,
     /// Events in the trace.
@@ -96,6 +98,7 @@ pub fn run(
         hosts: if broken_now { world.describe() } else { Vec::new() },
         replay,
         trace: format!("{:016x}", world.fabric.trace.hash()),
+        settled: world.settled,
         virtual_us: world.now().0,
         events: world.fabric.trace.events(),
         datagrams: traffic.sum(),

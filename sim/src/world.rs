@@ -18,6 +18,7 @@ mod probe;
 mod queue;
 mod sabotage;
 pub mod script;
+mod settled;
 mod show;
 mod sightings;
 mod streams;
@@ -93,6 +94,8 @@ pub struct World {
     pub numbers: Option<Numbers>,
     /// What was measured.
     pub figures: Figures,
+    /// The nodes did not meet one by one: see [`World::start_settled`].
+    pub settled: bool,
     /// For the scenario's own choices.
     pub draws: Draws,
     /// Set by scenarios in which hosts are apart for longer than deletes are remembered.
@@ -134,6 +137,7 @@ impl World {
             ledger: Ledger::default(),
             numbers: None,
             figures: Figures::default(),
+            settled: false,
             forgets_tombstones: false,
             options,
         }

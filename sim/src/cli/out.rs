@@ -50,6 +50,11 @@ pub(super) fn report(to: To, report: &Report, took: Duration) {
         report.datagrams,
         report.bytes / 1_000_000,
     ));
+    if report.settled {
+        to.line(format_args!(
+            "  the cluster was settled from the start: its nodes were told of each other by hand"
+        ));
+    }
     figures(to, &report.times, &report.numbers);
     to.line(format_args!("trace {}", report.trace));
     match &report.broken {

@@ -26,13 +26,9 @@ const KILLS: u64 = 30;
 const DOWN: Duration = Duration::from_secs(5);
 
 fn run(world: &mut World) -> Outcome {
-    world.start()?;
     let hosts = world.hosts().len();
     let network = |host: usize| Table::owner(&format!("net-{}", host % NETWORKS), "endpoints");
-    for host in 0..hosts {
-        world.attach(host, &network(host).network)?;
-    }
-    world.settle(Duration::from_mins(2))?;
+    world.start_settled(|host| network(host).network)?;
     // As many rows in each network, however many nodes share them.
     for n in 0..NETWORKS * ENTRIES {
         let host = n % hosts;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use netdb_core::{
     entry::{Dot, Lifetime, RowKey},
-    node::{CLUSTER_NETWORK, Node, Operation, Receipt, TokenAnswer, Write},
+    node::{Adopted, CLUSTER_NETWORK, DiskOp, Node, Operation, Receipt, TokenAnswer, Write},
     view::Filter,
 };
 use netdb_gossip_core::{
@@ -80,11 +80,22 @@ impl World {
 
     /// The same; the inner error is the refusal.
     pub fn try_join(&mut self, host: usize, via: usize) -> Outcome<Result<(), String>> {
+        let adopted = match self.let_in(host, via)? {
+            Ok(adopted) => adopted,
+            Err(what) => return Ok(Err(what)),
+        };
+        self.note(format_args!("join      n{host} by n{via}"));
+        self.become_member(host, adopted.ops)?;
+        Ok(Ok(()))
+    }
+
+    /// What a host is given that another one lets in; the inner error is the refusal.
+    pub(super) fn let_in(&mut self, host: usize, via: usize) -> Outcome<Result<Adopted, String>> {
         let (wall, now) = (self.fabric.clocks(host).wall, self.fabric.clocks(via));
         let Some((name, addr, public)) =
             self.hosts.get(host).map(|host| (host.name.clone(), host.addr, host.public))
         else {
-            return Ok(Ok(()));
+            return Ok(Err("there is no such host".into()));
         };
         let request = Node::join_request(&name, addr, wall);
         let token = self.node(via).and_then(Node::token).map(|info| info.text);
@@ -97,18 +108,17 @@ impl World {
             }
             answer => Err(format!("the token was answered with {answer:?}")),
         })?;
-        let adopted = welcome
-            .and_then(|welcome| Node::adopt(&welcome, wall).map_err(|what| what.to_string()));
-        let adopted = match adopted {
-            Ok(adopted) => adopted,
-            Err(what) => return Ok(Err(what)),
-        };
-        self.note(format_args!("join      n{host} by n{via}"));
-        self.fabric.write_disk(host, adopted.ops);
+        let adopt = |welcome: Vec<u8>| Node::adopt(&welcome, wall).map_err(|what| what.to_string());
+        Ok(welcome.and_then(adopt))
+    }
+
+    /// A host starts for the first time, with this on its disk.
+    pub(super) fn become_member(&mut self, host: usize, disk: Vec<DiskOp>) -> Outcome {
+        self.fabric.write_disk(host, disk);
         if let Some(entry) = self.hosts.get_mut(host) {
             entry.member = true;
         }
-        self.boot(host).map(Ok)
+        self.boot(host)
     }
 
     /// Starts a host's node from its disk.

@@ -67,6 +67,17 @@ pub struct Adopted {
     pub name_taken: bool,
 }
 
+impl Adopted {
+    /// Without the peers that the welcome names: the node starts alone, and calls nobody.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        let mut disk = Disk::default();
+        disk.put_peers(&[]);
+        self.ops.extend(disk.take().into_iter().flat_map(|(_, ops)| ops));
+        self
+    }
+}
+
 /// Why a welcome is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the answer to the join request is malformed: do both sides run the same version?")]

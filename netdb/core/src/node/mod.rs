@@ -13,6 +13,7 @@ mod farewell;
 mod inspect;
 pub mod io;
 mod keys;
+mod learn;
 mod life;
 mod members;
 mod network;

@@ -190,7 +190,13 @@ impl Node {
         }
     }
 
-    fn take_row(&mut self, now: Now, name: &Arc<Name>, entry: &Arc<Entry>, age: Duration) -> bool {
+    pub(super) fn take_row(
+        &mut self,
+        now: Now,
+        name: &Arc<Name>,
+        entry: &Arc<Entry>,
+        age: Duration,
+    ) -> bool {
         if entry.dot.writer.node == self.id {
             self.notice_own(now, name, &entry.dot);
         }
