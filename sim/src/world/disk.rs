@@ -137,10 +137,11 @@ impl Disk {
 }
 
 fn apply(content: &mut Content, ops: Vec<DiskOp>) {
-    for DiskOp { key, value } in ops {
+    for DiskOp { mut key, value } in ops {
         match value {
             Some(mut value) => {
                 // A node writes into buffers with room to spare, and many nodes have many of them.
+                key.shrink_to_fit();
                 value.shrink_to_fit();
                 content.insert(key, value)
             }

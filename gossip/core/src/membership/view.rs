@@ -2,6 +2,7 @@
 //! changes cause. It decides nothing; foca's state is the only truth, and events only come from here.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
@@ -55,7 +56,8 @@ pub(crate) struct Change {
 
 #[derive(Debug)]
 pub(crate) struct View {
-    known: NodeMap<Known>,
+    /// Apart from their ids: half of the places of a map are empty.
+    known: NodeMap<Box<Known>>,
     /// Who is not down, in order.
     active: Vec<NodeId>,
     digest: u32,
@@ -79,7 +81,7 @@ impl View {
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<&Known> {
-        self.known.get(&id)
+        self.known.get(&id).map(|known| &**known)
     }
 
     /// Whether this very update is what is known of its member.
@@ -89,7 +91,7 @@ impl View {
 
     /// All of them, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Known> {
-        let mut all: Vec<&Known> = self.known.values().collect();
+        let mut all: Vec<&Known> = self.known.values().map(|known| &**known).collect();
         all.sort_unstable_by_key(|known| known.member.id);
         all.into_iter()
     }
@@ -156,7 +158,7 @@ impl View {
     }
 
     fn take_over(&mut self, now: Time, id: NodeId, update: Option<Update>) -> Option<Change> {
-        let old = self.known.get(&id).copied();
+        let old = self.get(id).copied();
         let before = old.map(|old| old.state);
         let after = update.as_ref().map(|update| MemberState::from(update.state()));
         match update {
@@ -167,14 +169,14 @@ impl View {
                 let state = MemberState::from(update.state());
                 let since = old.filter(|old| old.state == state).map_or(now, |old| old.since);
                 let (member, incarnation) = (*update.id(), update.incarnation());
-                self.known.insert(id, Known { member, incarnation, state, since });
+                self.known.insert(id, Box::new(Known { member, incarnation, state, since }));
                 self.tell_change(old, member, state);
             }
         }
         let live = |known: Option<&Known>| {
             known.filter(|known| known.is_active()).map(|known| codec::digest(&known.member))
         };
-        let (was, is) = (live(old.as_ref()), live(self.known.get(&id)));
+        let (was, is) = (live(old.as_ref()), live(self.get(id)));
         if was != is {
             self.digest ^= was.unwrap_or(0) ^ is.unwrap_or(0);
             self.changed = now;
@@ -186,7 +188,7 @@ impl View {
     /// Keeps what is looked up by other things than the id right after `id` changed.
     fn file(&mut self, id: NodeId, old: Option<&Known>) {
         let addr = |known: &Known| known.is_active().then_some(known.member.addr);
-        let (was, is) = (old.and_then(addr), self.known.get(&id).and_then(addr));
+        let (was, is) = (old.and_then(addr), self.get(id).and_then(addr));
         if was == is {
             return;
         }
