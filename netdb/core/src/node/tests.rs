@@ -2,6 +2,7 @@
 
 mod diff;
 mod laws;
+mod learn;
 mod net;
 mod parity;
 mod requests;
