@@ -37,20 +37,20 @@ struct Served {
 /// Serves the ports that services have for it, until the node stops.
 pub(crate) async fn keep(services: Services, endpoints: Endpoints) {
     let mut all = services.watch();
-    let mut served: BTreeMap<(u16, ServiceId), Served> = BTreeMap::new();
+    let mut open: BTreeMap<(u16, ServiceId), Served> = BTreeMap::new();
     let mut told = BTreeSet::new();
     loop {
         let wanted = wanted(&all.borrow_and_update().clone());
         let gone: Vec<_> =
-            served.keys().filter(|port| !wanted.contains_key(*port)).copied().collect();
-        for Served { server, stop } in gone.iter().filter_map(|port| served.remove(port)) {
+            open.keys().filter(|port| !wanted.contains_key(*port)).copied().collect();
+        for Served { server, stop } in gone.iter().filter_map(|port| open.remove(port)) {
             stop.send_replace(true);
             // Another service may have the port next. Whoever is slow is cut off.
             let _ = timeout(PATIENCE, server.ended()).await;
         }
         let mut missing = false;
         for (port, name) in wanted {
-            if served.contains_key(&port) {
+            if open.contains_key(&port) {
                 continue;
             }
             match listen(port.0).await {
@@ -58,7 +58,7 @@ pub(crate) async fn keep(services: Services, endpoints: Endpoints) {
                     let (stop, stopping) = watch::channel(false);
                     let router = router(name, port.1, endpoints.clone());
                     let server = Server::start(listener, router, stopping);
-                    served.insert(port, Served { server, stop });
+                    open.insert(port, Served { server, stop });
                 }
                 Err(error) => {
                     missing = true;

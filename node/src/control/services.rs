@@ -298,7 +298,6 @@ impl From<ChangeError> for Refused {
             | ChangeError::Vip(VipError::Outside(_) | VipError::Two(..)) => {
                 with(Code::Invalid).into()
             }
-            ChangeError::Ingress(_) => with(Code::Conflict).into(),
             ChangeError::NoNetwork(_) => {
                 with(Code::Conflict).with_hint("remove the service, and create it anew").into()
             }
@@ -307,7 +306,9 @@ impl From<ChangeError> for Refused {
             ChangeError::Vip(VipError::NoAddress { of, why }) => {
                 ipam::of_take(why, of, &error).into()
             }
-            ChangeError::Vip(VipError::Visit(_)) => with(Code::Conflict).into(),
+            ChangeError::Ingress(_) | ChangeError::Vip(VipError::Visit(_)) => {
+                with(Code::Conflict).into()
+            }
             ChangeError::Vip(VipError::Stopped(stopped)) | ChangeError::Stopped(stopped) => {
                 (*stopped).into()
             }

@@ -338,38 +338,7 @@ impl Board {
         self.faults.clear();
         self.settle_ports();
         self.settle_mesh();
-        let mut mtus = BTreeMap::new();
-        let catalog = self.catalog.borrow().clone();
-        let networks: BTreeSet<NetworkId> =
-            self.locals.values().flat_map(Local::networks).collect();
-        for network in networks {
-            let Some(listed) = catalog.get(network) else {
-                let fault = State::Error("a network of it was removed: detach it".into());
-                self.blame(network, &fault);
-                continue;
-            };
-            let part = match listed.record.driver {
-                Driver::Overlay => {
-                    let outcome = self.overlay(network, &listed.record);
-                    mtus.insert(network, outcome.mtu);
-                    self.judge(network, &outcome);
-                    outcome.wanted
-                }
-                Driver::Macvlan => match self.macvlan(network, &listed.record) {
-                    Ok(part) => part.into(),
-                    Err(fault) => {
-                        self.blame(network, &State::Error(fault.to_string()));
-                        Desired::default()
-                    }
-                },
-                Driver::Bridge => {
-                    mtus.insert(network, bridge::mtu(&listed.record, self.survey.way.mtu));
-                    self.bridge(network, &listed.record)
-                }
-                Driver::Host | Driver::None => Desired::default(),
-            };
-            wanted.absorb(part);
-        }
+        let mtus = self.want_of_networks(&mut wanted);
         self.lead(&mut wanted);
         self.lead_in(&mut wanted);
         let news = *self.wanted != wanted;
@@ -402,6 +371,43 @@ impl Board {
                 closed,
             });
         });
+    }
+
+    /// What is wanted for each network that an endpoint is on; MTUs of those that have one of their own, in bytes.
+    fn want_of_networks(&mut self, wanted: &mut Desired) -> BTreeMap<NetworkId, u32> {
+        let mut mtus = BTreeMap::new();
+        let catalog = self.catalog.borrow().clone();
+        let networks: BTreeSet<NetworkId> =
+            self.locals.values().flat_map(Local::networks).collect();
+        for network in networks {
+            let Some(listed) = catalog.get(network) else {
+                let fault = State::Error("a network of it was removed: detach it".into());
+                self.blame(network, &fault);
+                continue;
+            };
+            let part = match listed.record.driver {
+                Driver::Overlay => {
+                    let outcome = self.overlay(network, &listed.record);
+                    mtus.insert(network, outcome.mtu);
+                    self.judge(network, &outcome);
+                    outcome.wanted
+                }
+                Driver::Macvlan => match self.macvlan(network, &listed.record) {
+                    Ok(part) => part.into(),
+                    Err(fault) => {
+                        self.blame(network, &State::Error(fault.to_string()));
+                        Desired::default()
+                    }
+                },
+                Driver::Bridge => {
+                    mtus.insert(network, bridge::mtu(&listed.record, self.survey.way.mtu));
+                    self.bridge(network, &listed.record)
+                }
+                Driver::Host | Driver::None => Desired::default(),
+            };
+            wanted.absorb(part);
+        }
+        mtus
     }
 
     /// What each sandbox balances, and what of it leads to names: the services and the routers of its networks.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use netdb::{Lifetime, Name, Network, NodeId, WriteError};
+use netdb::{Lifetime, Name, NameError, Network, NodeId, WriteError};
 use netnode_plan::{
     catalog::Catalog,
     desired::Desired,
@@ -115,7 +115,8 @@ impl Endpoints {
         match here {
             None if !is_needed => return Ok(()),
             None => {
-                self.plug_in((network, listed.clone()), self.wish()?).await?;
+                self.plug_in((network, listed.clone()), self.wish().map_err(AttachError::from)?)
+                    .await?;
             }
             Some(endpoint) if !is_needed => {
                 said.clear();
@@ -129,7 +130,7 @@ impl Endpoints {
         Ok(self.say_shares(&scope, said).await?)
     }
 
-    fn wish(&self) -> Result<Wish, AttachError> {
+    fn wish(&self) -> Result<Wish, NameError> {
         let id = self.db.id().to_string();
         let name = format!("node-{}", id.get(..ID_DIGITS).unwrap_or(&id));
         Ok(Wish {
@@ -139,7 +140,8 @@ impl Endpoints {
             addresses: Vec::new(),
             mac: None,
             sandbox: HOST.into(),
-            interface: Some(LinkName::new(INTERFACE)?),
+            // It is a link's name.
+            interface: LinkName::new(INTERFACE).ok(),
             published: Vec::new(),
             service: None,
             gw_priority: 0,

@@ -119,7 +119,9 @@ fn what_is_drained_gets_nothing_new_and_nobody_refuses_at_once() {
         until("one is left", || answering(&site, &at(host)) == ["api-3".to_owned()].into());
     }
     // What was there goes on.
-    calls.iter_mut().for_each(|call| call.goes_on().unwrap());
+    for call in &mut calls {
+        call.goes_on().unwrap();
+    }
     site.daemons[2].ask(site.daemons[2].client.detach_endpoint("web", "api-3")).unwrap();
     for host in 0..usize::from(HOSTS) {
         let [v4, v6] = at(host);
@@ -127,7 +129,9 @@ fn what_is_drained_gets_nothing_new_and_nobody_refuses_at_once() {
         let refused = inside(site.outside(), || TcpStream::connect(&*v4).unwrap_err());
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
-    calls.iter_mut().for_each(|call| call.goes_on().unwrap());
+    for call in &mut calls {
+        call.goes_on().unwrap();
+    }
     site.daemons[1].ask(site.daemons[1].client.detach_endpoint("web", "api-2")).unwrap();
     site.daemons[0].ask(site.daemons[0].client.remove_service("api")).unwrap();
     // Without ports nothing is left of the mesh.

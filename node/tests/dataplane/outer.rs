@@ -1,4 +1,4 @@
-//! The ports of a service with programs that others wrote: HAProxy in front of the hosts, and clients in containers.
+//! The ports of a service with programs that others wrote: `HAProxy` in front of the hosts, and clients in containers.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 const HOSTS: u8 = 3;
-/// Where HAProxy listens, outside.
+/// Where `HAProxy` listens, outside.
 const FRONT: &str = "192.0.2.4:9000";
 /// It asks each host at the service's health port, and sends to those that have backends.
 const CONFIG: &str = "\
@@ -66,7 +66,7 @@ fn serve(site: &Site, host: usize) -> PathBuf {
     sandbox
 }
 
-/// By HAProxy, from outside; nothing if something failed.
+/// By `HAProxy`, from outside; nothing if something failed.
 fn by_front(site: &Site) -> Answers {
     web::curl(site.outside(), "front", FRONT.parse().unwrap(), 24).unwrap_or_default()
 }

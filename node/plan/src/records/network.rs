@@ -100,6 +100,7 @@ impl Parent {
 }
 
 /// What can be set about a network beside its subnets.
+#[allow(clippy::struct_excessive_bools, reason = "options, each on its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkOptions {
     /// Bytes in an IP packet; as much as every node's underlay lets through if not said.
