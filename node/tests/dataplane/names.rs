@@ -46,8 +46,11 @@ fn dig_at(sandbox: &Path, at: &str, words: &str) -> Vec<String> {
     lines
 }
 
+/// What a name is, in order; nothing if nobody answers, which `dig` says where answers would be.
 pub(crate) fn short(sandbox: &Path, name: &str) -> Vec<String> {
-    dig(sandbox, &format!("+short {name}"))
+    let mut lines = dig(sandbox, &format!("+short {name}"));
+    lines.retain(|line| !line.starts_with(';'));
+    lines
 }
 
 /// How `dig` says it ended: NOERROR, NXDOMAIN and so on.

@@ -3,7 +3,9 @@
 use std::{
     collections::BTreeSet,
     fs,
+    num::NonZero,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -86,6 +88,9 @@ fn unit(shell: &Shell) -> Result<Verdict> {
     shell.run(&mut cargo(["build", "--workspace", "--exclude", END_TO_END, "--examples"]))?;
     let mut test = cargo(["test", "--workspace", "--exclude", END_TO_END]);
     test.args(["--no-fail-fast", "--lib", "--bins", "--tests"]);
+    // Those of the daemon and of the data plane wait most of the time.
+    let threads = thread::available_parallelism().map_or(2, NonZero::get).saturating_mul(2);
+    test.env("RUST_TEST_THREADS", threads.to_string());
     shell.run(longer(shell, &mut test))?;
     Ok(Verdict::Passed)
 }
