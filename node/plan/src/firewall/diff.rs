@@ -1,8 +1,9 @@
 //! What has to be done so that our tables become what they should be.
 //!
 //! All of one namespace is one transaction: packets meet what was there or what is wanted, nothing in
-//! between. Elements, sets and the rules of a chain change where they are; another chain, or a set of another kind,
-//! makes another table.
+//! between. Elements, sets, chains and their rules change where they are; a set of another kind makes another table.
+//!
+//! One chain is an administrator's: [`USER`]. Its rules are never changed, and as long as there are some, it stays.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +11,9 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{Base, Elements, Firewall, Layer, Rule, Seen, SeenFirewall, Set, Table, Wanted};
+use super::{
+    Base, Chain, Elements, Firewall, Layer, Rule, Seen, SeenFirewall, Set, Table, USER, Wanted,
+};
 use crate::{
     host::{self, Action, SeenLink},
     records::LinkName,
@@ -30,6 +33,8 @@ pub enum Edit {
     AddSet(String, Set),
     /// Makes a chain without rules.
     AddChain(String, Option<Base>),
+    /// Removes a chain that has no rules, and that none leads to.
+    RemoveChain(String),
     /// Removes a set that no rule looks into any more.
     RemoveSet(String),
     /// Puts these rules in place of those of a chain.
@@ -79,45 +84,61 @@ pub fn edits(
 }
 
 fn of_table(wanted: Option<&Table>, there: Option<&Table>) -> Vec<Edit> {
+    let only_theirs =
+        Table { chains: [(USER.into(), Chain::default())].into(), ..Table::default() };
+    let has_theirs = |there: &Table| there.chains.get(USER).is_some_and(|c| !c.rules.is_empty());
     match (wanted, there) {
         (None, None) => Vec::new(),
+        (None, Some(there)) if has_theirs(there) => changed(&only_theirs, there),
         (None, Some(_)) => [Edit::RemoveTable].into(),
-        (Some(wanted), Some(there)) if is_like(wanted, there) => {
-            let mut edits = Vec::new();
-            fill(&mut edits, wanted, there);
-            edits
-        }
+        (Some(wanted), Some(there)) if is_like(wanted, there) => changed(wanted, there),
         (Some(wanted), there) => {
-            let mut edits = Vec::new();
-            edits.extend(there.map(|_| Edit::RemoveTable));
+            let mut edits: Vec<Edit> = there.map(|_| Edit::RemoveTable).into_iter().collect();
             edits.push(Edit::AddTable);
-            let bare = bare(wanted);
-            let chains = bare.chains.iter();
-            edits.extend(
-                chains.map(|(name, chain)| Edit::AddChain(name.clone(), chain.base.clone())),
-            );
-            fill(&mut edits, wanted, &bare);
+            edits.extend(changed(wanted, &Table::default()));
             edits
         }
     }
 }
 
-/// Whether one can become the other by its rules and elements alone.
+/// Whether one can become the other where it is. One without chains may be switched off.
 fn is_like(wanted: &Table, there: &Table) -> bool {
-    let chains = |table: &Table| -> BTreeMap<_, _> {
-        table.chains.iter().map(|(name, chain)| (name.clone(), chain.base.clone())).collect()
-    };
     let like =
         |(name, set): (&String, &Set)| there.sets.get(name).is_none_or(|there| set.is_like(there));
-    chains(wanted) == chains(there) && wanted.sets.iter().all(like)
+    !there.chains.is_empty() && wanted.sets.iter().all(like)
 }
 
-/// The same without rules and sets.
-fn bare(table: &Table) -> Table {
-    let mut bare = table.clone();
-    bare.sets.clear();
-    bare.chains.values_mut().for_each(|chain| chain.rules.clear());
-    bare
+/// What makes a table that is there another one.
+fn changed(wanted: &Table, there: &Table) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    // What comes in elsewhere is another chain.
+    let moved = |name: &&String| {
+        let bases = [wanted, there].map(|table| table.chains.get(*name).map(|chain| &chain.base));
+        matches!(bases, [Some(one), Some(other)] if one != other) && *name != USER
+    };
+    let moved: BTreeSet<&String> = there.chains.keys().filter(moved).collect();
+    for name in &moved {
+        edits.push(Edit::SetRules((*name).clone(), Vec::new()));
+        edits.push(Edit::RemoveChain((*name).clone()));
+    }
+    let stays = |name: &String| there.chains.contains_key(name) && !moved.contains(name);
+    let new = wanted.chains.iter().filter(|(name, _)| !stays(name));
+    edits.extend(new.map(|(name, chain)| Edit::AddChain(name.clone(), chain.base.clone())));
+    fill(&mut edits, wanted, there);
+    for (name, chain) in wanted.chains.iter().filter(|(name, _)| *name != USER) {
+        let rules = there.chains.get(name).filter(|_| stays(name)).map(|chain| &chain.rules);
+        if rules.map_or(!chain.rules.is_empty(), |rules| *rules != chain.rules) {
+            edits.push(Edit::SetRules(name.clone(), chain.rules.clone()));
+        }
+    }
+    // They may lead to each other.
+    let stale = there.chains.keys().filter(|name| !wanted.chains.contains_key(*name));
+    let stale: Vec<&String> = stale.filter(|name| *name != USER).collect();
+    edits.extend(stale.iter().map(|name| Edit::SetRules((*name).clone(), Vec::new())));
+    edits.extend(stale.iter().map(|name| Edit::RemoveChain((*name).clone())));
+    let stale = there.sets.keys().filter(|name| !wanted.sets.contains_key(*name));
+    edits.extend(stale.map(|name| Edit::RemoveSet(name.clone())));
+    edits
 }
 
 fn fill(edits: &mut Vec<Edit>, wanted: &Table, there: &Table) {
@@ -140,11 +161,4 @@ fn fill(edits: &mut Vec<Edit>, wanted: &Table, there: &Table) {
             edits.push(Edit::AddElements(name.clone(), new));
         }
     }
-    for (name, chain) in &wanted.chains {
-        if there.chains.get(name).is_none_or(|there| there.rules != chain.rules) {
-            edits.push(Edit::SetRules(name.clone(), chain.rules.clone()));
-        }
-    }
-    let stale = there.sets.keys().filter(|name| !wanted.sets.contains_key(*name));
-    edits.extend(stale.map(|name| Edit::RemoveSet(name.clone())));
 }

@@ -56,6 +56,9 @@ use crate::{
 /// The name of our tables.
 pub const TABLE: &str = "netnode";
 
+/// The chain of the host's table that is for an administrator: what is forwarded comes there first.
+pub const USER: &str = "user";
+
 /// What is wanted of the packet filter in one namespace. Nothing means no table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firewall {

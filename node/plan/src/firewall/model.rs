@@ -1,6 +1,6 @@
 //! What a transaction makes of tables, for a kernel made of maps.
 
-use super::{Chain, Edit, Edits, Expr, Layer, SeenFirewall, Table, next_generation};
+use super::{Chain, Edit, Edits, Expr, Layer, SeenFirewall, Table, Verdict, next_generation};
 
 impl SeenFirewall {
     /// Does all of it; `None`, and nothing has changed, where the kernel would refuse.
@@ -25,6 +25,17 @@ impl SeenFirewall {
             Edit::AddChain(name, base) => {
                 let chain = Chain { base: base.clone(), rules: [].into() };
                 table?.chains.insert(name.clone(), chain).is_none().then_some(())
+            }
+            Edit::RemoveChain(name) => {
+                let table = table.as_mut()?;
+                let mut rules = table.chains.values().flat_map(|chain| &chain.rules).flatten();
+                let leads = |expr: &Expr| match expr {
+                    Expr::Verdict(Verdict::Jump(to) | Verdict::Goto(to)) => to == name,
+                    _ => false,
+                };
+                let is_used = rules.any(leads);
+                let chain = table.chains.remove(name).filter(|chain| chain.rules.is_empty());
+                chain.filter(|_| !is_used).map(drop)
             }
             Edit::SetRules(name, rules) => {
                 table?.chains.get_mut(name)?.rules.clone_from(rules);

@@ -7,6 +7,7 @@
 //! | `prerouting` | prerouting, dstnat + 5 | what is for an address of this host goes to `publish` |
 //! | `output` | output, dstnat + 5 | the same for what this host sends itself |
 //! | `publish` | – | translates what is for a published port |
+//! | `user` | – | an administrator's rules, which `forward` asks first |
 //! | `forward` | forward, filter + 5 | keeps bridges apart, and what is not published shut |
 //! | `postrouting` | postrouting, srcnat + 5 | masquerades what leaves a network |
 //!
@@ -23,8 +24,8 @@ use ipnet::IpNet;
 
 use super::{
     Base, Chain, Ct, Expr, Family, Field, Firewall, Header, Hook, Kind, LINK_NAME, Meta, Protocol,
-    Register, Rule, Set, Table, Verdict, WayOut, balance, expr::LOCAL, mesh, names, ports, state,
-    status,
+    Register, Rule, Set, Table, USER, Verdict, WayOut, balance, expr::LOCAL, mesh, names, ports,
+    state, status,
 };
 use crate::{host::LOOPBACK as LOOPBACK_LINK, lb::Balance, records::LinkName};
 
@@ -77,6 +78,7 @@ impl Firewall {
             ("prerouting", nat(Hook::Prerouting, DSTNAT, vec![to_this_host()])),
             ("output", nat(Hook::Output, DSTNAT, vec![to_this_host()])),
             (PUBLISH, Chain { base: None, rules: ports::rules(&self.published) }),
+            (USER, Chain::default()),
             ("forward", filter(Hook::Forward, FILTER, forward())),
             ("postrouting", nat(Hook::Postrouting, SRCNAT, self.postrouting())),
         ];
@@ -194,6 +196,7 @@ fn forward() -> Vec<Rule> {
     ];
     let published = [known(Meta::OutLink, BRIDGES), ct_has(Ct::Status, status::DNAT)].concat();
     vec![
+        vec![Expr::Verdict(Verdict::Jump(USER.into()))],
         then(within, Verdict::Accept),
         then(known(Meta::InLink, CLOSED), Verdict::Drop),
         then(known(Meta::OutLink, CLOSED), Verdict::Drop),

@@ -144,6 +144,43 @@ fn a_bridge_changes_its_sets_and_one_chain() {
 }
 
 #[test]
+fn an_administrators_rules_are_never_touched_and_asked_first() {
+    let mut model = model();
+    settle(&mut model, &firewall());
+    let jump = Expr::Verdict(Verdict::Jump(USER.into()));
+    assert_eq!(firewall().table().unwrap().chains["forward"].rules[0], [jump]);
+    let theirs = vec![vec![Expr::Verdict(Verdict::Drop)]];
+    let ours = |model: &mut Model| -> Table {
+        let seen = model.firewalls.get_mut(&Place::Host).unwrap();
+        seen.ours.get_mut(&Layer::Packets).unwrap().clone()
+    };
+    let seen = model.firewalls.get_mut(&Place::Host).unwrap();
+    let table = seen.ours.get_mut(&Layer::Packets).unwrap();
+    table.chains.get_mut(USER).unwrap().rules.clone_from(&theirs);
+    let change = |model: &mut Model, to: &Firewall| {
+        let wanted = [(Place::Host, to.clone())].into();
+        for action in plan(&wanted, &model.firewalls, &model.seen) {
+            model.apply(&action).unwrap();
+        }
+        assert_eq!(plan(&wanted, &model.firewalls, &model.seen), []);
+    };
+    // Chains come and go beside it.
+    let mut balance = Balance::default();
+    balance.put("10.1.0.9".parse().unwrap(), Some(crate::lb::Spread::default()));
+    let balances = [(NetworkId([1; 16]), balance)].into();
+    change(&mut model, &Firewall { balances, ..firewall() });
+    assert_eq!(ours(&mut model).chains[USER].rules, theirs);
+    assert!(ours(&mut model).chains.contains_key("balance-in"));
+    change(&mut model, &firewall());
+    assert!(!ours(&mut model).chains.contains_key("balance-in"));
+    // When nothing else is wanted, it is what is left.
+    change(&mut model, &Firewall::default());
+    let left = ours(&mut model);
+    assert_eq!((left.chains.len(), left.sets.len()), (1, 0));
+    assert_eq!(left.chains[USER].rules, theirs);
+}
+
+#[test]
 fn a_port_that_leads_nowhere_goes_no_further() {
     let mut closed = firewall();
     closed

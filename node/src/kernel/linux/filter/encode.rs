@@ -9,8 +9,8 @@ use netnode_plan::firewall::{
 use super::{
     family, message,
     numbers::{
-        DELRULE, DELSET, DELSETELEM, DELTABLE, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET, NEWSETELEM,
-        NEWTABLE, chain, data, expr, rule, set, table, verdict,
+        DELCHAIN, DELRULE, DELSET, DELSETELEM, DELTABLE, LIST_ELEM, NEWCHAIN, NEWRULE, NEWSET,
+        NEWSETELEM, NEWTABLE, chain, data, expr, rule, set, table, verdict,
     },
 };
 use crate::kernel::linux::{attributes::Attributes, socket::Raw};
@@ -37,6 +37,7 @@ pub(super) fn edit(layer: Layer, edit: &Edit) -> Vec<Raw> {
             messages.extend(rules.iter().flat_map(add));
             messages
         }
+        Edit::RemoveChain(name) => one(DELCHAIN, 0, start(chain::TABLE).text(chain::NAME, name)),
         Edit::RemoveSet(name) => one(DELSET, 0, start(set::TABLE).text(set::NAME, name)),
         Edit::AddElements(name, new) => elements(family, NEWSETELEM, name, new),
         Edit::RemoveElements(name, gone) => elements(family, DELSETELEM, name, gone),

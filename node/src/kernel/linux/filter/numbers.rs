@@ -17,6 +17,7 @@ pub(super) const GETTABLE: u16 = 1;
 pub(super) const DELTABLE: u16 = 2;
 pub(super) const NEWCHAIN: u16 = 3;
 pub(super) const GETCHAIN: u16 = 4;
+pub(super) const DELCHAIN: u16 = 5;
 pub(super) const NEWRULE: u16 = 6;
 pub(super) const GETRULE: u16 = 7;
 pub(super) const DELRULE: u16 = 8;
