@@ -117,6 +117,7 @@ fn service(mode: ServiceMode, publish: PublishMode) -> ServiceRecord {
         labels: [("tier".into(), "front".into())].into(),
         prefers_local: false,
  external: ExternalTraffic::Cluster,
+ publish_on: None,
  health_port: None,
         created_us: 1_700_000_000_000_000,
     }

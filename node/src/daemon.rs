@@ -138,7 +138,8 @@ async fn take_part(db: &NetDb, settings: &Settings) -> Result<Parts, Failure> {
     replace::begin(db, networks.ipam(), state_dir);
     let names = settings.to_dns();
     let led = names.listen.filter(|_| names.at_gateways);
-    let endpoints = Endpoints::start(db, &networks, &services, state_dir, led).await;
+    let labels = settings.labels.0.clone();
+    let endpoints = Endpoints::start(db, &networks, &services, state_dir, led, labels).await;
     let endpoints =
         endpoints.map_err(|error| Failure::new(format!("endpoints can't be taken up: {error}")))?;
     let dns = Dns::start(db, &networks, &endpoints, names).await;

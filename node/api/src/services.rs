@@ -35,6 +35,9 @@ pub struct CreateService {
     /// comes to; `cluster` if not said.
     #[serde(default)]
     pub external_traffic: Option<String>,
+    /// The label, `NAME` or `NAME=VALUE`, of the nodes that are to open its ports in the mode `ingress`; all if not said.
+    #[serde(default)]
+    pub publish_on: Option<String>,
     /// A port of TCP at which each node is to say by HTTP whether it has backends that take what is new: 200 or 503.
     #[serde(default)]
     pub health_port: Option<u16>,
@@ -68,6 +71,9 @@ pub struct UpdateService {
     /// Which backends get what comes by ports in the mode `ingress` from now on: `cluster` or `local`.
     #[serde(default)]
     pub external_traffic: Option<String>,
+    /// The label of the nodes that are to open its ports in the mode `ingress` from now on; empty: all.
+    #[serde(default)]
+    pub publish_on: Option<String>,
     /// The port of TCP at which each node is to say by HTTP whether it has backends that take what is new; 0: none any more.
     #[serde(default)]
     pub health_port: Option<u16>,
@@ -134,6 +140,8 @@ pub struct Service {
     pub prefer_local: bool,
     /// Which backends get what comes by ports in the mode `ingress`: `cluster` or `local`.
     pub external_traffic: String,
+    /// The label of the nodes that open its ports in the mode `ingress`; all do if not said.
+    pub publish_on: Option<String>,
     /// The port at which each node says by HTTP whether it has backends that take what is new.
     pub health_port: Option<u16>,
     /// When it was created, in microseconds since the Unix epoch.

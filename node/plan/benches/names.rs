@@ -55,6 +55,7 @@ fn service(number: u32) -> ServiceRecord {
         labels: std::collections::BTreeMap::new(),
         prefers_local: false,
         external: ExternalTraffic::Cluster,
+        publish_on: None,
         health_port: None,
         created_us: 1,
     }

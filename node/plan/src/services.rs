@@ -228,6 +228,7 @@ mod tests {
             labels: BTreeMap::new(),
             prefers_local: false,
             external: ExternalTraffic::Cluster,
+            publish_on: None,
             health_port: None,
             created_us,
         }

@@ -117,6 +117,7 @@ fn wanted(wanted: CreateService) -> Result<Wanted, Refused> {
         labels: wanted.labels,
         prefers_local: wanted.prefer_local,
         external: external.unwrap_or_default(),
+        publish_on: wanted.publish_on,
         health_port: wanted.health_port,
     })
 }
@@ -137,6 +138,7 @@ fn change(wanted: UpdateService) -> Result<Change, Refused> {
         unlabel: wanted.unlabel,
         prefers_local: wanted.prefer_local,
         external: external(wanted.external_traffic.as_deref())?,
+        publish_on: wanted.publish_on,
         health_port: wanted.health_port,
     })
 }
@@ -159,7 +161,8 @@ fn service(
     names: &Names,
 ) -> Service {
     let ServiceRecord { name, network, mode, vips, ports, labels, .. } = &listed.record;
-    let ServiceRecord { prefers_local, external, health_port, created_us, .. } = &listed.record;
+    let ServiceRecord { prefers_local, external, publish_on, health_port, created_us, .. } =
+        &listed.record;
     let catalog = control.networks.catalog();
     let network_name = catalog.get(*network).map(|listed| listed.record.name.to_string());
     let tally = standing.tally(*network, name);
@@ -185,6 +188,7 @@ fn service(
         labels: labels.clone(),
         prefer_local: *prefers_local,
         external_traffic: external.to_string(),
+        publish_on: publish_on.clone(),
         health_port: *health_port,
         created_us: *created_us,
         conflicts: conflicts.collect(),

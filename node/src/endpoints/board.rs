@@ -141,6 +141,8 @@ pub(super) struct Board {
     pub(super) survey: Survey,
     /// Where names are answered in each sandbox, if what is asked of gateways is led there.
     pub(super) names_at: Option<SocketAddr>,
+    /// What its administrator notes about this node.
+    pub(super) labels: BTreeMap<String, String>,
     pub(super) store: Store,
     pub(super) locals: Locals,
     /// Addresses of endpoints that went a moment ago.

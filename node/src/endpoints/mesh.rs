@@ -53,6 +53,8 @@ enum PartError {
 pub(super) struct Ports {
     /// Not these, and why.
     pub(super) closed: BTreeMap<PublishedPort, String>,
+    /// Nor these, which are for other nodes.
+    elsewhere: BTreeSet<PublishedPort>,
     open: BTreeSet<PublishedPort>,
     /// Endpoints of this host that some lead to.
     pub(super) led_to: BTreeSet<EndpointId>,
@@ -202,9 +204,12 @@ impl Board {
         let (catalog, services) = (self.catalog.borrow().clone(), self.services.borrow().clone());
         let mut ports = Ports::default();
         for (_, service, port) in mesh::open(&services) {
-            match self.holder(&port) {
-                Some(why) => drop(ports.closed.insert(port, why)),
-                None => drop(ports.open.insert(port)),
+            if !mesh::is_for(service, &self.labels) {
+                ports.elsewhere.insert(port);
+            } else if let Some(why) = self.holder(&port) {
+                ports.closed.insert(port, why);
+            } else {
+                ports.open.insert(port);
             }
             for (id, local) in &self.locals {
                 let serves = local.backend.as_ref().is_some_and(|b| b.service == service.name);
@@ -258,7 +263,8 @@ impl Board {
             let state = netdb::OwnerState::Alive;
             peers.insert(self.node, Peer { state, endpoint, shares: BTreeMap::new() });
         }
-        let closed: BTreeSet<PublishedPort> = self.mesh.closed.keys().copied().collect();
+        let closed = self.mesh.closed.keys().chain(&self.mesh.elsewhere);
+        let closed: BTreeSet<PublishedPort> = closed.copied().collect();
         let mesh = mesh::settle(self.node, &services, &own, &peers, &closed);
         let Some(local) = here else {
             return absorb(wanted, Firewall { published: mesh.published, ..Firewall::default() });

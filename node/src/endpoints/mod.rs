@@ -141,6 +141,7 @@ impl Endpoints {
         services: &Services,
         state_dir: &Path,
         names_at: Option<SocketAddr>,
+        labels: BTreeMap<String, String>,
     ) -> Result<Self, StartError> {
         let store = Store::new(state_dir);
         let (locals, resting) = store.load()?;
@@ -162,6 +163,7 @@ impl Endpoints {
             port: DEFAULT_PORT,
             survey: Survey { way, foreign: BTreeSet::new(), legacy: BTreeSet::new() },
             names_at,
+            labels,
             store,
             locals: locals.clone(),
             resting: resting.clone(),

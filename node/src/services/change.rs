@@ -41,6 +41,8 @@ pub(crate) struct Wanted {
     /// Whoever asks for it gets a backend of the own node, as long as one is ready.
     pub(crate) prefers_local: bool,
     pub(crate) external: ExternalTraffic,
+    /// The label of the nodes that open its ports.
+    pub(crate) publish_on: Option<String>,
     pub(crate) health_port: Option<u16>,
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct Change {
     pub(crate) unlabel: Vec<String>,
     pub(crate) prefers_local: Option<bool>,
     pub(crate) external: Option<ExternalTraffic>,
+    /// Empty: all nodes do.
+    pub(crate) publish_on: Option<String>,
     /// 0: none any more.
     pub(crate) health_port: Option<u16>,
 }
@@ -142,6 +146,7 @@ impl Services {
             labels: wanted.labels,
             prefers_local: wanted.prefers_local,
             external: wanted.external,
+            publish_on: wanted.publish_on,
             health_port: wanted.health_port,
             created_us: self.db.cluster_time().await?.0,
         };
@@ -277,6 +282,10 @@ fn changed(mut record: ServiceRecord, change: Change) -> Result<ServiceRecord, C
     record.mode = change.mode.unwrap_or(record.mode);
     record.prefers_local = change.prefers_local.unwrap_or(record.prefers_local);
     record.external = change.external.unwrap_or(record.external);
+    record.publish_on = match change.publish_on {
+        Some(label) => Some(label).filter(|label| !label.is_empty()),
+        None => record.publish_on,
+    };
     record.health_port = match change.health_port {
         Some(0) => None,
         Some(port) => Some(port),
@@ -306,6 +315,7 @@ mod tests {
             labels: [("a".into(), "1".into()), ("b".into(), "2".into())].into(),
             prefers_local: false,
             external: ExternalTraffic::Cluster,
+            publish_on: None,
             health_port: None,
             created_us: 7,
         }

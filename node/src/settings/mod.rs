@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod labels;
 mod names;
 mod show;
 pub mod table;
@@ -22,6 +23,7 @@ use netnode_plan::{dns::DEFAULT_DOMAIN, ring};
 
 use crate::{dns, networks::Founding};
 pub use error::{Problem, SettingsError};
+pub use labels::Labels;
 pub use names::{DnsAddress, Domain, Resolvers};
 pub(crate) use show::list;
 use table::{SETTINGS, Setting};
@@ -62,6 +64,8 @@ pub struct Settings {
     pub subnet_pool_v6: Option<Pool6>,
     /// How long heirs wait before they take over what a node held that is down for good.
     pub takeover_after: Duration,
+    /// What its administrator notes about the node.
+    pub labels: Labels,
     /// Where sandboxes are answered what names mean; nowhere if not said.
     pub dns_listen: Option<DnsAddress>,
     /// Whether sandboxes are answered at the addresses of their networks' gateways as well.
@@ -104,6 +108,7 @@ impl Settings {
                 Profile::Lan => Duration::from_secs(30),
                 Profile::Wan => Duration::from_mins(1),
             },
+            labels: Labels::default(),
             dns_listen: Some(DnsAddress(dns::DEFAULT_ADDRESS)),
             dns_gateways: Switch::Off,
             dns_domain: Domain(DEFAULT_DOMAIN.to_owned()),

@@ -94,6 +94,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!(NODE false "listen" "ADDRESS" listen, "Where to listen, for UDP and TCP"),
     setting!(NODE false "advertise" "ADDRESS" advertise, "What other nodes are told to send to, if it is not where this one listens"),
     setting!(NODE false "name" "NAME" name, "What people call the node; the host's name by default"),
+    setting!(NODE false "labels" "LABELS" labels, "What you note about the node, as edge,zone=a: ports of services may be for nodes with a label alone"),
     setting!(LOG false "log_format" "human|json" log_format, "How logs look"),
     setting!(LOG true "log_level" "LEVEL" log_level, "What is logged: off, error, warn, info, debug, trace, or a list of target=level"),
     setting!(MEMBERS false "probe_period" "TIME" node.gossip.probe_period, "How often a neighbour is probed"),

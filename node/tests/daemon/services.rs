@@ -253,6 +253,7 @@ fn the_younger_of_two_shows_the_conflict_everywhere() {
         labels: [].into(),
         prefers_local: false,
         external: ExternalTraffic::Cluster,
+        publish_on: None,
         health_port: None,
         created_us: u64::MAX,
     };

@@ -125,9 +125,7 @@ fn what_is_drained_gets_nothing_new_and_nobody_refuses_at_once() {
     site.daemons[2].ask(site.daemons[2].client.detach_endpoint("web", "api-3")).unwrap();
     for host in 0..usize::from(HOSTS) {
         let [v4, v6] = at(host);
-        until("nobody answers", || is_shut(site.outside(), &v4) && is_shut(site.outside(), &v6));
-        let refused = inside(site.outside(), || TcpStream::connect(&*v4).unwrap_err());
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        until("nobody is there", || is_refused(&site, &v4) && is_refused(&site, &v6));
     }
     for call in &mut calls {
         call.goes_on().unwrap();
@@ -168,6 +166,12 @@ fn a_client_that_never_stops_talking_turns_to_somebody_else() {
     by_hand(site.host(2), "ip link set eth0 down");
     site.daemons[2].kill();
     turns(&flow, "api-1 ");
+}
+
+/// Whether somebody says at once that nobody is there.
+fn is_refused(site: &Site, at: &str) -> bool {
+    let refused = inside(site.outside(), || TcpStream::connect(at));
+    refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Connects from a port.
@@ -254,6 +258,29 @@ fn a_firewall_that_was_there_before_is_told_and_with_its_rules_all_is_well() {
 }
 
 #[test]
+fn ports_may_be_for_hosts_with_a_label() {
+    let Some(mut site) = Site::new("ports_may_be_for_hosts_with_a_label", HOSTS) else { return };
+    site.daemons[0].kill();
+    site.daemons[0].set("NETNODE_LABELS", "edge,zone=a");
+    site.daemons[0].start();
+    let wanted = CreateService {
+        name: "api".into(),
+        network: "web".into(),
+        ports: vec![port("tcp")],
+        publish_on: Some("zone=a".into()),
+        ..CreateService::default()
+    };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    plug(&site, 1);
+    until("the host with the label leads to it", || answering(&site, &at(0)).len() == 1);
+    let [v4, v6] = at(1);
+    assert!(is_refused(&site, &v4) && is_refused(&site, &v6));
+    let change = UpdateService { publish_on: Some(String::new()), ..UpdateService::default() };
+    site.daemons[2].ask(site.daemons[2].client.update_service("api", &change)).unwrap();
+    until("each leads to it", || (0..3).all(|host| answering(&site, &at(host)).len() == 1));
+}
+
+#[test]
 fn a_mesh_that_masquerades_needs_no_way_back() {
     let Some(site) = Site::new("a_mesh_that_masquerades_needs_no_way_back", HOSTS) else { return };
     let ingress = CreateNetwork {
@@ -312,7 +339,7 @@ fn external_traffic_stays_on_its_host_and_a_balancer_is_told_where() {
     plug(&site, 1);
     until("its host leads to it", || answering(&site, &at(1)) == ["api-2".to_owned()].into());
     let [elsewhere, _] = at(0);
-    assert!(is_shut(site.outside(), &elsewhere));
+    assert!(is_refused(&site, &elsewhere));
     let says = |host, status: &str, body: &str| {
         let told = health(&site, host);
         told.starts_with(status) && told.ends_with(body)

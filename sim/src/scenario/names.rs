@@ -159,6 +159,7 @@ fn change_service(world: &mut World, host: usize) -> Outcome {
         labels: BTreeMap::new(),
         prefers_local: false,
         external: ExternalTraffic::Cluster,
+        publish_on: None,
         health_port: None,
         created_us: world.fabric.clocks(host).wall.unix_secs() * 1_000_000,
     };

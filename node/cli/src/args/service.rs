@@ -67,6 +67,9 @@ pub(crate) struct Create {
     /// Which backends get what comes by ports that all hosts have: cluster, all, or local, those of the host it comes to
     #[arg(long, value_name = "WHICH")]
     pub(crate) external_traffic: Option<String>,
+    /// Only hosts with this label open its ports: see `netnode --labels`
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) publish_on: Option<String>,
     /// A port at which each host says by HTTP whether it has backends that take what is new
     #[arg(long, value_name = "PORT")]
     pub(crate) health_port: Option<u16>,
@@ -102,6 +105,9 @@ pub(crate) struct Update {
     /// Which backends get what comes by ports that all hosts have from now on: cluster or local
     #[arg(long, value_name = "WHICH")]
     pub(crate) external_traffic: Option<String>,
+    /// Only hosts with this label open its ports from now on; empty: all
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) publish_on: Option<String>,
     /// A port at which each host says by HTTP whether it has backends that take what is new; 0: none any more
     #[arg(long, value_name = "PORT")]
     pub(crate) health_port: Option<u16>,

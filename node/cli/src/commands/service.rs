@@ -68,6 +68,7 @@ async fn create(wanted: Create, client: &Client, io: &mut Io<'_>) -> Result<(), 
         labels: wanted.label.into_iter().collect(),
         prefer_local: wanted.prefer_local,
         external_traffic: wanted.external_traffic,
+        publish_on: wanted.publish_on,
         health_port: wanted.health_port,
     };
     let service = client.create_service(&request).await?;
@@ -87,6 +88,7 @@ async fn update(wanted: Update, client: &Client, io: &mut Io<'_>) -> Result<(), 
         unlabel: wanted.label_rm,
         prefer_local: wanted.prefer_local,
         external_traffic: wanted.external_traffic,
+        publish_on: wanted.publish_on,
         health_port: wanted.health_port,
     };
     let service = client.update_service(&wanted.service, &request).await?;
@@ -172,6 +174,9 @@ fn inspect(io: &mut Io<'_>, detail: &ServiceDetail, wide: bool) -> Result<(), Fa
     if service.external_traffic != "cluster" {
         facts.push(("from outside", "to backends of the host that it comes to".to_owned()));
     }
+    facts.extend(
+        service.publish_on.iter().map(|label| ("opened by", format!("hosts with {label}"))),
+    );
     facts.extend(service.health_port.map(|port| ("health port", port.to_string())));
     let named = |(name, value): (&String, &String)| format!("{name}={value}");
     facts.extend(service.labels.iter().map(|label| ("label", named(label))));
@@ -244,6 +249,7 @@ mod tests {
             labels: [].into(),
             prefer_local: true,
             external_traffic: "local".into(),
+            publish_on: None,
             health_port: Some(8081),
             created_us: 0,
             conflicts: vec![],

@@ -53,6 +53,7 @@ fn service(mode: ServiceMode, vips: &[&str], created_us: u64) -> ServiceRecord {
         labels: alloc::collections::BTreeMap::new(),
         prefers_local: false,
         external: ExternalTraffic::Cluster,
+        publish_on: None,
         health_port: None,
         created_us,
     }

@@ -45,6 +45,7 @@ fn service(number: u8, prefers_local: bool) -> (ServiceId, ServiceRecord) {
         labels: [].into(),
         prefers_local,
         external: ExternalTraffic::Cluster,
+        publish_on: None,
         health_port: None,
         created_us: u64::from(number),
     };

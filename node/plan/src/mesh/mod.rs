@@ -10,6 +10,7 @@ mod tests;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    string::String,
     vec::Vec,
 };
 use core::net::{IpAddr, SocketAddr};
@@ -95,6 +96,14 @@ pub fn open(
         let ports = listed.record.ports.iter().filter(|port| port.mode == PublishMode::Ingress);
         let ports = ports.filter(move |port| !lost(port));
         ports.map(move |port| (id, &listed.record, *port))
+    })
+}
+
+/// Whether a node with these labels opens the ports of a service.
+pub fn is_for(record: &ServiceRecord, labels: &BTreeMap<String, String>) -> bool {
+    record.publish_on.as_deref().is_none_or(|wanted| match wanted.split_once('=') {
+        Some((name, value)) => labels.get(name).is_some_and(|has| has == value),
+        None => labels.contains_key(wanted),
     })
 }
 

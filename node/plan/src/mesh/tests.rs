@@ -41,6 +41,7 @@ fn record(text: &str, port: PublishedPort, created_us: u64) -> ServiceRecord {
         labels: BTreeMap::new(),
         prefers_local: false,
         external: ExternalTraffic::Cluster,
+        publish_on: None,
         health_port: None,
         created_us,
     }
@@ -90,7 +91,7 @@ impl Backends {
 }
 
 /// Where a port leads to by IPv4, by who has it.
-fn shown(mesh: &Mesh) -> Vec<(alloc::string::String, Vec<alloc::string::String>)> {
+fn shown(mesh: &Mesh) -> Vec<(String, Vec<String>)> {
     let shown = mesh.published.iter().map(|(front, backs)| {
         let at = match &front.bind {
             Bind::Address(at) => at.to_string(),
@@ -205,6 +206,22 @@ fn a_port_is_bound_as_it_was_said() {
     assert_eq!(fronts("0.0.0.0"), [("any".into(), vec!["172.18.0.2:80".into()])]);
     assert_eq!(fronts("::"), [("any".into(), vec![])]);
     assert_eq!(fronts("192.0.2.1"), [("192.0.2.1".into(), vec!["172.18.0.2:80".into()])]);
+}
+
+#[test]
+fn ports_may_be_for_nodes_with_a_label() {
+    let mut record = record("web", port(None), 1);
+    let labels = |text: &[(&str, &str)]| -> BTreeMap<_, _> {
+        text.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    };
+    let node = labels(&[("edge", ""), ("zone", "a")]);
+    assert!(is_for(&record, &labels(&[])));
+    for (wanted, opens) in
+        [("edge", true), ("zone", true), ("zone=a", true), ("zone=b", false), ("core", false)]
+    {
+        record.publish_on = Some(wanted.into());
+        assert_eq!(is_for(&record, &node), opens, "{wanted}");
+    }
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct ServiceRecord {
     pub prefers_local: bool,
     /// Which backends get what comes by its ports in the mode ingress.
     pub external: ExternalTraffic,
+    /// The label, `NAME` or `NAME=VALUE`, of the nodes that open its ports in the mode ingress; all do if not said.
+    pub publish_on: Option<String>,
     /// A port of TCP at which each node says by HTTP whether backends of its own take what comes from outside.
     pub health_port: Option<u16>,
     /// When it was created, microseconds since the Unix epoch by cluster time.
@@ -185,6 +187,10 @@ impl Record for ServiceRecord {
                 return Err(ServiceError::HealthPort(number));
             }
         }
+        let bad = |label: &String| label.is_empty() || label.len() > MAX_LABEL;
+        if self.publish_on.as_ref().is_some_and(bad) {
+            return Err(ServiceError::Labels);
+        }
         if labels_fit(&self.labels) { Ok(()) } else { Err(ServiceError::Labels) }
     }
 }
@@ -325,6 +331,7 @@ mod tests {
             labels: [("tier".into(), "front".into())].into(),
             prefers_local: false,
             external: ExternalTraffic::Cluster,
+            publish_on: None,
             health_port: None,
             created_us: 7,
         }
