@@ -11,9 +11,9 @@ use netdb_gossip_core::identity::{Name, NodeId};
 use netnode_plan::{
     backends::{self, Serving},
     records::{
-        self, Backend, Driver, EndpointId, EndpointRecord, Mac, NetworkId, NetworkOptions,
-        NetworkRecord, Parent, PeerRecord, Protocol, PublishMode, PublishedPort, Record,
-        RoutesRecord, ExternalTraffic, ServiceMode, ServiceRecord, Subnet,
+        self, Backend, Driver, EndpointId, EndpointRecord, ExternalTraffic, Mac, NetworkId,
+        NetworkOptions, NetworkRecord, Parent, PeerRecord, Protocol, PublishMode, PublishedPort,
+        Record, RoutesRecord, ServiceMode, ServiceRecord, Subnet,
     },
     spaces::Pool,
 };
@@ -116,9 +116,9 @@ fn service(mode: ServiceMode, publish: PublishMode) -> ServiceRecord {
         ports: vec![port],
         labels: [("tier".into(), "front".into())].into(),
         prefers_local: false,
- external: ExternalTraffic::Cluster,
- publish_on: None,
- health_port: None,
+        external: ExternalTraffic::Cluster,
+        publish_on: None,
+        health_port: None,
         created_us: 1_700_000_000_000_000,
     }
 }

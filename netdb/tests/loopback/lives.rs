@@ -140,7 +140,14 @@ async fn a_port_in_use_is_named_and_the_directory_stays_free() {
     let error = NetDb::open(wrong.clone()).await.unwrap_err();
     assert!(matches!(error, OpenError::Bind(netdb::BindError::InUse { .. })), "{error}");
     let right = Config { listen: address("127.0.0.1:0"), ..wrong };
-    NetDb::open(right).await.unwrap().stop(Farewell::Leaving).await.unwrap();
+    let mut opened = None;
+    // A process that another test is just starting has for a moment what this one has open.
+    let open = async || {
+        opened = NetDb::open(right.clone()).await.ok();
+        opened.is_some()
+    };
+    until("the directory is free", open).await;
+    opened.unwrap().stop(Farewell::Leaving).await.unwrap();
     cluster.stop().await;
 }
 

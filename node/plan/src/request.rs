@@ -354,8 +354,8 @@ mod tests {
     fn what_was_set_is_said_again_as_it_was_asked_for() {
         let asked = [
             ("encrypted", "true"),
-            ("masquerade", "true"),
             ("macvlan_mode", "vepa"),
+            ("masquerade", "true"),
             ("mtu", "1400"),
             ("parent", "eth0.41"),
             ("vni", "4097"),
