@@ -244,6 +244,15 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
         assert_eq!(shown(site.host(), "table inet netnode"), ours, "{harm}");
         assert!(ask(site.outside(), "192.0.2.1:8080").is_some());
     }
+    // An administrator's own rules come first, and stay whatever else changes.
+    site.nft("add rule inet netnode user meta l4proto tcp ct original proto-dst 8080 drop");
+    assert_eq!(site.settle(), 0);
+    assert!(is_shut(site.outside(), "192.0.2.1:8080"));
+    site.nft("add chain inet netnode more");
+    assert!(site.settle() > 0);
+    assert!(is_shut(site.outside(), "192.0.2.1:8080"));
+    site.nft("flush chain inet netnode user");
+    assert!(ask(site.outside(), "192.0.2.1:8080").is_some());
     site.nft("add table inet theirs");
     site.nft("add table ip netnode");
     let theirs = "table inet theirs {\n}\ntable ip netnode {\n}\n";
@@ -254,15 +263,16 @@ fn what_others_break_is_mended_and_what_is_theirs_stays() {
     assert_eq!(site.rules(), theirs);
 }
 
-/// What `nft` shows; sets in the order of their names, since it shows them in that in which they were made.
+/// What `nft` shows; of one table, its parts in the order of their names, since they are shown in that in which they were
+/// made.
 fn shown(host: &Path, what: &str) -> String {
-    let ruleset = by_hand(host, &format!("nft list {what}"));
-    let mut parts: Vec<&str> = ruleset.split("\n\n").collect();
-    let is_set = |part: &&str| part.contains("\n\t\ttype ") && !part.contains("\tchain ");
-    let from = parts.iter().position(is_set).unwrap_or(0);
-    let sets = parts.iter().filter(|part| is_set(part)).count();
-    parts[from..from + sets].sort_unstable();
-    parts.join("\n\n")
+    let text = by_hand(host, &format!("nft list {what}"));
+    let parts = text.split_once("{\n").and_then(|(name, rest)| {
+        let mut parts: Vec<&str> = rest.strip_suffix("\n}\n")?.split("\n\n").collect();
+        parts.sort_unstable();
+        Some(format!("{name}{{\n{}\n}}\n", parts.join("\n\n")))
+    });
+    parts.filter(|_| text.contains("\n\n")).unwrap_or(text)
 }
 
 #[test]
