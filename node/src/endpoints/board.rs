@@ -14,7 +14,7 @@ use netnode_plan::{
     catalog::Catalog,
     desired::Desired,
     firewall::{Firewall, routers},
-    host::{HOST, Place, Wanted, port_name},
+    host::{HOST, Place, Wanted},
     host_ports::HostPorts,
     lb::{Balances, Explained},
     macvlan,
@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     ETHERNET_MTU, mesh,
+    outcome::state_of,
     rows::{AllRows, Rows, endpoint_of},
     store::{Local, Locals, Resting, Store},
     survey::Survey,
@@ -564,39 +565,5 @@ impl Board {
         self.shown.send_modify(|shown| {
             *shown = Arc::new(Shown { states, settled, ..Shown::clone(shown) });
         });
-    }
-}
-
-/// What a comparison says of one endpoint.
-fn state_of(report: &Report, id: EndpointId, local: &Local) -> State {
-    use netnode_plan::host::Obstacle;
-    let bridges = local.networks().filter_map(bridge::bridge_name);
-    let ours: BTreeSet<LinkName> = bridges.chain(port_name(id)).collect();
-    let hinders = |obstacle: &&Obstacle| match obstacle {
-        Obstacle::Foreign { at: Place::Sandbox(path), name } => {
-            *path == local.sandbox && local.interfaces().any(|own| own == name)
-        }
-        Obstacle::Foreign { at: Place::Network(network), .. } => *network == local.network,
-        Obstacle::Foreign { at: Place::Host, name } => {
-            let is_own = || local.interfaces().any(|own| own == name);
-            ours.contains(name) || (local.sandbox == HOST && is_own())
-        }
-        Obstacle::SandboxGone(path) => *path == local.sandbox,
-    };
-    if let Some(obstacle) = report.obstacles.iter().find(hinders) {
-        return State::Error(obstacle.to_string());
-    }
-    let is_ours = |link: &LinkName| {
-        ours.contains(link) || (local.sandbox == HOST && local.interface == *link)
-    };
-    if let Some(blocked) = report.blocked.iter().find(|blocked| is_ours(&blocked.link)) {
-        return State::Error(blocked.to_string());
-    }
-    if report.is_settled() {
-        return State::Ready;
-    }
-    match report.failures.first() {
-        Some(failure) => State::Pending(failure.to_string()),
-        None => State::Pending("the kernel is not as it should be yet".into()),
     }
 }

@@ -8,6 +8,7 @@
 //! | `mesh` | this node's part in the routing mesh |
 //! | `moves` | endpoints that go on elsewhere |
 //! | `numbers` | addresses as numbers of the rings |
+//! | `outcome` | what became of an endpoint in the kernel |
 //! | `ports` | which ports an endpoint may publish |
 //! | `resolv_conf` | the file by which a sandbox finds its names |
 //! | `rows` | the rows of all networks that this node takes part in |
@@ -24,6 +25,7 @@ mod gateway;
 mod mesh;
 mod moves;
 mod numbers;
+mod outcome;
 mod ports;
 mod resolv_conf;
 mod rows;
