@@ -112,7 +112,9 @@ impl Endpoints {
             return Ok(());
         };
         let services = self.services.borrow().clone();
-        let is_needed = mesh::open(&services).next().is_some();
+        // From an address of its own host alone a node leads nobody elsewhere.
+        let own = self.db.info().await.map_err(AttachError::from)?.node.member.addr.ip();
+        let is_needed = !own.is_loopback() && mesh::open(&services).next().is_some();
         let here = self.list().into_iter().find(|endpoint| endpoint.local.network == network);
         match here {
             None if !is_needed => return Ok(()),

@@ -180,7 +180,11 @@ pub fn settle(
         let fits = |to: &SocketAddr| port.bind.is_none_or(|bind| bind.is_ipv4() == to.is_ipv4());
         mesh.leads.extend(going_on(node, id, port, peers));
         let all = to_own.into_iter().chain(others).filter(|(to, _)| fits(to));
-        mesh.published.insert(front(bind, port), backs(all));
+        let backs = backs(all);
+        // What leads nowhere is refused as any port is that nobody listens on.
+        if backs != Backs::default() {
+            mesh.published.insert(front(bind, port), backs);
+        }
     }
     for (_, Peer { endpoint, .. }) in peers.iter().filter(|(id, _)| **id != node) {
         mesh.peers.insert(endpoint.mac, number(endpoint));
