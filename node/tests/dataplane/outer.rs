@@ -157,3 +157,37 @@ fn curl_nc_and_iperf_reach_a_service_by_its_address() {
     let told = by_hand(&client, &format!("iperf3 --client {vip} --time 1 --connect-timeout 2000"));
     assert!(told.contains("iperf Done."), "{told}");
 }
+
+#[test]
+fn nobody_notices_that_netnode_is_killed_and_started_again() {
+    let test = "nobody_notices_that_netnode_is_killed_and_started_again";
+    if !has("curl", "curl", test) {
+        return;
+    }
+    let Some(mut site) = Site::new(test, HOSTS) else { return };
+    let (protocol, mode) = ("tcp".to_owned(), "ingress".to_owned());
+    let wanted = CreateService {
+        name: "api".into(),
+        network: "web".into(),
+        ports: vec![PublishedPort { protocol, published: 8080, target: 80, mode, bind: None }],
+        ..CreateService::default()
+    };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    serve(&site, 1);
+    serve(&site, 2);
+    let at: SocketAddr = "192.0.2.1:8080".parse().unwrap();
+    until("both are led to", || {
+        web::curl(site.outside(), "api", at, 24).is_ok_and(|answers| answers.by.len() == 2)
+    });
+    let load = Load::start(site.outside(), at);
+    for daemon in &mut site.daemons {
+        thread::sleep(Duration::from_millis(300));
+        daemon.kill();
+        thread::sleep(Duration::from_millis(300));
+        daemon.start();
+    }
+    thread::sleep(Duration::from_millis(500));
+    let asked = load.end().unwrap();
+    let failed: Vec<_> = asked.iter().filter_map(|asked| asked.answer.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), asked.len());
+}
