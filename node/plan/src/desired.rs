@@ -39,9 +39,7 @@ impl Desired {
         let Some(host) = self.firewalls.get(&Place::Host) else { return BTreeSet::new() };
         let open = host.bridges.values().filter(|bridge| bridge.way_out == WayOut::Masqueraded);
         let out = open.flat_map(|bridge| &bridge.subnets).map(|net| Family::of(net.addr()));
-        let v4 = host.published.values().any(|backs| !backs.v4.is_empty()).then_some(Family::V4);
-        let v6 = host.published.values().any(|backs| !backs.v6.is_empty()).then_some(Family::V6);
-        out.chain(v4).chain(v6).collect()
+        out.chain(host.leads_to()).collect()
     }
 }
 

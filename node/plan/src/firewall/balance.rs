@@ -36,8 +36,6 @@ use crate::{
     records::Protocol,
 };
 
-const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
-
 /// What a set is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sets {
@@ -80,7 +78,7 @@ fn chain_name(family: Family) -> String {
 /// Puts what balances into a table.
 pub(super) fn render(firewall: &Firewall, table: &mut Table) {
     let tiers = tiers(firewall);
-    for family in FAMILIES {
+    for family in Family::BOTH {
         for kind in [Sets::Backends, Sets::Unserved] {
             table.sets.insert(kind.name(family), kind.empty(family));
         }
@@ -98,8 +96,8 @@ pub(super) fn render(firewall: &Firewall, table: &mut Table) {
             }
         }
     }
-    let balance: Vec<Rule> = FAMILIES.map(go_on).into();
-    let refuse: Vec<Rule> = FAMILIES.map(refuse).into_iter().flatten().collect();
+    let balance: Vec<Rule> = Family::BOTH.map(go_on).into();
+    let refuse: Vec<Rule> = Family::BOTH.map(refuse).into_iter().flatten().collect();
     let chains = [
         ("balance-in", chain(Kind::Nat, Hook::Prerouting, DSTNAT, balance.clone())),
         ("balance-out", chain(Kind::Nat, Hook::Output, DSTNAT, balance)),

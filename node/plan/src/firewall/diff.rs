@@ -84,12 +84,13 @@ pub fn edits(
 }
 
 fn of_table(wanted: Option<&Table>, there: Option<&Table>) -> Vec<Edit> {
-    let only_theirs =
-        Table { chains: [(USER.into(), Chain::default())].into(), ..Table::default() };
     let has_theirs = |there: &Table| there.chains.get(USER).is_some_and(|c| !c.rules.is_empty());
     match (wanted, there) {
         (None, None) => Vec::new(),
-        (None, Some(there)) if has_theirs(there) => changed(&only_theirs, there),
+        (None, Some(there)) if has_theirs(there) => {
+            let chains = [(USER.into(), Chain::default())].into();
+            changed(&Table { chains, ..Table::default() }, there)
+        }
         (None, Some(_)) => [Edit::RemoveTable].into(),
         (Some(wanted), Some(there)) if is_like(wanted, there) => changed(wanted, there),
         (Some(wanted), there) => {

@@ -1,5 +1,5 @@
-//! What was led to the endpoints behind bridges, or to other nodes, by ports of the host, and is to end: a client that never stops talking,
-//! as of UDP, would stay with one that is gone, and never get to whoever has the port now.
+//! What was led to the endpoints behind bridges, or to other nodes, by ports of the host, and is to end: a client that
+//! never stops talking, as of UDP, would stay with one that is gone, and never get to whoever has the port now.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, SocketAddr};
@@ -38,9 +38,7 @@ impl Led {
         let subnets = subnets.chain(wanted.away.subnets.iter().copied());
         let mut leads = wanted.away.leads.clone();
         for (front, backs) in &wanted.published {
-            let v4 = backs.v4.iter().copied().map(SocketAddr::V4);
-            let to = v4.chain(backs.v6.iter().copied().map(SocketAddr::V6));
-            leads.extend(to.map(|to| (front.protocol.number(), front.port, to)));
+            leads.extend(backs.iter().map(|to| (front.protocol.number(), front.port, to)));
         }
         Self { subnets: subnets.collect(), endpoints: wanted.endpoints.clone(), leads }
     }

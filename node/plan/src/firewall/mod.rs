@@ -134,6 +134,14 @@ pub struct Backs {
     pub v6: Vec<SocketAddrV6>,
 }
 
+impl Backs {
+    /// All that it leads to.
+    pub fn iter(&self) -> impl Iterator<Item = SocketAddr> {
+        let v4 = self.v4.iter().copied().map(SocketAddr::V4);
+        v4.chain(self.v6.iter().copied().map(SocketAddr::V6))
+    }
+}
+
 impl Firewall {
     /// Whether nothing is wanted. Tunnels alone need no table.
     pub fn is_empty(&self) -> bool {
@@ -143,6 +151,12 @@ impl Firewall {
     /// Whether all that is wanted is no more than a further way to what is there anyhow.
     pub fn is_extra(&self) -> bool {
         !self.guards() && self.balances.values().all(Balance::is_empty)
+    }
+
+    /// The versions of IP in which ports lead somewhere.
+    pub fn leads_to(&self) -> BTreeSet<Family> {
+        let to = self.published.values().flat_map(Backs::iter);
+        to.map(|to| Family::of(to.ip())).collect()
     }
 
     /// Whether there is something that not everybody gets to.

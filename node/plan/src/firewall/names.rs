@@ -12,16 +12,15 @@ use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
 use super::{
-    Expr, Family, Field, Firewall, Hook, Kind, Rule, Set, Table,
+    Family, Field, Firewall, Hook, Kind, Rule, Set, Table,
     render::{
-        DSTNAT, FIRST, address, address_field, after, chain, family, load, port, protocol_number,
+        DSTNAT, address, address_field, chain, end, keyed, port, protocol_number, translated,
     },
 };
 use crate::records::{Driver, NetworkRecord, Protocol};
 
 /// Where names are asked for (RFC 1035, section 4.2).
 const PORT: u16 = 53;
-const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 /// The routers of a network that are asked for names as well as `at`, where they are answered in a sandbox: those
 /// that are ours, and that a packet can be taken from to there.
@@ -47,33 +46,23 @@ fn key(family: Family) -> [Field; 3] {
 
 /// Puts what leads to names into a table.
 pub(super) fn render(firewall: &Firewall, table: &mut Table) {
-    for family in FAMILIES {
+    for family in Family::BOTH {
         let mut map = Set::new(&key(family), &[address_field(family), Field::Port]);
         for (router, at) in &firewall.names {
             if [*router, at.ip()].map(Family::of) == [family; 2] {
-                let to = [address(at.ip()), port(at.port())].concat();
                 for protocol in [Protocol::Udp, Protocol::Tcp] {
                     let key = [address(*router), protocol_number(protocol), port(PORT)].concat();
-                    map.elements.insert(key, to.clone());
+                    map.elements.insert(key, end(*at));
                 }
             }
         }
         table.sets.insert(map_name(family), map);
     }
-    let rules: Vec<Rule> = FAMILIES.map(|of| translation(map_name(of), &key(of), of)).into();
+    let rule = |of| {
+        let (mut rule, _) = keyed(of, &key(of));
+        rule.extend(translated(map_name(of), of));
+        rule
+    };
+    let rules: Vec<Rule> = Family::BOTH.map(rule).into();
     table.chains.insert("names".into(), chain(Kind::Nat, Hook::Output, DSTNAT, rules));
-}
-
-/// Translates what a map from these fields has an address and a port for.
-fn translation(map: String, key: &[Field], of: Family) -> Rule {
-    let mut rule = family(of);
-    let mut at = FIRST;
-    for field in key {
-        rule.push(load(*field, at));
-        at = after(at, *field);
-    }
-    let port = after(FIRST, address_field(of));
-    rule.push(Expr::Lookup { set: map, key: FIRST, into: Some(FIRST) });
-    rule.push(Expr::Dnat { family: of, address: FIRST, port: Some(port) });
-    rule
 }

@@ -10,7 +10,7 @@ use alloc::{
 use core::{fmt, net::IpAddr};
 
 use super::{
-    Bridge, Family, Firewall, Hook, Seen, Table, Wanted, WayOut,
+    Backs, Bridge, Family, Firewall, Hook, Seen, Table, Wanted, WayOut,
     judge::{Packet, drops, reached},
     state, status,
 };
@@ -157,10 +157,8 @@ fn needs<'a>(
     let families: BTreeSet<Family> = bridge.subnets.iter().map(|s| Family::of(s.addr())).collect();
     let behind = |address: IpAddr| bridge.subnets.iter().any(|subnet| subnet.contains(&address));
     let is_published = |family| {
-        firewall.published.values().any(|backs| match family {
-            Family::V4 => backs.v4.iter().any(|to| behind((*to.ip()).into())),
-            Family::V6 => backs.v6.iter().any(|to| behind((*to.ip()).into())),
-        })
+        let mut to = firewall.published.values().flat_map(Backs::iter).map(|to| to.ip());
+        to.any(|to| Family::of(to) == family && behind(to))
     };
     let (state, bridge) = (state::NEW, Some(name));
     let out = |family| {
@@ -185,12 +183,7 @@ fn needs_of_mesh<'a>(
     link: &'a LinkName,
     elsewhere: &[Option<&'a LinkName>],
 ) -> Vec<Need<'a>> {
-    let leads_on = |family| {
-        firewall.published.values().any(|backs| match family {
-            Family::V4 => !backs.v4.is_empty(),
-            Family::V6 => !backs.v6.is_empty(),
-        })
-    };
+    let families = firewall.leads_to();
     let (state, status) = (state::NEW, status::DNAT);
     let need = |family, ways: Vec<(Option<&'a LinkName>, Option<&'a LinkName>)>, side| {
         let packet = |(from, to)| Packet { family, from, to, state, status };
@@ -204,5 +197,5 @@ fn needs_of_mesh<'a>(
         let into = (!into.is_empty()).then(|| need(family, into, "iifname"));
         into.into_iter().chain([need(family, out, "oifname")])
     };
-    [Family::V4, Family::V6].into_iter().filter(|of| leads_on(*of)).flat_map(of_family).collect()
+    families.into_iter().flat_map(of_family).collect()
 }

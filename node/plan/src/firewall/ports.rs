@@ -18,12 +18,12 @@ use alloc::{
     vec,
     vec::Vec,
 };
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use super::{
     Backs, Bind, Expr, Family, Field, Front, Rule, Set, Verdict,
     render::{
-        FIRST, address, address_field, after, family, link, load, number, port, protocol_number,
+        FIRST, address, address_field, end, keyed, link, number, port, protocol_number, translated,
     },
 };
 
@@ -40,7 +40,6 @@ enum Ports {
 
 /// In the order in which they count.
 const PORTS: [Ports; 3] = [Ports::Address, Ports::Link, Ports::All];
-const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 impl Ports {
     /// The map of their slots.
@@ -86,10 +85,8 @@ impl Ports {
 impl Backs {
     /// Where the slots of one family lead to; `None` if it leads somewhere in the other alone.
     fn slots(&self, family: Family) -> Option<Vec<SocketAddr>> {
-        let slots: Vec<SocketAddr> = match family {
-            Family::V4 => self.v4.iter().copied().map(SocketAddr::V4).collect(),
-            Family::V6 => self.v6.iter().copied().map(SocketAddr::V6).collect(),
-        };
+        let slots: Vec<SocketAddr> =
+            self.iter().filter(|to| Family::of(to.ip()) == family).collect();
         (!slots.is_empty() || *self == Self::default()).then_some(slots)
     }
 }
@@ -132,32 +129,19 @@ pub(super) fn rules(published: &BTreeMap<Front, Backs>) -> Vec<Rule> {
 }
 
 fn kinds() -> impl Iterator<Item = (Ports, Family)> {
-    PORTS.into_iter().flat_map(|kind| FAMILIES.map(|family| (kind, family)))
+    PORTS.into_iter().flat_map(|kind| Family::BOTH.map(|family| (kind, family)))
 }
 
 /// As `th dport . meta l4proto @ports-v4-N dnat ip to … . numgen random mod N map @ports-v4`.
 fn rule(kind: Ports, of: Family, slots: usize) -> Rule {
-    let mut rule = family(of);
-    let mut at = FIRST;
-    for field in kind.key(of) {
-        rule.push(load(field, at));
-        at = after(at, field);
-    }
+    let (mut rule, at) = keyed(of, &kind.key(of));
     rule.push(Expr::Lookup { set: kind.tier(of, slots), key: FIRST, into: None });
     if slots == 0 {
         rule.push(Expr::Verdict(Verdict::Accept));
         return rule;
     }
     let modulus = u32::try_from(slots).unwrap_or(u32::MAX);
-    let port = after(FIRST, address_field(of));
     rule.push(Expr::Random { modulus, into: at });
-    rule.push(Expr::Lookup { set: kind.name(of), key: FIRST, into: Some(FIRST) });
-    rule.push(Expr::Dnat { family: of, address: FIRST, port: Some(port) });
+    rule.extend(translated(kind.name(of), of));
     rule
-}
-
-/// Where a slot leads to, as a value.
-fn end(to: SocketAddr) -> Vec<u8> {
-    let at: IpAddr = to.ip();
-    [address(at), port(to.port())].concat()
 }

@@ -18,7 +18,7 @@
 //! goes before one of ours.
 
 use alloc::{string::String, vec, vec::Vec};
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -218,6 +218,30 @@ pub(super) fn load(field: Field, into: Register) -> Expr {
             Expr::Payload { base: Header::Transport, offset: 2, length: 2, into }
         }
     }
+}
+
+/// Of one version of IP: these fields one after the other, and the register after them.
+pub(super) fn keyed(of: Family, key: &[Field]) -> (Rule, Register) {
+    let (mut rule, mut at) = (family(of), FIRST);
+    for field in key {
+        rule.push(load(*field, at));
+        at = after(at, *field);
+    }
+    (rule, at)
+}
+
+/// Translates what a map has an [`end`] for.
+pub(super) fn translated(map: String, of: Family) -> [Expr; 2] {
+    let port = Some(after(FIRST, address_field(of)));
+    [
+        Expr::Lookup { set: map, key: FIRST, into: Some(FIRST) },
+        Expr::Dnat { family: of, address: FIRST, port },
+    ]
+}
+
+/// Where something is translated to, as a value.
+pub(super) fn end(to: SocketAddr) -> Vec<u8> {
+    [address(to.ip()), port(to.port())].concat()
 }
 
 /// The register after a field.

@@ -11,7 +11,7 @@ fn name(text: &str) -> LinkName {
 }
 
 fn policy() -> Policy {
-    Policy { link: name("mesh0"), families: [Family::V4, Family::V6].into() }
+    Policy { link: name("mesh0"), families: Family::BOTH.into() }
 }
 
 /// A host with the link.

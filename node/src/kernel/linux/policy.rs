@@ -24,7 +24,6 @@ use super::{
     write,
 };
 
-const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 /// Bytes of `struct fib_rule_hdr`.
 const RULE_HEADER: usize = 12;
 /// `FRA_PROTOCOL`.
@@ -37,7 +36,7 @@ pub(super) fn look(namespace: &File, links: &BTreeMap<LinkName, SeenLink>) -> io
     let mut socket = inside(namespace, Socket::route)??;
     let names = names(links);
     let mut seen = Seen::default();
-    for family in FAMILIES {
+    for family in Family::BOTH {
         let mut rules = RuleMessage::default();
         rules.header.family = family_of(family);
         let mut routes = RouteMessage::default();

@@ -319,7 +319,7 @@ fn dnat(read: Read<'_>) -> Option<Expr> {
         && read.number(expr::NAT_TYPE) == Some(expr::DNAT)
         && read.number(expr::NAT_FLAGS) == Some(flags);
     let number = read.number(expr::NAT_FAMILY)?;
-    let families = [Family::V4, Family::V6].into_iter();
+    let families = Family::BOTH.into_iter();
     let family = families.filter(|_| plain).find(|family| u32::from(family.number()) == number)?;
     Some(Expr::Dnat { family, address, port })
 }
