@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use netdb_tests::{
     cluster::Cluster,
     hosts::Hosts,
     namespaces::by_hand,
+    wait,
     web::{Asked, Load, curl, serve},
 };
 use netnode_api::{
@@ -97,11 +98,12 @@ async fn published(
     for host in hosts.hosts.iter().take(cluster.nodes.len()) {
         // The first port makes the network on which hosts lead to each other.
         let at = SocketAddr::new(host.address.into(), PORT);
-        while curl(outside, SERVICE, at, PLACES.len() * 8)
-            .map_or(true, |answers| answers.by.len() < PLACES.len())
-        {
-            sleep(Duration::from_millis(20)).await;
-        }
+        wait::until("it leads to each backend", async || {
+            let answers = curl(outside, SERVICE, at, PLACES.len() * 8)?;
+            ensure!(answers.by.len() == PLACES.len(), "{}", answers.spread());
+            Ok(())
+        })
+        .await?;
     }
     report.took(
         &format!("port {PORT} is published: each host leads to each backend"),
