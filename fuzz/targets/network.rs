@@ -11,9 +11,9 @@ use netdb_gossip_core::identity::{Name, NodeId};
 use netnode_plan::{
     backends::{self, Serving},
     records::{
-        self, Backend, Driver, EndpointId, EndpointRecord, ExternalTraffic, Mac, NetworkId,
-        NetworkOptions, NetworkRecord, Parent, PeerRecord, Protocol, PublishMode, PublishedPort,
-        Record, RoutesRecord, ServiceMode, ServiceRecord, Subnet,
+        self, Backend, Driver, EndpointId, EndpointRecord, Mac, NetworkId, NetworkOptions,
+        NetworkRecord, Parent, PeerRecord, Protocol, PublishMode, PublishedPort, Record,
+        RoutesRecord, ServiceMode, ServiceRecord, Subnet,
     },
     spaces::Pool,
 };
@@ -109,16 +109,10 @@ fn service(mode: ServiceMode, publish: PublishMode) -> ServiceRecord {
         bind: "192.0.2.1".parse().ok(),
     };
     ServiceRecord {
-        name: Name::new("web").expect("a name"),
-        network: NetworkId([1; 16]),
-        mode,
         vips: if mode == ServiceMode::Vip { vips.to_vec() } else { vec![] },
         ports: vec![port],
         labels: [("tier".into(), "front".into())].into(),
-        prefers_local: false,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us: 1_700_000_000_000_000,
+        ..ServiceRecord::new(Name::new("web").expect("a name"), NetworkId([1; 16]), mode)
     }
 }

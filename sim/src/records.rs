@@ -24,27 +24,16 @@ pub fn read<T: Record>(text: &[u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use netdb_gossip_core::identity::Name;
-    use netnode_plan::records::{ExternalTraffic, NetworkId, ServiceMode, ServiceRecord};
+    use netnode_plan::records::{NetworkId, ServiceMode, ServiceRecord};
 
     use super::*;
 
     #[test]
     fn what_is_written_is_read_and_nothing_else_is() {
         let record = ServiceRecord {
-            name: Name::new("web").unwrap(),
-            network: NetworkId([7; 16]),
-            mode: ServiceMode::DnsRr,
-            vips: Vec::new(),
-            ports: Vec::new(),
-            labels: BTreeMap::new(),
-            prefers_local: false,
-            external: ExternalTraffic::Cluster,
-            publish_on: None,
-            health_port: None,
             created_us: 1,
+            ..ServiceRecord::new(Name::new("web").unwrap(), NetworkId([7; 16]), ServiceMode::DnsRr)
         };
         let text = written(&record);
         assert_eq!(read(text.as_bytes()), Some(record));

@@ -10,8 +10,7 @@ use netdb_gossip_core::identity::{Name, NodeId};
 use netnode_plan::{
     dns::{DEFAULT_DOMAIN, Family, Seat, Standing, View, Zone},
     records::{
-        Backend, EndpointId, EndpointRecord, ExternalTraffic, Mac, NetworkId, ServiceId,
-        ServiceMode, ServiceRecord,
+        Backend, EndpointId, EndpointRecord, Mac, NetworkId, ServiceId, ServiceMode, ServiceRecord,
     },
 };
 
@@ -47,17 +46,14 @@ fn endpoint(number: u32) -> EndpointRecord {
 
 fn service(number: u32) -> ServiceRecord {
     ServiceRecord {
-        name: name(&format!("service-{number}")),
-        network: NetworkId([7; 16]),
-        mode: ServiceMode::Vip,
         vips: vec![Ipv4Addr::from(0x0a10_0000 + number).into()],
-        ports: Vec::new(),
         labels: std::collections::BTreeMap::new(),
-        prefers_local: false,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us: 1,
+        ..ServiceRecord::new(
+            name(&format!("service-{number}")),
+            NetworkId([7; 16]),
+            ServiceMode::Vip,
+        )
     }
 }
 

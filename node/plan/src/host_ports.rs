@@ -168,9 +168,7 @@ mod tests {
     use alloc::{string::ToString, vec};
 
     use super::*;
-    use crate::records::{
-        BackendState, ExternalTraffic, Protocol, ServiceId, ServiceMode, ServiceRecord,
-    };
+    use crate::records::{BackendState, Protocol, ServiceId, ServiceMode, ServiceRecord};
 
     const NET: NetworkId = NetworkId([1; 16]);
 
@@ -186,17 +184,9 @@ mod tests {
 
     fn services(ports: &[PublishedPort]) -> Services {
         let record = ServiceRecord {
-            name: name("web"),
-            network: NET,
-            mode: ServiceMode::DnsRr,
-            vips: vec![],
             ports: ports.to_vec(),
-            labels: BTreeMap::new(),
-            prefers_local: false,
-            external: ExternalTraffic::Cluster,
-            publish_on: None,
-            health_port: None,
             created_us: 1,
+            ..ServiceRecord::new(name("web"), NET, ServiceMode::DnsRr)
         };
         Services::new([(ServiceId([1; 16]), record)])
     }

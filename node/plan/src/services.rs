@@ -203,7 +203,7 @@ mod tests {
     use proptest::{collection::vec as many, prelude::*};
 
     use super::*;
-    use crate::records::{BackendState, ExternalTraffic, ServiceMode};
+    use crate::records::{BackendState, ServiceMode};
 
     fn id(n: u8) -> ServiceId {
         ServiceId([n; 16])
@@ -220,17 +220,10 @@ mod tests {
 
     fn service(called: &str, vip: u8, ports: Vec<PublishedPort>, created_us: u64) -> ServiceRecord {
         ServiceRecord {
-            name: name(called),
-            network: NetworkId([1; 16]),
-            mode: ServiceMode::Vip,
             vips: vec![IpAddr::from([10, 0, 0, vip])],
             ports,
-            labels: BTreeMap::new(),
-            prefers_local: false,
-            external: ExternalTraffic::Cluster,
-            publish_on: None,
-            health_port: None,
             created_us,
+            ..ServiceRecord::new(name(called), NetworkId([1; 16]), ServiceMode::Vip)
         }
     }
 

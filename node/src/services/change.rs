@@ -307,17 +307,11 @@ mod tests {
 
     fn service() -> ServiceRecord {
         ServiceRecord {
-            name: Name::new("web").unwrap(),
-            network: NetworkId([1; 16]),
-            mode: ServiceMode::Vip,
             vips: vec!["10.0.0.9".parse().unwrap()],
             ports: vec![port(8080, 80), port(8443, 443)],
             labels: [("a".into(), "1".into()), ("b".into(), "2".into())].into(),
-            prefers_local: false,
-            external: ExternalTraffic::Cluster,
-            publish_on: None,
-            health_port: None,
             created_us: 7,
+            ..ServiceRecord::new(Name::new("web").unwrap(), NetworkId([1; 16]), ServiceMode::Vip)
         }
     }
 

@@ -1,8 +1,7 @@
 //! Services: what `docker service` users know, on every node of the cluster, and their virtual addresses.
 
 use netnode_plan::records::{
-    self, Backend, BackendState, EndpointRecord, ExternalTraffic, Mac, Record, ServiceMode,
-    ServiceRecord,
+    self, Backend, BackendState, EndpointRecord, Mac, Record, ServiceMode, ServiceRecord,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -239,9 +238,6 @@ fn the_younger_of_two_shows_the_conflict_everywhere() {
     let network = service(&one, "web")["network"].as_str().unwrap().to_owned();
     // As it comes when two sides of a cut meet again.
     let record = |name: &str, port: u16, last: u8| ServiceRecord {
-        name: name.parse().unwrap(),
-        network: network.parse().unwrap(),
-        mode: ServiceMode::Vip,
         vips: vec![[10, 9, 0, last].into()],
         ports: vec![records::PublishedPort {
             protocol: records::Protocol::Tcp,
@@ -250,12 +246,8 @@ fn the_younger_of_two_shows_the_conflict_everywhere() {
             mode: records::PublishMode::Ingress,
             bind: None,
         }],
-        labels: [].into(),
-        prefers_local: false,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us: u64::MAX,
+        ..ServiceRecord::new(name.parse().unwrap(), network.parse().unwrap(), ServiceMode::Vip)
     };
     for (key, record) in [("11", record("web", 9000, 200)), ("22", record("db", 8080, 201))] {
         write(&one, &format!("_cluster services {}", key.repeat(16)), "cluster", &record);

@@ -9,8 +9,7 @@ use std::{
 
 use netdb_core::node::{CLUSTER_NETWORK, Operation};
 use netnode_plan::records::{
-    Backend, BackendState, EndpointRecord, ExternalTraffic, Mac, NetworkId, ServiceMode,
-    ServiceRecord,
+    Backend, BackendState, EndpointRecord, Mac, NetworkId, ServiceMode, ServiceRecord,
 };
 
 use super::Scenario;
@@ -151,17 +150,13 @@ fn change_service(world: &mut World, host: usize) -> Outcome {
     let by_address = world.draws.chance(MILLION / 2);
     let vip: IpAddr = Ipv4Addr::new(10, 1, 0, u8::try_from(n).unwrap_or(0)).into();
     let record = ServiceRecord {
-        name: world.name(&format!("s{name}"))?,
-        network: ID,
-        mode: if by_address { ServiceMode::Vip } else { ServiceMode::DnsRr },
         vips: if by_address { vec![vip] } else { Vec::new() },
-        ports: Vec::new(),
-        labels: BTreeMap::new(),
-        prefers_local: false,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us: world.fabric.clocks(host).wall.unix_secs() * 1_000_000,
+        ..ServiceRecord::new(
+            world.name(&format!("s{name}"))?,
+            ID,
+            if by_address { ServiceMode::Vip } else { ServiceMode::DnsRr },
+        )
     };
     world.try_put(host, &table, &key, &written(&record))
 }

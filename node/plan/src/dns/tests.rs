@@ -12,8 +12,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::records::{
-    Backend, BackendState, EndpointId, EndpointRecord, ExternalTraffic, Health, Mac, NetworkId,
-    ServiceId, ServiceMode, ServiceRecord,
+    Backend, BackendState, EndpointId, EndpointRecord, Health, Mac, NetworkId, ServiceId,
+    ServiceMode, ServiceRecord,
 };
 
 const A: NodeId = NodeId([1; 16]);
@@ -45,17 +45,10 @@ fn backend(task: &str, address: &str) -> EndpointRecord {
 
 fn service(mode: ServiceMode, vips: &[&str], created_us: u64) -> ServiceRecord {
     ServiceRecord {
-        name: name("Web"),
-        network: NetworkId([7; 16]),
-        mode,
         vips: vips.iter().map(|vip| vip.parse().unwrap()).collect(),
-        ports: Vec::new(),
         labels: alloc::collections::BTreeMap::new(),
-        prefers_local: false,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us,
+        ..ServiceRecord::new(name("Web"), NetworkId([7; 16]), mode)
     }
 }
 

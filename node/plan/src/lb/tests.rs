@@ -16,8 +16,8 @@ use super::{Balance, Balances, Idle, Kept, MAX_EXACT, Spread, slots};
 use crate::{
     firewall::{Edits, Firewall, Layer, SeenFirewall, rebalance},
     records::{
-        Backend, BackendState, EndpointId, EndpointRecord, ExternalTraffic, Health, Mac, NetworkId,
-        ServiceId, ServiceMode, ServiceRecord,
+        Backend, BackendState, EndpointId, EndpointRecord, Health, Mac, NetworkId, ServiceId,
+        ServiceMode, ServiceRecord,
     },
     services::Services,
 };
@@ -37,17 +37,10 @@ fn at(last: usize) -> IpAddr {
 fn service(number: u8, prefers_local: bool) -> (ServiceId, ServiceRecord) {
     let vips = vec![[10, 1, 0, number].into(), format!("fd00::1:{number}").parse().unwrap()];
     let record = ServiceRecord {
-        name: name(&format!("s{number}")),
-        network: NETWORK,
-        mode: ServiceMode::Vip,
         vips,
-        ports: vec![],
-        labels: [].into(),
         prefers_local,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us: u64::from(number),
+        ..ServiceRecord::new(name(&format!("s{number}")), NETWORK, ServiceMode::Vip)
     };
     (ServiceId([number; 16]), record)
 }

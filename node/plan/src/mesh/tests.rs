@@ -33,17 +33,10 @@ fn port(bind: Option<&str>) -> PublishedPort {
 
 fn record(text: &str, port: PublishedPort, created_us: u64) -> ServiceRecord {
     ServiceRecord {
-        name: name(text),
-        network: NET,
-        mode: ServiceMode::Vip,
         vips: vec!["10.0.0.9".parse().unwrap()],
         ports: vec![port],
-        labels: BTreeMap::new(),
-        prefers_local: false,
-        external: ExternalTraffic::Cluster,
-        publish_on: None,
-        health_port: None,
         created_us,
+        ..ServiceRecord::new(name(text), NET, ServiceMode::Vip)
     }
 }
 

@@ -122,6 +122,23 @@ pub enum ServiceError {
 }
 
 impl ServiceRecord {
+    /// One of which nothing more is said.
+    pub fn new(name: Name, network: NetworkId, mode: ServiceMode) -> Self {
+        Self {
+            name,
+            network,
+            mode,
+            vips: Vec::new(),
+            ports: Vec::new(),
+            labels: BTreeMap::new(),
+            prefers_local: false,
+            external: ExternalTraffic::default(),
+            publish_on: None,
+            health_port: None,
+            created_us: 0,
+        }
+    }
+
     fn check_vips(&self) -> Result<(), ServiceError> {
         if let (ServiceMode::DnsRr, Some(vip)) = (self.mode, self.vips.first()) {
             return Err(ServiceError::UselessVip(*vip));
@@ -323,17 +340,11 @@ mod tests {
 
     fn service() -> ServiceRecord {
         ServiceRecord {
-            name: Name::new("web").unwrap(),
-            network: NetworkId([1; 16]),
-            mode: ServiceMode::Vip,
             vips: vec!["10.0.0.9".parse().unwrap(), "fd00::9".parse().unwrap()],
             ports: vec![port(8080)],
             labels: [("tier".into(), "front".into())].into(),
-            prefers_local: false,
-            external: ExternalTraffic::Cluster,
-            publish_on: None,
-            health_port: None,
             created_us: 7,
+            ..ServiceRecord::new(Name::new("web").unwrap(), NetworkId([1; 16]), ServiceMode::Vip)
         }
     }
 
