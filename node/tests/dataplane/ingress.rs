@@ -32,12 +32,23 @@ fn port(protocol: &str) -> PublishedPort {
     PublishedPort { published: 8080, target: 80, protocol, mode, bind: None }
 }
 
+/// Creates `api`, which hosts have at port 8080 of these protocols, with what more is said of it.
+pub(crate) fn create(site: &Site, protocols: &[&str], more: CreateService) {
+    let ports = protocols.iter().map(|protocol| port(protocol)).collect();
+    let (name, network) = ("api".to_owned(), "web".to_owned());
+    let wanted = CreateService { name, network, ports, ..more };
+    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+}
+
+/// Each host leads to its own backends, and says at port 8081 whether it has some.
+pub(crate) fn local() -> CreateService {
+    let external_traffic = Some("local".into());
+    CreateService { external_traffic, health_port: Some(8081), ..CreateService::default() }
+}
+
 /// A service with a backend on each of these hosts.
 fn publish(site: &Site, on: &[usize]) {
-    let ports = vec![port("tcp"), port("udp")];
-    let (name, network) = ("api".to_owned(), "web".to_owned());
-    let wanted = CreateService { name, network, ports, ..CreateService::default() };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(site, &["tcp", "udp"], CreateService::default());
     for host in on {
         plug(site, *host);
     }
@@ -231,10 +242,7 @@ fn a_firewall_that_was_there_before_is_told_and_with_its_rules_all_is_well() {
         nft("add rule inet wall input udp dport 4789 accept");
         nft("add rule inet wall input meta l4proto ipv6-icmp accept");
     }
-    let (name, network) = ("api".to_owned(), "web".to_owned());
-    let wanted =
-        CreateService { name, network, ports: vec![port("tcp")], ..CreateService::default() };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(&site, &["tcp"], CreateService::default());
     let sandbox = site.sandbox("api-2");
     let daemon = &site.daemons[1];
     daemon.ask(daemon.client.attach_endpoint(&serving("web", "api-2", &sandbox))).unwrap();
@@ -263,14 +271,8 @@ fn ports_may_be_for_hosts_with_a_label() {
     site.daemons[0].kill();
     site.daemons[0].set("NETNODE_LABELS", "edge,zone=a");
     site.daemons[0].start();
-    let wanted = CreateService {
-        name: "api".into(),
-        network: "web".into(),
-        ports: vec![port("tcp")],
-        publish_on: Some("zone=a".into()),
-        ..CreateService::default()
-    };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    let publish_on = Some("zone=a".into());
+    create(&site, &["tcp"], CreateService { publish_on, ..CreateService::default() });
     plug(&site, 1);
     until("the host with the label leads to it", || answering(&site, &at(0)).len() == 1);
     let [v4, v6] = at(1);
@@ -292,10 +294,7 @@ fn a_mesh_that_masquerades_needs_no_way_back() {
     };
     site.daemons[0].ask(site.daemons[0].client.create_network(&ingress)).unwrap();
     until_known(&site.daemons, "ingress");
-    let (name, network) = ("api".to_owned(), "web".to_owned());
-    let wanted =
-        CreateService { name, network, ports: vec![port("tcp")], ..CreateService::default() };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(&site, &["tcp"], CreateService::default());
     plug(&site, 1);
     let [elsewhere, _] = at(0);
     let hello = || Call::to(site.outside(), elsewhere.parse().unwrap()).map(|call| call.hello);
@@ -327,15 +326,7 @@ fn health(site: &Site, host: usize) -> String {
 fn external_traffic_stays_on_its_host_and_a_balancer_is_told_where() {
     let test = "external_traffic_stays_on_its_host_and_a_balancer_is_told_where";
     let Some(site) = Site::new(test, HOSTS) else { return };
-    let wanted = CreateService {
-        name: "api".into(),
-        network: "web".into(),
-        ports: vec![port("tcp")],
-        external_traffic: Some("local".into()),
-        health_port: Some(8081),
-        ..CreateService::default()
-    };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(&site, &["tcp"], local());
     plug(&site, 1);
     until("its host leads to it", || answering(&site, &at(1)) == ["api-2".to_owned()].into());
     let [elsewhere, _] = at(0);
@@ -361,10 +352,7 @@ fn a_host_that_can_not_have_the_port_says_so_and_serves_by_the_others() {
     let test = "a_host_that_can_not_have_the_port_says_so_and_serves_by_the_others";
     let Some(site) = Site::new(test, HOSTS) else { return };
     let held = inside(site.host(1), || TcpListener::bind("0.0.0.0:8080").unwrap());
-    let ports = vec![port("tcp")];
-    let (name, network) = ("api".to_owned(), "web".to_owned());
-    let wanted = CreateService { name, network, ports, ..CreateService::default() };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(&site, &["tcp"], CreateService::default());
     plug(&site, 1);
     for host in [0, 2] {
         until("the others lead to it", || answering(&site, &at(host)).len() == 1);

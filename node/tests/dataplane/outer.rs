@@ -10,13 +10,11 @@ use std::{
 };
 
 use netdb_tests::web::{self, Answers, Load};
-use netnode_api::{
-    endpoints::ChangeBackend,
-    services::{CreateService, PublishedPort},
-};
+use netnode_api::{endpoints::ChangeBackend, services::CreateService};
 
 use crate::{
     daemon::{serving, until},
+    ingress::{create, local},
     lab::{by_hand, inside},
     resolvers::has,
     talk::serve_as,
@@ -82,16 +80,7 @@ fn a_balancer_in_front_sends_to_the_hosts_that_have_backends() {
         return;
     }
     let Some(site) = Site::new(test, HOSTS) else { return };
-    let (protocol, mode) = ("tcp".to_owned(), "ingress".to_owned());
-    let wanted = CreateService {
-        name: "api".into(),
-        network: "web".into(),
-        ports: vec![PublishedPort { protocol, published: 8080, target: 80, mode, bind: None }],
-        external_traffic: Some("local".into()),
-        health_port: Some(8081),
-        ..CreateService::default()
-    };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(&site, &["tcp"], local());
     serve(&site, 0);
     serve(&site, 1);
     let folder = tempfile::tempdir().unwrap();
@@ -165,14 +154,7 @@ fn nobody_notices_that_netnode_is_killed_and_started_again() {
         return;
     }
     let Some(mut site) = Site::new(test, HOSTS) else { return };
-    let (protocol, mode) = ("tcp".to_owned(), "ingress".to_owned());
-    let wanted = CreateService {
-        name: "api".into(),
-        network: "web".into(),
-        ports: vec![PublishedPort { protocol, published: 8080, target: 80, mode, bind: None }],
-        ..CreateService::default()
-    };
-    site.daemons[0].ask(site.daemons[0].client.create_service(&wanted)).unwrap();
+    create(&site, &["tcp"], CreateService::default());
     serve(&site, 1);
     serve(&site, 2);
     let at: SocketAddr = "192.0.2.1:8080".parse().unwrap();
